@@ -1,0 +1,1 @@
+//! Access-log and container-log records: their ClickHouse tables, inserts, queries and retention.

@@ -1,0 +1,1 @@
+//! Role: the command and query API.

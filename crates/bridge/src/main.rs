@@ -1,0 +1,3 @@
+//! The binary next to a hosted server: MCP over HTTP outside, stdio inside.
+
+fn main() {}

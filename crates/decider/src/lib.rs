@@ -1,0 +1,1 @@
+//! Role: takes commands off the bus, decides them, appends their events.

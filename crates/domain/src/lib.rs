@@ -1,0 +1,1 @@
+//! The aggregates: commands, events, states and the rules between them. Pure.

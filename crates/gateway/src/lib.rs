@@ -1,0 +1,1 @@
+//! Role: the streaming reverse proxy that MCP clients meet.

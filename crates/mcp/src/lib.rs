@@ -1,0 +1,1 @@
+//! MCP on the wire: JSON-RPC frames, the SSE codec, protocol eras, session ids.

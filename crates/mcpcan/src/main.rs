@@ -1,0 +1,3 @@
+//! The mcpcan binary: command line, `up`, and the roles as subcommands.
+
+fn main() {}

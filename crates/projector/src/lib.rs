@@ -1,0 +1,1 @@
+//! Role: folds events into views, and carries traces and logs into ClickHouse.

@@ -1,0 +1,1 @@
+//! What every role needs: configuration, tracing, health listener, shutdown.

@@ -1,0 +1,1 @@
+//! Everything that speaks NATS: subjects, envelope, upcasts, append, load, views in buckets.

@@ -1,0 +1,1 @@
+//! Role: makes what runs equal to what should run.

@@ -1,0 +1,1 @@
+//! Style that is a test.
