@@ -1,0 +1,58 @@
+//! What can be wished of an instance, and what `worker` can report about it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Access, FailureReason, ServerInfo};
+use crate::ReplicaId;
+use crate::instance_name::InstanceName;
+
+/// A command for one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    Create {
+        name: InstanceName,
+        access: Access,
+    },
+    Start,
+    Stop,
+    Restart,
+    Delete,
+    /// A fact about a replica that was started for `generation`.
+    Report {
+        replica: ReplicaId,
+        generation: u64,
+        fact: Fact,
+    },
+}
+
+impl Command {
+    /// The command's name as operators see it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Create { .. } => "instance.create",
+            Command::Start => "instance.start",
+            Command::Stop => "instance.stop",
+            Command::Restart => "instance.restart",
+            Command::Delete => "instance.delete",
+            Command::Report { .. } => "instance.report",
+        }
+    }
+}
+
+/// What became of a replica.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// Its process is being started.
+    Starting,
+    /// Its process runs; the MCP handshake is under way.
+    Handshaking,
+    /// It has answered an MCP handshake and can be reached at `endpoint`.
+    Ready { endpoint: String, server: ServerInfo },
+    /// It ended without having been told to, or never came up. `detail` is the platform's own words, never output
+    /// of the server, which may hold secrets.
+    Failed { reason: FailureReason, detail: String },
+    /// It ended because it had to.
+    Stopped,
+}

@@ -1,0 +1,156 @@
+//! What happens to an instance. These forms are a contract: they lie in logs for ever.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Access;
+use crate::ReplicaId;
+use crate::instance_name::InstanceName;
+
+/// An event of one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "name", content = "data")]
+pub enum Event {
+    #[serde(rename = "instance.created")]
+    Created(Created),
+    #[serde(rename = "instance.started")]
+    Started(Started),
+    #[serde(rename = "instance.stopped")]
+    Stopped(Stopped),
+    #[serde(rename = "instance.restarted")]
+    Restarted(Restarted),
+    #[serde(rename = "instance.deleted")]
+    Deleted(Deleted),
+    #[serde(rename = "instance.replica_starting")]
+    ReplicaStarting(ReplicaStarting),
+    #[serde(rename = "instance.replica_handshaking")]
+    ReplicaHandshaking(ReplicaHandshaking),
+    #[serde(rename = "instance.replica_ready")]
+    ReplicaReady(ReplicaReady),
+    #[serde(rename = "instance.replica_failed")]
+    ReplicaFailed(ReplicaFailed),
+    #[serde(rename = "instance.replica_stopped")]
+    ReplicaStopped(ReplicaStopped),
+}
+
+impl Event {
+    /// The wire name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::Created(_) => "instance.created",
+            Event::Started(_) => "instance.started",
+            Event::Stopped(_) => "instance.stopped",
+            Event::Restarted(_) => "instance.restarted",
+            Event::Deleted(_) => "instance.deleted",
+            Event::ReplicaStarting(_) => "instance.replica_starting",
+            Event::ReplicaHandshaking(_) => "instance.replica_handshaking",
+            Event::ReplicaReady(_) => "instance.replica_ready",
+            Event::ReplicaFailed(_) => "instance.replica_failed",
+            Event::ReplicaStopped(_) => "instance.replica_stopped",
+        }
+    }
+}
+
+/// `instance.created`: the instance exists and is wanted to run, in generation 1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Created {
+    pub name: InstanceName,
+    pub access: Access,
+}
+
+/// `instance.started`: a stopped instance is wanted to run again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Started {
+    pub generation: u64,
+}
+
+/// `instance.stopped`: the instance is wanted to stand still; its replicas end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stopped {}
+
+/// `instance.restarted`: the replicas of earlier generations end, one of this generation takes over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Restarted {
+    pub generation: u64,
+}
+
+/// `instance.deleted`: the instance is gone for good, and so are the keys of its secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Deleted {}
+
+/// `instance.replica_starting`: a replica's process is being started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReplicaStarting {
+    pub replica: ReplicaId,
+    pub generation: u64,
+}
+
+/// `instance.replica_handshaking`: a replica's process runs and has been asked to initialise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReplicaHandshaking {
+    pub replica: ReplicaId,
+}
+
+/// `instance.replica_ready`: a replica has answered an MCP handshake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReplicaReady {
+    pub replica: ReplicaId,
+    /// The address at which the gateway reaches the replica's MCP endpoint.
+    pub endpoint: String,
+    pub server: ServerInfo,
+}
+
+/// What a server said of itself in the handshake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServerInfo {
+    pub name: String,
+    pub version: String,
+    /// The MCP revision that was agreed on.
+    pub protocol_version: String,
+}
+
+/// `instance.replica_failed`: a replica ended without having been told to, or never came up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReplicaFailed {
+    pub replica: ReplicaId,
+    pub reason: FailureReason,
+    pub detail: String,
+}
+
+/// Why a replica failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureReason {
+    /// The program does not exist or may not be executed.
+    ProgramNotFound,
+    /// The process could not be started for another reason.
+    SpawnFailed,
+    /// The process ended.
+    Exited,
+    /// No answer to the handshake in time.
+    HandshakeTimeout,
+    /// The handshake was answered with something that is not MCP.
+    ProtocolError,
+    /// The worker that ran it went away.
+    Lost,
+}
+
+impl FailureReason {
+    /// The reason's name as it stands on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FailureReason::ProgramNotFound => "program_not_found",
+            FailureReason::SpawnFailed => "spawn_failed",
+            FailureReason::Exited => "exited",
+            FailureReason::HandshakeTimeout => "handshake_timeout",
+            FailureReason::ProtocolError => "protocol_error",
+            FailureReason::Lost => "lost",
+        }
+    }
+}
+
+/// `instance.replica_stopped`: a replica ended because it had to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReplicaStopped {
+    pub replica: ReplicaId,
+}

@@ -1,0 +1,34 @@
+//! The life stages of a token, and how events lead from one to the next. No validation here.
+
+use super::Event;
+use crate::{ImpossibleEvent, InstanceId};
+
+/// The life stages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    #[default]
+    Absent,
+    Active(Active),
+    Revoked,
+}
+
+/// A token that is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Active {
+    pub instance: InstanceId,
+}
+
+pub(super) fn evolve(state: State, event: &Event) -> Result<State, ImpossibleEvent> {
+    match (event, state) {
+        (Event::Issued(issued), State::Absent) => Ok(State::Active(Active { instance: issued.instance })),
+        (Event::Revoked(_), State::Active(_)) => Ok(State::Revoked),
+        (Event::Issued(_) | Event::Revoked(_), state) => Err(ImpossibleEvent {
+            event: event.name(),
+            stage: match state {
+                State::Absent => "absent",
+                State::Active(_) => "active",
+                State::Revoked => "revoked",
+            },
+        }),
+    }
+}

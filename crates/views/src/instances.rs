@@ -1,0 +1,206 @@
+//! The instances that exist, what is wanted of them, and how they are: the list that people see, the routes of the
+//! gateway, and the wishes that the worker compares with what runs.
+
+use domain::instance::{Access, Event, FailureReason, ServerInfo};
+use domain::instance_name::InstanceName;
+use domain::{InstanceId, Recorded, ReplicaId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::View;
+
+/// The view.
+pub struct Instances;
+
+/// One instance that exists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceRow {
+    pub id: InstanceId,
+    pub name: InstanceName,
+    pub access: Access,
+    /// Whether the instance is wanted to run.
+    pub wanted: bool,
+    pub generation: u64,
+    pub phase: Phase,
+    /// The replicas that have started and not ended, oldest first.
+    pub replicas: Vec<Endpoint>,
+    /// Why the last replica failed; gone once one is ready again.
+    pub failure: Option<Failure>,
+    /// What the server said of itself in the last handshake.
+    pub server: Option<ServerInfo>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// Counts the events of this instance.
+    pub revision: u64,
+    /// The sequence of the last event that this row holds.
+    pub sequence: u64,
+}
+
+/// How an instance is, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Wanted to run; no replica has answered a handshake yet.
+    Starting,
+    /// A replica has answered a handshake.
+    Ready,
+    /// Wanted to run, but the last replica failed; the worker tries again.
+    Failed,
+    /// Wanted to stand still; a replica has not ended yet.
+    Stopping,
+    Stopped,
+    /// Runs elsewhere: nothing is known but its configuration.
+    Configured,
+}
+
+impl Phase {
+    /// The phase's name as it stands on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Starting => "starting",
+            Phase::Ready => "ready",
+            Phase::Failed => "failed",
+            Phase::Stopping => "stopping",
+            Phase::Stopped => "stopped",
+            Phase::Configured => "configured",
+        }
+    }
+}
+
+/// A replica and, once it has answered a handshake, its address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    pub replica: ReplicaId,
+    pub generation: u64,
+    pub url: Option<String>,
+}
+
+/// Why a replica failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub replica: ReplicaId,
+    pub reason: FailureReason,
+    pub detail: String,
+    pub at: Timestamp,
+}
+
+impl InstanceRow {
+    /// The addresses that may be called, newest generation first.
+    pub fn ready_endpoints(&self) -> impl Iterator<Item = &str> {
+        self.replicas.iter().rev().filter(|_| self.wanted).filter_map(|replica| replica.url.as_deref())
+    }
+
+    fn phase(&self) -> Phase {
+        match (self.wanted, self.access.is_hosted()) {
+            (false, _) if self.replicas.is_empty() => Phase::Stopped,
+            (false, _) => Phase::Stopping,
+            (true, false) => Phase::Configured,
+            (true, true) if self.replicas.iter().any(|replica| replica.url.is_some()) => Phase::Ready,
+            (true, true) if self.failure.is_some() => Phase::Failed,
+            (true, true) => Phase::Starting,
+        }
+    }
+
+    fn end_replica(&mut self, replica: ReplicaId) {
+        self.replicas.retain(|known| known.replica != replica);
+    }
+}
+
+impl View for Instances {
+    const NAME: &'static str = "instances";
+
+    type Row = InstanceRow;
+
+    fn key(recorded: &Recorded) -> Option<Uuid> {
+        match &recorded.event {
+            domain::Event::Instance { id, .. } => Some(id.0),
+            domain::Event::InstanceName { .. } | domain::Event::Token { .. } => None,
+        }
+    }
+
+    fn apply(row: Option<InstanceRow>, recorded: &Recorded) -> Option<InstanceRow> {
+        let (id, event) = match &recorded.event {
+            domain::Event::Instance { id, event } => (*id, event),
+            domain::Event::InstanceName { .. } | domain::Event::Token { .. } => return row,
+        };
+        if row.as_ref().is_some_and(|row| recorded.sequence <= row.sequence) {
+            return row;
+        }
+        let mut row = match (event, row) {
+            (Event::Created(created), None) => {
+                new_row(id, created.name.clone(), created.access.clone(), recorded)
+            }
+            (_, row) => row?,
+        };
+        row.sequence = recorded.sequence;
+        row.revision += 1;
+        row.updated_at = recorded.metadata.at;
+        change(row, event, recorded.metadata.at)
+    }
+
+    fn sequence(row: &InstanceRow) -> u64 {
+        row.sequence
+    }
+}
+
+fn new_row(id: InstanceId, name: InstanceName, access: Access, recorded: &Recorded) -> InstanceRow {
+    InstanceRow {
+        id,
+        name,
+        access,
+        wanted: true,
+        generation: 1,
+        phase: Phase::Starting,
+        replicas: vec![],
+        failure: None,
+        server: None,
+        created_at: recorded.metadata.at,
+        updated_at: recorded.metadata.at,
+        revision: 0,
+        sequence: recorded.sequence,
+    }
+}
+
+fn change(mut row: InstanceRow, event: &Event, at: Timestamp) -> Option<InstanceRow> {
+    match event {
+        Event::Created(_) | Event::ReplicaHandshaking(_) => {}
+        Event::Started(started) => {
+            row.wanted = true;
+            row.generation = started.generation;
+            row.failure = None;
+        }
+        Event::Restarted(restarted) => {
+            row.generation = restarted.generation;
+            row.failure = None;
+        }
+        Event::Stopped(_) => row.wanted = false,
+        Event::Deleted(_) => return None,
+        Event::ReplicaStarting(starting) => {
+            let replica = starting.replica;
+            row.replicas.push(Endpoint { replica, generation: starting.generation, url: None });
+        }
+        Event::ReplicaReady(ready) => {
+            for replica in row.replicas.iter_mut().filter(|known| known.replica == ready.replica) {
+                replica.url = Some(ready.endpoint.clone());
+            }
+            row.failure = None;
+            row.server = Some(ready.server.clone());
+        }
+        Event::ReplicaFailed(failed) => {
+            row.end_replica(failed.replica);
+            row.failure = Some(Failure {
+                replica: failed.replica,
+                reason: failed.reason,
+                detail: failed.detail.clone(),
+                at,
+            });
+        }
+        Event::ReplicaStopped(stopped) => row.end_replica(stopped.replica),
+    }
+    row.phase = row.phase();
+    Some(row)
+}
+
+#[cfg(test)]
+mod tests;
