@@ -1,0 +1,209 @@
+//! A small Streamable HTTP client of the era with sessions: initialise, call, close.
+//!
+//! For the worker's handshake check and the command line. It speaks one revision, offers no capabilities, follows no
+//! redirect and no proxy (its headers carry credentials), and bounds every wait and every answer by name. Headers given
+//! to it never show in an error or in `Debug` output. It does not retry: the caller knows whether a call may run twice.
+
+mod answer;
+mod error;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use reqwest::{RequestBuilder, Response, Url};
+use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+pub use error::Error;
+
+use crate::protocol::{Era, Revision};
+use crate::{message, session};
+use answer::Answer;
+
+/// Longest wait for a TCP connection.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for the answer to `initialize`, unless [`Limits`] say otherwise: a server may have to be installed first.
+pub const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Longest wait for the whole answer to any other request, unless [`Limits`] say otherwise.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// Largest answer that is read, in bytes, unless [`Limits`] say otherwise.
+pub const RESPONSE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The bounds of a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest wait for the answer to `initialize`.
+    pub initialize: Duration,
+    /// Longest wait for the whole answer to any other request.
+    pub request: Duration,
+    /// Largest answer that is read, in bytes. What comes before the answer on a stream counts.
+    pub response_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { initialize: INITIALIZE_TIMEOUT, request: REQUEST_TIMEOUT, response_bytes: RESPONSE_BYTES_MAX }
+    }
+}
+
+/// An initialised session with a server.
+pub struct Client {
+    http: reqwest::Client,
+    url: Url,
+    limits: Limits,
+    /// `Mcp-Session-Id` and `MCP-Protocol-Version`, once the server has named them.
+    headers: HeaderMap,
+    next_id: AtomicU64,
+    initialize_result: Box<RawValue>,
+    revision: Revision,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InitializeResult {
+    protocol_version: String,
+}
+
+impl Client {
+    /// Opens a session at `url`, sending `headers` with every request.
+    pub async fn connect(url: &str, headers: HeaderMap) -> Result<Self, Error> {
+        Self::connect_within(url, headers, Limits::default()).await
+    }
+
+    /// Opens a session with bounds of the caller's own.
+    pub async fn connect_within(url: &str, headers: HeaderMap, limits: Limits) -> Result<Self, Error> {
+        let url = Url::parse(url).map_err(|_| Error::Protocol("the server's address is not a URL".into()))?;
+        let mut client = Self {
+            http: http_client(headers)?,
+            url,
+            limits,
+            headers: HeaderMap::new(),
+            next_id: AtomicU64::new(1),
+            initialize_result: RawValue::NULL.to_owned(),
+            revision: Revision::LATEST_WITH_SESSIONS,
+        };
+        client.initialize().await?;
+        // The server has a session by now: it must not be left behind when the handshake goes wrong.
+        if let Err(error) = client.notify("notifications/initialized", None).await {
+            drop(client.close().await);
+            return Err(error);
+        }
+        Ok(client)
+    }
+
+    /// Calls `method` and waits for its result.
+    pub async fn request(&self, method: &str, params: Option<&RawValue>) -> Result<Box<RawValue>, Error> {
+        self.call(method, params, self.limits.request).await.map(|(result, _)| result)
+    }
+
+    /// Sends a notification.
+    pub async fn notify(&self, method: &str, params: Option<&RawValue>) -> Result<(), Error> {
+        self.post(message::notification(method, params), method, self.limits.request).await.map(drop)
+    }
+
+    /// Ends the session. A server that keeps none, or does not let clients end them (405), is fine too.
+    pub async fn close(self) -> Result<(), Error> {
+        if !self.headers.contains_key(&session::SESSION_ID) {
+            return Ok(());
+        }
+        let request = self.http.delete(self.url.clone()).headers(self.headers.clone());
+        let response = send(request, "DELETE", self.limits.request).await?;
+        match response.status() {
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND => Ok(()),
+            _ => answer::checked(response).await.map(drop),
+        }
+    }
+
+    /// The result of `initialize`, as the server wrote it.
+    pub fn initialize_result(&self) -> &RawValue {
+        &self.initialize_result
+    }
+
+    /// The revision the server chose.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    async fn initialize(&mut self) -> Result<(), Error> {
+        let params = to_raw_value(&serde_json::json!({
+            "protocolVersion": Revision::LATEST_WITH_SESSIONS.as_str(),
+            "capabilities": {},
+            "clientInfo": { "name": "mcpcan", "version": env!("CARGO_PKG_VERSION") },
+        }))
+        .expect("a JSON value always serialises");
+        let (result, session) = self.call("initialize", Some(&params), self.limits.initialize).await?;
+        if let Some(session) = session {
+            self.headers.insert(session::SESSION_ID, session);
+        }
+        let chosen: InitializeResult = serde_json::from_str(result.get())
+            .map_err(|_| Error::Protocol("the answer to initialize has no protocolVersion".into()))?;
+        self.revision = chosen
+            .protocol_version
+            .parse()
+            .ok()
+            .filter(|revision: &Revision| revision.era() == Era::Sessions)
+            .ok_or_else(|| Error::Protocol("the server chose a revision that has no sessions".into()))?;
+        let version = HeaderValue::from_static(self.revision.as_str());
+        self.headers.insert(session::PROTOCOL_VERSION, version);
+        self.initialize_result = result;
+        Ok(())
+    }
+
+    async fn call(
+        &self,
+        method: &str,
+        params: Option<&RawValue>,
+        timeout: Duration,
+    ) -> Result<(Box<RawValue>, Option<HeaderValue>), Error> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let raw_id = to_raw_value(&id).expect("an integer always serialises");
+        let response = self.post(message::request(&raw_id, method, params), method, timeout).await?;
+        let session = response.headers().get(&session::SESSION_ID).cloned();
+        let mut answer = Answer::new(response, id, self.limits.response_bytes)?;
+        while let Some(request) = answer.next_request(method, timeout).await? {
+            self.post(request.refusal(), "the answer to a request of the server", timeout).await?;
+        }
+        answer.into_result().map(|result| (result, session))
+    }
+
+    async fn post(&self, body: Vec<u8>, what: &str, timeout: Duration) -> Result<Response, Error> {
+        let request = self
+            .http
+            .post(self.url.clone())
+            .headers(self.headers.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "application/json, text/event-stream")
+            .body(body);
+        let response = send(request, what, timeout).await?;
+        answer::checked(response).await
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Client").field("revision", &self.revision).finish_non_exhaustive()
+    }
+}
+
+fn http_client(mut headers: HeaderMap) -> Result<reqwest::Client, Error> {
+    for value in headers.values_mut() {
+        value.set_sensitive(true);
+    }
+    // reqwest takes the process's provider; when there is one already, that one stays.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder()
+        .default_headers(headers)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tcp_nodelay(true)
+        .build()
+        .map_err(|error| Error::Unreachable(error.without_url()))
+}
+
+async fn send(request: RequestBuilder, what: &str, timeout: Duration) -> Result<Response, Error> {
+    request.timeout(timeout).send().await.map_err(|error| Error::of_transport(error, what, timeout))
+}

@@ -1,0 +1,53 @@
+//! What can go wrong with a call, by what the caller does next.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+/// Why a call has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no connection to the server, or it broke.
+    #[error("the server cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    /// The answer did not come in time.
+    #[error("the server did not answer {what} within {} s", limit.as_secs())]
+    Timeout {
+        /// The method that was called.
+        what: String,
+        /// The time that was waited.
+        limit: Duration,
+    },
+    /// The server answered with a status that is no success.
+    #[error("the server answered with status {code}: {body}")]
+    Status {
+        /// The HTTP status.
+        code: u16,
+        /// The beginning of the body, on one line.
+        body: String,
+    },
+    /// The server's answer is not what the protocol says.
+    #[error("the server broke the protocol: {0}")]
+    Protocol(String),
+    /// The server refused the call.
+    #[error("the server answered with error {code}: {message}")]
+    Rpc {
+        /// The JSON-RPC error code.
+        code: i64,
+        /// The server's explanation.
+        message: String,
+        /// More about it, as the server wrote it.
+        data: Option<Box<RawValue>>,
+    },
+}
+
+impl Error {
+    pub(super) fn of_transport(error: reqwest::Error, what: &str, limit: Duration) -> Self {
+        // Waiting for the connection has a limit of its own, which says nothing about the server's speed.
+        if error.is_timeout() && !error.is_connect() {
+            Self::Timeout { what: what.into(), limit }
+        } else {
+            Self::Unreachable(error.without_url())
+        }
+    }
+}

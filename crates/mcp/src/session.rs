@@ -1,0 +1,57 @@
+//! Session ids and the header names of Streamable HTTP (2025-11-25, Transports, Session Management).
+//!
+//! An id is visible ASCII and cannot be guessed: the caller gives the random bytes, so that this stays a pure
+//! function. Bridge and client use it; the gateway only passes ids on.
+
+use std::fmt::Write as _;
+
+use http::HeaderName;
+
+/// The session a request belongs to.
+pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+/// The revision that a request after initialisation speaks.
+pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// The last event a client has seen of a stream that it resumes.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// The JSON-RPC method of a request (2026-07-28).
+pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+/// The tool, prompt or resource of a request (2026-07-28).
+pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+/// Random bytes in an id.
+pub const ID_BYTES: usize = 16;
+/// Longest id accepted from a server or a client.
+pub const ID_CHARS_MAX: usize = 1024;
+
+/// An id made of `random`, which must come from a cryptographically secure generator.
+pub fn id(random: [u8; ID_BYTES]) -> String {
+    let mut id = String::with_capacity(ID_BYTES * 2);
+    for byte in random {
+        write!(id, "{byte:02x}").expect("writing to a String cannot fail");
+    }
+    id
+}
+
+/// Whether `id` has the form of a session id: visible ASCII, at least one and at most [`ID_CHARS_MAX`] characters.
+pub fn is_well_formed(id: &str) -> bool {
+    !id.is_empty() && id.len() <= ID_CHARS_MAX && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_well_formed_and_keeps_every_bit() {
+        assert_eq!(id([0xA5; ID_BYTES]), "a5".repeat(16));
+        assert!(is_well_formed(&id([0; ID_BYTES])));
+    }
+
+    #[test]
+    fn spaces_control_characters_and_empty_ids_are_refused() {
+        for bad in ["", "a b", "a\n", "é"] {
+            assert!(!is_well_formed(bad), "{bad:?}");
+        }
+        assert!(!is_well_formed(&"a".repeat(ID_CHARS_MAX + 1)));
+    }
+}
