@@ -325,14 +325,14 @@ impl Scanner {
         }
     }
 
-    /// Whether the scalar that begins here is to be read; others are passed over byte by byte.
+    /// Whether the scalar that begins here is to be read as a whole; others are passed over byte by byte.
     fn open_scalar(&mut self, first: u8) -> bool {
         self.value_begins(false, first == b'n');
         let wanted = match self.level() {
             Level::Elsewhere => false,
             _ if self.key_next => false,
             Level::Message | Level::Member => {
-                matches!(self.key_here(), Key::Id | Key::Code | Key::IsError)
+                matches!(self.key_here(), Key::Id | Key::Result | Key::Error | Key::Code | Key::IsError)
             }
         };
         if wanted {
@@ -382,7 +382,10 @@ impl Scanner {
             Key::Method => summary.method = None,
             Key::Id => summary.id = None,
             Key::Params => (summary.name, summary.uri, summary.protocol_version) = (None, None, None),
-            Key::Result => (summary.result, summary.is_error) = (!null, false),
+            Key::Result => {
+                (summary.result, summary.is_error) = (!null, false);
+                summary.protocol_version = None;
+            }
             Key::Error => (summary.error, summary.error_code) = (!null, None),
             Key::Name => summary.name = None,
             Key::Uri => summary.uri = None,
