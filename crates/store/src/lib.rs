@@ -1,1 +1,38 @@
-//! Everything that speaks NATS: subjects, envelope, upcasts, append, load, views in buckets.
+//! Everything that speaks NATS: subjects, the envelope, upcasts, append, load, the command bus, views in buckets,
+//! sealed secrets, and the streams of log rows.
+//!
+//! No rule lives here. Nothing outside this crate names a stream, a header or a NATS type.
+
+mod codec;
+mod command_bus;
+mod connection;
+pub mod data_stream;
+mod envelope;
+mod error;
+mod journal;
+mod outcome;
+mod projection;
+pub mod provision;
+mod reader;
+mod sink;
+pub mod subject;
+mod tail;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod upcast;
+mod vault;
+mod view;
+
+pub use codec::{decode, encode};
+pub use command_bus::{CommandId, Given, ReceivedCommand, ReceivedCommands, SendError};
+pub use connection::{ConnectError, Credentials, Options, Store};
+pub use data_stream::DataStream;
+pub use error::{Unavailable, Unreadable};
+pub use journal::{Aggregate, AppendError, LoadError, Write};
+pub use outcome::Outcome;
+pub use projection::ProjectError;
+pub use sink::{Batch, Sink, SinkError};
+pub use tail::{Start, Tail, TailError};
+pub use upcast::Stored;
+pub use vault::{MasterKey, MasterKeyError, OpenError, Vault};
+pub use view::{Follower, NotReached};

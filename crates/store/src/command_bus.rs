@@ -1,0 +1,228 @@
+//! The command bus: commands go in with an id that makes them take effect once, deciders share them, outcomes come
+//! back.
+
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::header as nats_header;
+use async_nats::jetstream::{self, AckKind, consumer::pull, kv::CreateErrorKind};
+use bytes::Bytes;
+use domain::{Actor, Command, Metadata};
+use futures_util::StreamExt;
+use jiff::Timestamp;
+
+pub use domain::CommandId;
+
+use crate::connection::Store;
+use crate::error::{During, Unavailable};
+use crate::outcome::{self, Outcome, OutcomeRecord};
+use crate::subject::{self, header};
+use crate::{codec, envelope};
+
+/// Where a command comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// Names the command: the same id is the same command, however often it is sent.
+    pub command_id: CommandId,
+    pub actor: Actor,
+    /// What led to it: a request's id, or `event:<sequence>`.
+    pub causation_id: String,
+    pub at: Timestamp,
+    /// W3C `traceparent`, if there is one.
+    pub traceparent: Option<String>,
+    /// Names the content of the request where a client chose the key that `command_id` is made from: the same key
+    /// with another content is refused.
+    pub request_digest: Option<String>,
+}
+
+impl Given {
+    /// The metadata of the events that the command leads to.
+    pub fn metadata(&self) -> Metadata {
+        Metadata {
+            at: self.at,
+            command_id: self.command_id,
+            causation_id: self.causation_id.clone(),
+            actor: self.actor.clone(),
+            traceparent: self.traceparent.clone(),
+        }
+    }
+}
+
+/// Why there is no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    #[error("the key was used before with another request")]
+    KeyReused,
+    /// The command is on the bus and will be decided; sending it again with the same id waits for the same outcome.
+    #[error("no decision on command {0} in time")]
+    Undecided(CommandId),
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl Store {
+    /// Puts a command on the bus and waits for its outcome, `wait` at most.
+    ///
+    /// # Errors
+    /// See [`SendError`]. After `Unavailable` it is not known whether the command is on the bus.
+    pub async fn send(&self, command: &Command, given: &Given, wait: Duration) -> Result<Outcome, SendError> {
+        let bucket = self.outcomes_bucket().await?;
+        let watch = self.outcome_watch().await?;
+        let receiver = watch.register(given.command_id);
+        if let Some(digest) = &given.request_digest
+            && let Some(outcome) = self.claim_key(bucket, given.command_id, digest).await?
+        {
+            return Ok(outcome);
+        }
+        self.publish_command(command, given).await?;
+        let waited = tokio::time::timeout(wait, receiver).await;
+        watch.forget(given.command_id);
+        if let Ok(Ok(outcome)) = waited {
+            return Ok(outcome);
+        }
+        // The watch may have been broken at the wrong moment; the record is the truth.
+        match outcome::read(bucket, given.command_id).await? {
+            Some(OutcomeRecord { outcome: Some(outcome), .. }) => Ok(outcome),
+            Some(OutcomeRecord { outcome: None, .. }) | None => Err(SendError::Undecided(given.command_id)),
+        }
+    }
+
+    /// Makes a client's key ours, or finds what became of it.
+    async fn claim_key(
+        &self,
+        bucket: &jetstream::kv::Store,
+        id: CommandId,
+        digest: &str,
+    ) -> Result<Option<Outcome>, SendError> {
+        let claim = OutcomeRecord { request_digest: Some(digest.to_owned()), outcome: None };
+        match bucket.create(id.to_string(), codec::encode(&claim).into()).await {
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Unavailable::new("claim a key", error).into()),
+        }
+        match outcome::read(bucket, id).await? {
+            Some(record) if record.request_digest.as_deref() != Some(digest) => Err(SendError::KeyReused),
+            // Undecided: whoever claimed it may have died before publishing, so it is published again below;
+            // the bus drops the duplicate, the decider finds its own events.
+            Some(record) => Ok(record.outcome),
+            None => Ok(None),
+        }
+    }
+
+    async fn publish_command(&self, command: &Command, given: &Given) -> Result<(), Unavailable> {
+        const OPERATION: &str = "publish command";
+        let subject = match command {
+            Command::Instance { id, .. } => subject::command(domain::instance::NAME, id),
+            Command::Token { id, .. } => subject::command(domain::token::NAME, id),
+        };
+        let mut headers = HeaderMap::new();
+        envelope::write_metadata(&mut headers, &given.metadata());
+        headers.insert(nats_header::NATS_MESSAGE_ID, given.command_id.to_string());
+        if let Some(digest) = &given.request_digest {
+            headers.insert(header::REQUEST_DIGEST, digest.as_str());
+        }
+        let payload = Bytes::from(codec::encode(command));
+        let acknowledged = self.jetstream.publish_with_headers(subject, headers, payload).await;
+        acknowledged.during(OPERATION)?.await.during(OPERATION).map(drop)
+    }
+
+    /// The commands that wait for a decision, shared with every other decider.
+    ///
+    /// # Errors
+    /// The consumer does not exist, or NATS did not answer.
+    pub async fn receive_commands(&self) -> Result<ReceivedCommands, Unavailable> {
+        const OPERATION: &str = "receive commands";
+        let consumer: jetstream::consumer::Consumer<pull::Config> = self
+            .jetstream
+            .get_consumer_from_stream(subject::DECIDER_CONSUMER, subject::COMMANDS)
+            .await
+            .during(OPERATION)?;
+        let messages = consumer.messages().await.during(OPERATION)?;
+        Ok(ReceivedCommands { store: self.clone(), messages })
+    }
+}
+
+/// Commands as they come.
+pub struct ReceivedCommands {
+    store: Store,
+    messages: pull::Stream,
+}
+
+/// A command that waits for this decider's decision.
+pub struct ReceivedCommand {
+    pub command: Command,
+    pub given: Given,
+    store: Store,
+    message: jetstream::Message,
+}
+
+impl ReceivedCommands {
+    /// The next command. One that cannot be read goes to the dead letters, and the next one is returned.
+    ///
+    /// # Errors
+    /// The consumer broke; receive anew.
+    pub async fn next(&mut self) -> Result<ReceivedCommand, Unavailable> {
+        loop {
+            let message = self.messages.next().await;
+            let message = message.ok_or("the consumer has ended").during("receive commands")?;
+            let message = message.during("receive commands")?;
+            match read(&message) {
+                Ok((command, given)) => {
+                    return Ok(ReceivedCommand { command, given, store: self.store.clone(), message });
+                }
+                Err(reason) => self.bury(&message, reason.to_string()).await?,
+            }
+        }
+    }
+
+    async fn bury(&self, message: &jetstream::Message, reason: String) -> Result<(), Unavailable> {
+        tracing::error!(subject = %message.subject, reason, "command cannot be read");
+        self.store.bury(&message.subject, message.payload.clone(), &reason).await?;
+        message.ack_with(AckKind::Term).await.during("end an unreadable command")
+    }
+}
+
+type ReadError = Box<dyn std::error::Error + Send + Sync>;
+
+fn read(message: &jetstream::Message) -> Result<(Command, Given), ReadError> {
+    let command = codec::decode(&message.payload)?;
+    let headers = message.headers.as_ref().ok_or("the headers are absent")?;
+    let Metadata { at, command_id, causation_id, actor, traceparent } = envelope::read_metadata(headers)?;
+    let request_digest = headers.get(header::REQUEST_DIGEST).map(|digest| digest.as_str().to_owned());
+    Ok((command, Given { command_id, actor, causation_id, at, traceparent, request_digest }))
+}
+
+impl ReceivedCommand {
+    /// Records the outcome, then takes the command off the bus. A crash in between brings it back, and its decider
+    /// finds its own events.
+    ///
+    /// # Errors
+    /// NATS did not answer; the command comes back.
+    pub async fn finish(self, outcome: Outcome) -> Result<(), Unavailable> {
+        let record =
+            OutcomeRecord { request_digest: self.given.request_digest.clone(), outcome: Some(outcome) };
+        outcome::write(self.store.outcomes_bucket().await?, self.given.command_id, &record).await?;
+        self.message.ack().await.during("acknowledge a command")
+    }
+
+    /// Gives the command back: it is delivered again after `delay`.
+    ///
+    /// # Errors
+    /// NATS did not answer; the command comes back when its time to acknowledge is over.
+    pub async fn give_back(self, delay: Duration) -> Result<(), Unavailable> {
+        self.message.ack_with(AckKind::Nak(Some(delay))).await.during("give a command back")
+    }
+}
+
+impl Store {
+    /// Puts what cannot be read where a person finds it.
+    pub(crate) async fn bury(&self, subject: &str, payload: Bytes, reason: &str) -> Result<(), Unavailable> {
+        const OPERATION: &str = "write a dead letter";
+        let mut headers = HeaderMap::new();
+        // A header value holds no line breaks.
+        headers.insert(header::REASON, reason.replace(['\r', '\n'], " "));
+        let subject = format!("dead_letters.{subject}");
+        let acknowledged = self.jetstream.publish_with_headers(subject, headers, payload).await;
+        acknowledged.during(OPERATION)?.await.during(OPERATION).map(drop)
+    }
+}

@@ -1,0 +1,135 @@
+//! The connection to NATS, and the one handle that everything else hangs on.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::{self, kv};
+use tokio::sync::OnceCell;
+use zeroize::Zeroizing;
+
+use crate::error::{During, Unavailable};
+use crate::outcome::OutcomeWatch;
+use crate::subject;
+use crate::vault::{MasterKey, Vault};
+
+/// How long one request to NATS may take.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the first connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where NATS is and how to get in.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `nats://host:port`, or `tls://…`.
+    pub url: String,
+    pub credentials: Option<Credentials>,
+    /// What this connection is called in the server's own monitoring: the role's name.
+    pub name: String,
+    pub master_key: MasterKey,
+}
+
+/// A NATS user.
+#[derive(Clone)]
+pub struct Credentials {
+    pub user: String,
+    pub password: Zeroizing<String>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// NATS could not be reached.
+#[derive(Debug, thiserror::Error)]
+#[error("connect to NATS at {url}")]
+pub struct ConnectError {
+    pub url: String,
+    #[source]
+    source: async_nats::ConnectError,
+}
+
+/// The event store. Cheap to clone: all clones share one connection.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) client: async_nats::Client,
+    pub(crate) jetstream: jetstream::Context,
+    vault: Vault,
+    buckets: Arc<Buckets>,
+    outcomes: Arc<OnceCell<OutcomeWatch>>,
+}
+
+/// The buckets that are opened once, on first use.
+#[derive(Default)]
+struct Buckets {
+    outcomes: OnceCell<kv::Store>,
+    sinks: OnceCell<kv::Store>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Connects once; a connection that is lost later is made again by itself, for ever.
+    ///
+    /// # Errors
+    /// There is no NATS server at the address, or it does not let us in.
+    pub async fn connect(options: &Options) -> Result<Store, ConnectError> {
+        let mut connect = async_nats::ConnectOptions::new()
+            .name(&options.name)
+            .connection_timeout(CONNECT_TIMEOUT)
+            .request_timeout(Some(REQUEST_TIMEOUT));
+        if let Some(credentials) = &options.credentials {
+            connect = connect.user_and_password(credentials.user.clone(), credentials.password.to_string());
+        }
+        let client = connect
+            .connect(&options.url)
+            .await
+            .map_err(|source| ConnectError { url: options.url.clone(), source })?;
+        let jetstream = jetstream::context::ContextBuilder::new()
+            .timeout(REQUEST_TIMEOUT)
+            .ack_timeout(REQUEST_TIMEOUT)
+            .build(client.clone());
+        let vault = Vault::new(&options.master_key, jetstream.clone());
+        Ok(Store { client, jetstream, vault, buckets: Arc::default(), outcomes: Arc::default() })
+    }
+
+    /// Seals and opens secrets.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    pub(crate) async fn bucket(&self, name: &str) -> Result<kv::Store, Unavailable> {
+        self.jetstream.get_key_value(name).await.during("open bucket")
+    }
+
+    pub(crate) async fn outcomes_bucket(&self) -> Result<&kv::Store, Unavailable> {
+        self.buckets.outcomes.get_or_try_init(|| self.bucket(subject::OUTCOMES_BUCKET)).await
+    }
+
+    pub(crate) async fn sinks_bucket(&self) -> Result<&kv::Store, Unavailable> {
+        self.buckets.sinks.get_or_try_init(|| self.bucket(subject::SINKS_BUCKET)).await
+    }
+
+    pub(crate) async fn outcome_watch(&self) -> Result<&OutcomeWatch, Unavailable> {
+        self.outcomes
+            .get_or_try_init(|| async {
+                let bucket = self.outcomes_bucket().await?.clone();
+                OutcomeWatch::start(bucket).await
+            })
+            .await
+    }
+
+    /// Waits until everything that was handed to the connection has been written to it.
+    ///
+    /// # Errors
+    /// The connection is closed.
+    pub async fn flush(&self) -> Result<(), Unavailable> {
+        self.client.flush().await.during("flush the connection")
+    }
+}

@@ -1,0 +1,60 @@
+//! The streams of log rows: publishing with acknowledgement.
+
+use async_nats::HeaderMap;
+use async_nats::header as nats_header;
+use bytes::Bytes;
+
+use crate::connection::Store;
+use crate::error::{During, Unavailable};
+use crate::subject;
+
+/// A stream of log rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataStream {
+    /// Trace events, by gateway.
+    Traces,
+    /// Output of hosted servers, by instance.
+    Logs,
+}
+
+impl DataStream {
+    /// The stream's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            DataStream::Traces => subject::TRACES,
+            DataStream::Logs => subject::LOGS,
+        }
+    }
+
+    fn subject(self, source: &str) -> String {
+        match self {
+            DataStream::Traces => format!("traces.{source}"),
+            DataStream::Logs => format!("logs.{source}"),
+        }
+    }
+}
+
+/// The largest message that the streams take, in bytes; see `max_msg_size` in `nats/streams/`.
+pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+impl Store {
+    /// Publishes a batch of rows and waits for its acknowledgement. `source` is one token of a subject; the same
+    /// `message_id` within the stream's window of duplicates (half an hour) counts once, so a batch may be sent
+    /// again until it is acknowledged.
+    ///
+    /// # Errors
+    /// It was not acknowledged; whether it is stored is not known.
+    pub async fn publish(
+        &self,
+        stream: DataStream,
+        source: &str,
+        message_id: &str,
+        rows: Bytes,
+    ) -> Result<(), Unavailable> {
+        const OPERATION: &str = "publish log rows";
+        let mut headers = HeaderMap::new();
+        headers.insert(nats_header::NATS_MESSAGE_ID, message_id);
+        let acknowledged = self.jetstream.publish_with_headers(stream.subject(source), headers, rows).await;
+        acknowledged.during(OPERATION)?.await.during(OPERATION).map(drop)
+    }
+}

@@ -1,0 +1,56 @@
+//! The headers of commands and events: who, when, why, and in which form.
+
+use std::error::Error;
+use std::str::FromStr;
+
+use async_nats::HeaderMap;
+use domain::{CommandId, Metadata};
+
+use crate::subject::header;
+
+/// A header field is absent or cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HeaderError {
+    #[error("header {0} is absent")]
+    Absent(&'static str),
+    #[error("header {name} cannot be read")]
+    Malformed {
+        name: &'static str,
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+pub(crate) fn write_metadata(headers: &mut HeaderMap, metadata: &Metadata) {
+    headers.insert(header::COMMAND_ID, metadata.command_id.to_string());
+    headers.insert(header::CAUSATION_ID, metadata.causation_id.as_str());
+    headers.insert(header::ACTOR, metadata.actor.to_string());
+    headers.insert(header::TIME, metadata.at.to_string());
+    if let Some(traceparent) = &metadata.traceparent {
+        headers.insert(header::TRACEPARENT, traceparent.as_str());
+    }
+}
+
+pub(crate) fn read_metadata(headers: &HeaderMap) -> Result<Metadata, HeaderError> {
+    Ok(Metadata {
+        at: parse(headers, header::TIME)?,
+        command_id: parse::<CommandId>(headers, header::COMMAND_ID)?,
+        causation_id: text(headers, header::CAUSATION_ID)?.to_owned(),
+        actor: parse(headers, header::ACTOR)?,
+        traceparent: headers.get(header::TRACEPARENT).map(|value| value.as_str().to_owned()),
+    })
+}
+
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, HeaderError> {
+    headers.get(name).map(async_nats::HeaderValue::as_str).ok_or(HeaderError::Absent(name))
+}
+
+pub(crate) fn parse<T>(headers: &HeaderMap, name: &'static str) -> Result<T, HeaderError>
+where
+    T: FromStr,
+    T::Err: Error + Send + Sync + 'static,
+{
+    text(headers, name)?
+        .parse()
+        .map_err(|source: T::Err| HeaderError::Malformed { name, source: source.into() })
+}

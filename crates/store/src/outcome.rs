@@ -1,0 +1,145 @@
+//! What became of a command: recorded by the decider for a day, awaited by whoever sent it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::kv;
+use domain::{CommandId, Refusal};
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::codec;
+use crate::error::{During, Unavailable};
+
+/// How long to wait before a broken watch is made anew.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// It has taken effect, or was true already. A view that has reached `sequence` shows it.
+    Done { sequence: u64 },
+    /// It contradicts the state of things.
+    Refused { refusal: Refusal },
+    /// The log of the aggregate it is for cannot be read. A person has to look.
+    Failed { reason: String },
+}
+
+/// What lies in the bucket under a command's id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OutcomeRecord {
+    /// Names the content of the request, where its key was chosen by a client.
+    pub(crate) request_digest: Option<String>,
+    /// None while the command waits for its decision.
+    pub(crate) outcome: Option<Outcome>,
+}
+
+pub(crate) async fn read(bucket: &kv::Store, id: CommandId) -> Result<Option<OutcomeRecord>, Unavailable> {
+    const OPERATION: &str = "read an outcome";
+    match bucket.get(id.to_string()).await.during(OPERATION)? {
+        Some(bytes) => codec::decode(&bytes).during(OPERATION).map(Some),
+        None => Ok(None),
+    }
+}
+
+pub(crate) async fn write(
+    bucket: &kv::Store,
+    id: CommandId,
+    record: &OutcomeRecord,
+) -> Result<(), Unavailable> {
+    bucket.put(id.to_string(), codec::encode(record).into()).await.during("record an outcome").map(drop)
+}
+
+type Waiting = HashMap<CommandId, Vec<oneshot::Sender<Outcome>>>;
+
+/// Hands outcomes to those who wait for them. One watch serves all waiters of a process.
+#[derive(Debug)]
+pub(crate) struct OutcomeWatch {
+    waiting: Arc<Mutex<Waiting>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl OutcomeWatch {
+    /// Watches from now on.
+    pub(crate) async fn start(bucket: kv::Store) -> Result<Self, Unavailable> {
+        let waiting = Arc::<Mutex<Waiting>>::default();
+        let watch = bucket.watch_all().await.during("watch outcomes")?;
+        let task = tokio::spawn(run(bucket, watch, waiting.clone()));
+        Ok(OutcomeWatch { waiting, task })
+    }
+
+    /// Waits for an outcome that is recorded after this call.
+    pub(crate) fn register(&self, id: CommandId) -> oneshot::Receiver<Outcome> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.waiting.lock();
+        let senders = waiting.entry(id).or_default();
+        senders.retain(|sender| !sender.is_closed());
+        senders.push(sender);
+        receiver
+    }
+
+    /// Forgets waiters that have given up.
+    pub(crate) fn forget(&self, id: CommandId) {
+        let mut waiting = self.waiting.lock();
+        if let Some(senders) = waiting.get_mut(&id) {
+            senders.retain(|sender| !sender.is_closed());
+            if senders.is_empty() {
+                waiting.remove(&id);
+            }
+        }
+    }
+}
+
+impl Drop for OutcomeWatch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn run(bucket: kv::Store, mut watch: kv::Watch, waiting: Arc<Mutex<Waiting>>) {
+    loop {
+        while let Some(entry) = watch.next().await {
+            match entry {
+                Ok(entry) => deliver(&waiting, &entry),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "watch of outcomes broke");
+                    break;
+                }
+            }
+        }
+        watch = loop {
+            tokio::time::sleep(RETRY_DELAY).await;
+            if let Ok(watch) = bucket.watch_all().await {
+                break watch;
+            }
+        };
+        recheck(&bucket, &waiting).await;
+    }
+}
+
+fn deliver(waiting: &Mutex<Waiting>, entry: &kv::Entry) {
+    let Ok(id) = entry.key.parse::<CommandId>() else { return };
+    let Ok(OutcomeRecord { outcome: Some(outcome), .. }) = codec::decode(&entry.value) else { return };
+    answer(waiting, id, &outcome);
+}
+
+/// Looks up what was recorded while nobody watched.
+async fn recheck(bucket: &kv::Store, waiting: &Mutex<Waiting>) {
+    let ids: Vec<CommandId> = waiting.lock().keys().copied().collect();
+    for id in ids {
+        if let Ok(Some(OutcomeRecord { outcome: Some(outcome), .. })) = read(bucket, id).await {
+            answer(waiting, id, &outcome);
+        }
+    }
+}
+
+fn answer(waiting: &Mutex<Waiting>, id: CommandId, outcome: &Outcome) {
+    for sender in waiting.lock().remove(&id).into_iter().flatten() {
+        // A waiter that has given up in the meantime is no loss: the record stays.
+        let _ = sender.send(outcome.clone());
+    }
+}

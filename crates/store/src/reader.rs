@@ -1,0 +1,91 @@
+//! Reads a stream in order from a sequence on, for ever: a broken consumer is made anew where the last one ended.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{DeliverPolicy, pull};
+use async_nats::jetstream::{self};
+use futures_util::StreamExt;
+
+use crate::connection::Store;
+use crate::error::{During, Unavailable};
+
+/// How long to wait before a broken consumer is made anew.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// A message with its place.
+pub(crate) struct Read {
+    pub(crate) message: jetstream::Message,
+    pub(crate) sequence: u64,
+    /// How many messages come after this one, as far as the server knew.
+    pub(crate) pending: u64,
+}
+
+/// Reads one stream.
+pub(crate) struct Reader {
+    store: Store,
+    stream: &'static str,
+    filter: String,
+    next_sequence: u64,
+    ordered: Option<pull::Ordered>,
+}
+
+impl Reader {
+    /// Reads from `next_sequence` on what `filter` lets through.
+    pub(crate) fn new(store: Store, stream: &'static str, filter: String, next_sequence: u64) -> Self {
+        Reader { store, stream, filter, next_sequence: next_sequence.max(1), ordered: None }
+    }
+
+    /// The next message. Waits as long as it takes; dropping the future loses nothing.
+    pub(crate) async fn next(&mut self) -> Read {
+        loop {
+            match self.try_next().await {
+                Ok(read) => {
+                    self.next_sequence = read.sequence + 1;
+                    return read;
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        stream = self.stream,
+                        "reading broke, trying again"
+                    );
+                    self.ordered = None;
+                    tokio::time::sleep(RETRY_DELAY).await;
+                }
+            }
+        }
+    }
+
+    async fn try_next(&mut self) -> Result<Read, Unavailable> {
+        const OPERATION: &str = "read a stream";
+        let ordered = match &mut self.ordered {
+            Some(ordered) => ordered,
+            None => self.ordered.insert(self.open().await?),
+        };
+        let message = ordered.next().await.ok_or("the consumer has ended").during(OPERATION)?;
+        let message = message.during(OPERATION)?;
+        let info = message.info().during(OPERATION)?;
+        let (sequence, pending) = (info.stream_sequence, info.pending);
+        Ok(Read { message, sequence, pending })
+    }
+
+    async fn open(&self) -> Result<pull::Ordered, Unavailable> {
+        const OPERATION: &str = "open a consumer";
+        let stream = self.store.jetstream.get_stream_no_info(self.stream).await.during(OPERATION)?;
+        let config = pull::OrderedConfig {
+            filter_subject: self.filter.clone(),
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.next_sequence },
+            ..Default::default()
+        };
+        let consumer = stream.create_consumer(config).await.during(OPERATION)?;
+        consumer.messages().await.during(OPERATION)
+    }
+}
+
+/// The first and last sequence of a stream; both 0 when it never held anything.
+pub(crate) async fn bounds(store: &Store, stream: &str) -> Result<(u64, u64), Unavailable> {
+    const OPERATION: &str = "look at a stream";
+    let stream = store.jetstream.get_stream(stream).await.during(OPERATION)?;
+    let state = &stream.cached_info().state;
+    Ok((state.first_sequence, state.last_sequence))
+}

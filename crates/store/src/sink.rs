@@ -1,0 +1,189 @@
+//! Takes batches out of a stream of log rows such that each row arrives exactly once.
+//!
+//! ClickHouse recognises a batch that it has already by its deduplication token, so a batch that is inserted again
+//! after a crash must be cut at the same two sequences. Therefore the cut is recorded *before* the batch is handed
+//! out: after a crash the recorded batch comes first, again, with the same token. Recording is a compare-and-set,
+//! so of two sinks with one name only one goes on.
+
+use std::time::Duration;
+
+use async_nats::jetstream::kv::{CreateErrorKind, UpdateErrorKind};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::codec;
+use crate::connection::Store;
+use crate::data_stream::DataStream;
+use crate::error::{During, Unavailable};
+use crate::reader::{self, Reader};
+
+/// How many messages a batch holds at most.
+const BATCH_MESSAGES_MAX: usize = 512;
+/// How many bytes a batch holds before it is closed.
+const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long a batch waits for more after its first message.
+const BATCH_WAIT: Duration = Duration::from_millis(250);
+
+/// Consecutive messages of one stream.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    pub first_sequence: u64,
+    pub last_sequence: u64,
+    pub messages: Vec<Bytes>,
+    /// The same for the same batch, whoever hands it out again.
+    pub deduplication_token: String,
+    /// How many messages before this batch the stream had dropped before they were taken.
+    pub lost: u64,
+}
+
+/// Why there is no batch.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    #[error("another sink has taken over")]
+    TakenOver,
+}
+
+/// What is recorded before a batch is handed out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Cut {
+    first: u64,
+    last: u64,
+}
+
+/// One sink of a stream.
+pub struct Sink {
+    store: Store,
+    stream: DataStream,
+    key: &'static str,
+    reader: Reader,
+    cut: Cut,
+    revision: u64,
+    /// The recorded batch may not have arrived: hand it out again first.
+    repeat: bool,
+    /// A message that was read but did not fit into the last batch.
+    held: Option<(u64, Bytes)>,
+}
+
+impl Store {
+    /// Opens the sink of a stream where it ended.
+    ///
+    /// # Errors
+    /// NATS did not answer, or the record cannot be read.
+    pub async fn sink(&self, stream: DataStream) -> Result<Sink, Unavailable> {
+        const OPERATION: &str = "open a sink";
+        let key = stream.name();
+        let entry = self.sinks_bucket().await?.entry(key).await.during(OPERATION)?;
+        let (cut, revision) = match entry {
+            Some(entry) => (codec::decode::<Cut>(&entry.value).during(OPERATION)?, entry.revision),
+            None => (Cut::default(), 0),
+        };
+        let reader = Reader::new(self.clone(), stream.name(), String::new(), cut.first);
+        let repeat = cut.last > 0;
+        Ok(Sink { store: self.clone(), stream, key, reader, cut, revision, repeat, held: None })
+    }
+}
+
+impl Sink {
+    /// The next batch. Asking for it says that the batch before has arrived.
+    ///
+    /// # Errors
+    /// See [`SinkError`]; after one, open the sink anew.
+    pub async fn next(&mut self) -> Result<Batch, SinkError> {
+        if std::mem::take(&mut self.repeat)
+            && let Some(batch) = self.read_again().await?
+        {
+            return Ok(batch);
+        }
+        let (messages, last_sequence) = self.gather().await;
+        let first_sequence = messages[0].0;
+        let lost = first_sequence - (self.cut.last + 1).min(first_sequence);
+        self.record(Cut { first: first_sequence, last: last_sequence }).await?;
+        Ok(self.batch(messages, lost))
+    }
+
+    fn batch(&self, messages: Vec<(u64, Bytes)>, lost: u64) -> Batch {
+        let Cut { first, last } = self.cut;
+        Batch {
+            first_sequence: first,
+            last_sequence: last,
+            messages: messages.into_iter().map(|(_, payload)| payload).collect(),
+            deduplication_token: format!("{}:{first}-{last}", self.stream.name()),
+            lost,
+        }
+    }
+
+    /// The recorded batch once more; none if the stream has dropped it by now.
+    async fn read_again(&mut self) -> Result<Option<Batch>, SinkError> {
+        let (first, last) = reader::bounds(&self.store, self.stream.name()).await?;
+        if first > self.cut.first || last < self.cut.last {
+            self.reader =
+                Reader::new(self.store.clone(), self.stream.name(), String::new(), self.cut.last + 1);
+            return Ok(None);
+        }
+        let mut messages = Vec::new();
+        loop {
+            let read = self.reader.next().await;
+            messages.push((read.sequence, read.message.payload.clone()));
+            if read.sequence >= self.cut.last {
+                return Ok(Some(self.batch(messages, 0)));
+            }
+        }
+    }
+
+    /// At least one message, and what comes shortly after it.
+    async fn gather(&mut self) -> (Vec<(u64, Bytes)>, u64) {
+        let first = match self.held.take() {
+            Some(held) => held,
+            None => {
+                let read = self.reader.next().await;
+                (read.sequence, read.message.payload.clone())
+            }
+        };
+        let deadline = Instant::now() + BATCH_WAIT;
+        let (mut bytes, mut last) = (first.1.len(), first.0);
+        let mut messages = vec![first];
+        while messages.len() < BATCH_MESSAGES_MAX {
+            let Ok(read) = tokio::time::timeout_at(deadline, self.reader.next()).await else { break };
+            let message = (read.sequence, read.message.payload.clone());
+            if bytes + message.1.len() > BATCH_BYTES_MAX {
+                self.held = Some(message);
+                break;
+            }
+            bytes += message.1.len();
+            last = message.0;
+            messages.push(message);
+        }
+        (messages, last)
+    }
+
+    async fn record(&mut self, cut: Cut) -> Result<(), SinkError> {
+        const OPERATION: &str = "record a batch";
+        let bucket = self.store.sinks_bucket().await?;
+        let value = Bytes::from(codec::encode(&cut));
+        let recorded = if self.revision == 0 {
+            bucket.create(self.key, value).await.map_err(|error| match error.kind() {
+                CreateErrorKind::AlreadyExists => SinkError::TakenOver,
+                _ => Unavailable::new(OPERATION, error).into(),
+            })
+        } else {
+            bucket.update(self.key, value, self.revision).await.map_err(|error| match error.kind() {
+                UpdateErrorKind::WrongLastRevision => SinkError::TakenOver,
+                _ => Unavailable::new(OPERATION, error).into(),
+            })
+        };
+        self.revision = recorded?;
+        self.cut = cut;
+        Ok(())
+    }
+
+    /// Puts a message that ClickHouse will never take where a person finds it.
+    ///
+    /// # Errors
+    /// NATS did not answer.
+    pub async fn bury(&self, message: Bytes, reason: &str) -> Result<(), Unavailable> {
+        self.store.bury(self.stream.name(), message, reason).await
+    }
+}

@@ -1,0 +1,59 @@
+//! The names of streams, buckets, consumers and headers, and the form of subjects. `nats/` declares what they are.
+
+/// Commands that wait for a decision.
+pub const COMMANDS: &str = "COMMANDS";
+/// Every domain event.
+pub const EVENTS: &str = "EVENTS";
+/// Trace events on their way to ClickHouse.
+pub const TRACES: &str = "TRACES";
+/// Output of hosted servers on its way to ClickHouse.
+pub const LOGS: &str = "LOGS";
+/// What could not be read.
+pub const DEAD_LETTERS: &str = "DEAD_LETTERS";
+
+/// The streams, each declared in `nats/streams/<name>.json`.
+pub const STREAMS: [&str; 5] = [COMMANDS, EVENTS, TRACES, LOGS, DEAD_LETTERS];
+
+/// What became of commands.
+pub(crate) const OUTCOMES_BUCKET: &str = "outcomes";
+/// The keys of aggregates' secrets.
+pub(crate) const KEYS_BUCKET: &str = "keys";
+/// How far the log sinks have come.
+pub(crate) const SINKS_BUCKET: &str = "sinks";
+
+/// The buckets, each declared in `nats/buckets/<name>.json`. The views' buckets are named after their views.
+pub const BUCKETS: [&str; 5] = ["instances", "tokens", OUTCOMES_BUCKET, KEYS_BUCKET, SINKS_BUCKET];
+
+/// The consumer that the deciders share.
+pub(crate) const DECIDER_CONSUMER: &str = "decider";
+
+/// The durable consumers, each declared in `nats/consumers/<name>.json`.
+pub const CONSUMERS: [&str; 1] = [DECIDER_CONSUMER];
+
+/// The subject of an aggregate's commands.
+pub(crate) fn command(aggregate: &str, id: impl std::fmt::Display) -> String {
+    format!("commands.{aggregate}.{id}")
+}
+
+/// The subject of an aggregate's events.
+pub fn event(aggregate: &str, id: impl std::fmt::Display) -> String {
+    format!("events.{aggregate}.{id}")
+}
+
+/// The aggregate's name and id in the subject of an event.
+pub(crate) fn parse_event(subject: &str) -> Option<(&str, &str)> {
+    subject.strip_prefix("events.")?.split_once('.')
+}
+
+/// The header fields of commands and events.
+pub(crate) mod header {
+    pub(crate) const EVENT: &str = "Mcpcan-Event";
+    pub(crate) const VERSION: &str = "Mcpcan-Version";
+    pub(crate) const COMMAND_ID: &str = "Mcpcan-Command-Id";
+    pub(crate) const CAUSATION_ID: &str = "Mcpcan-Causation-Id";
+    pub(crate) const ACTOR: &str = "Mcpcan-Actor";
+    pub(crate) const TIME: &str = "Mcpcan-Time";
+    pub(crate) const REQUEST_DIGEST: &str = "Mcpcan-Request-Digest";
+    pub(crate) const REASON: &str = "Mcpcan-Reason";
+    pub(crate) const TRACEPARENT: &str = "traceparent";
+}

@@ -1,0 +1,115 @@
+//! A real nats-server for tests: on a free port, in a temporary directory, provisioned, ended when dropped.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::{MasterKey, Options, Store, provision};
+
+/// How long the server may take to write where it listens.
+const START_WAIT: Duration = Duration::from_secs(20);
+
+/// A running nats-server.
+pub struct TestServer {
+    directory: TempDir,
+    child: Child,
+    port: u16,
+}
+
+impl TestServer {
+    /// Starts a server and provisions it.
+    ///
+    /// # Panics
+    /// There is no nats-server, or it does not start: the test cannot go on.
+    pub async fn start() -> Self {
+        let directory = tempfile::tempdir().expect("make a temporary directory");
+        let child = spawn(directory.path(), 0);
+        let mut server = TestServer { directory, child, port: 0 };
+        server.port = server.read_port().await;
+        server.store().await.provision(1).await.expect("provision the server");
+        server
+    }
+
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// A new connection to the server. All connections share one master key.
+    pub async fn store(&self) -> Store {
+        let master_key =
+            MasterKey::load_or_create(&self.directory.path().join("master.key")).expect("make a master key");
+        let options = Options { url: self.url(), credentials: None, name: "test".to_owned(), master_key };
+        Store::connect(&options).await.expect("connect to the server")
+    }
+
+    /// Ends the server with SIGKILL, as a power cut would as far as NATS can tell.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("kill nats-server");
+        self.child.wait().expect("wait for nats-server");
+    }
+
+    /// Starts the server again on the same port and directory after [`TestServer::kill`].
+    pub async fn restart(&mut self) {
+        let _ = std::fs::remove_dir_all(self.directory.path().join("ports"));
+        self.child = spawn(self.directory.path(), self.port);
+        assert_eq!(self.read_port().await, self.port, "the server listens where it did");
+    }
+
+    /// The server writes the address it listens at into a file.
+    async fn read_port(&mut self) -> u16 {
+        let deadline = Instant::now() + START_WAIT;
+        loop {
+            if let Some(port) = read_ports_file(&self.directory.path().join("ports")) {
+                return port;
+            }
+            if let Some(status) = self.child.try_wait().expect("look at nats-server") {
+                panic!("nats-server ended with {status}, see {}", self.directory.path().display());
+            }
+            assert!(Instant::now() < deadline, "nats-server did not start in {START_WAIT:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(directory: &Path, port: u16) -> Child {
+    let (config, ports) = (directory.join("server.conf"), directory.join("ports"));
+    std::fs::create_dir_all(&ports).expect("make a directory");
+    std::fs::write(&config, provision::SERVER_CONFIG).expect("write the configuration");
+    let log = std::fs::File::create(directory.join("nats.log")).expect("make a log file");
+    Command::new(program())
+        .arg("--config")
+        .arg(config)
+        .args(["--addr", "127.0.0.1", "--port", &if port == 0 { -1 } else { i32::from(port) }.to_string()])
+        .arg("--store_dir")
+        .arg(directory.join("data"))
+        .arg("--ports_file_dir")
+        .arg(ports)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("start nats-server")
+}
+
+fn read_ports_file(directory: &Path) -> Option<u16> {
+    let file = std::fs::read_dir(directory).ok()?.flatten().next()?;
+    let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(file.path()).ok()?).ok()?;
+    ports["nats"][0].as_str()?.rsplit(':').next()?.parse().ok()
+}
+
+/// `MCPCAN_NATS_SERVER`, or what `make tools` has fetched.
+fn program() -> PathBuf {
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/bin/nats-server");
+    let program = std::env::var_os("MCPCAN_NATS_SERVER").map_or(fetched, PathBuf::from);
+    assert!(program.is_file(), "there is no nats-server at {}: run `make tools`", program.display());
+    program
+}

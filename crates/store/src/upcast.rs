@@ -1,0 +1,94 @@
+//! Stored forms of events: every released (name, version) pair can be read for ever, only the newest is written.
+//!
+//! One file per aggregate. An old form is lifted to the next by a function there; the domain only knows the newest.
+
+mod instance;
+mod instance_name;
+mod token;
+
+use domain::{Decider, Event};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec;
+
+/// An aggregate whose events this crate can write and read.
+pub trait Stored: Decider {
+    /// The newest form of an event.
+    fn write(event: &Self::Event) -> Form;
+
+    /// An event of any released form.
+    ///
+    /// # Errors
+    /// A name or version that this program does not know, or a payload that is not of that form.
+    fn read(name: &str, version: u16, payload: &[u8]) -> Result<Self::Event, FormError>;
+
+    /// The event together with the id of its aggregate.
+    fn of(id: Self::Id, event: Self::Event) -> Event;
+}
+
+/// An event as it is stored: its version and its payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    pub version: u16,
+    pub payload: Vec<u8>,
+}
+
+/// Why a stored event cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FormError {
+    #[error("event {name} version {version} is not known to this program")]
+    Unknown { name: String, version: u16 },
+    #[error("event {name} version {version} is malformed")]
+    Malformed {
+        name: String,
+        version: u16,
+        #[source]
+        source: rmp_serde::decode::Error,
+    },
+    #[error("`{id}` is no id of a {aggregate}")]
+    Id { aggregate: &'static str, id: String },
+    #[error("aggregate {0} is not known to this program")]
+    Aggregate(String),
+}
+
+/// Reads an event of any aggregate.
+///
+/// # Errors
+/// See [`FormError`].
+pub fn read_any(
+    aggregate: &str,
+    id: &str,
+    name: &str,
+    version: u16,
+    payload: &[u8],
+) -> Result<Event, FormError> {
+    match aggregate {
+        domain::instance::NAME => read_as::<domain::instance::InstanceDecider>(id, name, version, payload),
+        domain::instance_name::NAME => {
+            read_as::<domain::instance_name::NameDecider>(id, name, version, payload)
+        }
+        domain::token::NAME => read_as::<domain::token::TokenDecider>(id, name, version, payload),
+        _ => Err(FormError::Aggregate(aggregate.to_owned())),
+    }
+}
+
+fn read_as<D: Stored>(id: &str, name: &str, version: u16, payload: &[u8]) -> Result<Event, FormError>
+where
+    D::Id: std::str::FromStr,
+{
+    let id = id.parse().map_err(|_| FormError::Id { aggregate: D::NAME, id: id.to_owned() })?;
+    D::read(name, version, payload).map(|event| D::of(id, event))
+}
+
+fn form<T: Serialize>(version: u16, data: &T) -> Form {
+    Form { version, payload: codec::encode(data) }
+}
+
+fn data<T: DeserializeOwned>(name: &str, version: u16, payload: &[u8]) -> Result<T, FormError> {
+    codec::decode(payload).map_err(|source| FormError::Malformed { name: name.to_owned(), version, source })
+}
+
+fn unknown<T>(name: &str, version: u16) -> Result<T, FormError> {
+    Err(FormError::Unknown { name: name.to_owned(), version })
+}

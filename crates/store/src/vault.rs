@@ -1,0 +1,218 @@
+//! Sealed secrets.
+//!
+//! Each owner (an aggregate) has a random key of its own. The key lies in the bucket `keys`, wrapped by a key that
+//! is derived from the platform's master key; the secret lies in the log, sealed by the owner's key. Purging the
+//! owner's key makes every copy of its secrets unreadable. Both are XChaCha20-Poly1305 with the owner's id as
+//! associated data, so that a sealed value cannot be passed off as another's.
+
+use std::fmt;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use async_nats::jetstream::kv::CreateErrorKind;
+use async_nats::jetstream::{self, kv};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use domain::{Digest, Sealed};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::error::{During, Unavailable};
+use crate::subject;
+
+const KEY_BYTES: usize = 32;
+const NONCE_BYTES: usize = 24;
+/// What a sealed text begins with: names its form.
+const SEALED_PREFIX: &str = "s1.";
+
+/// What the derived keys are for (BLAKE3 key derivation contexts: global, unique, never changed).
+const WRAPPING_CONTEXT: &str = "mcpcan 2026-11-21 wrapping of secret keys v1";
+const DIGEST_CONTEXT: &str = "mcpcan 2026-11-21 digests of credentials v1";
+
+type Key = Zeroizing<[u8; KEY_BYTES]>;
+
+/// The platform's master key: 256 random bits, kept in a file that only its owner reads.
+#[derive(Clone)]
+pub struct MasterKey(Key);
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey(…)")
+    }
+}
+
+/// The master key's file is not what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum MasterKeyError {
+    #[error("read or make master key file {path}")]
+    File {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("master key file {path} does not hold 64 hexadecimal digits")]
+    Malformed { path: PathBuf },
+}
+
+impl MasterKey {
+    /// Reads the key, or makes one if there is no file yet (mode 0600).
+    ///
+    /// # Errors
+    /// The file cannot be read or made, or holds something else.
+    pub fn load_or_create(path: &Path) -> Result<Self, MasterKeyError> {
+        let file_error = |source| MasterKeyError::File { path: path.to_owned(), source };
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&Zeroizing::new(text))
+                .ok_or_else(|| MasterKeyError::Malformed { path: path.to_owned() }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let key = MasterKey(random_key());
+                let text = Zeroizing::new(format!("{}\n", blake3::Hash::from_bytes(*key.0).to_hex()));
+                let mut file = std::fs::OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(path)
+                    .map_err(file_error)?;
+                file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(file_error)?;
+                Ok(key)
+            }
+            Err(error) => Err(file_error(error)),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let key = blake3::Hash::from_hex(text.trim_end()).ok()?;
+        Some(MasterKey(Zeroizing::new(*key.as_bytes())))
+    }
+}
+
+/// Why a sealed secret cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The owner was revoked or deleted.
+    #[error("the key of {owner} was shredded")]
+    Shredded { owner: Uuid },
+    /// Another master key, another owner, or damage.
+    #[error("the sealed secret of {owner} does not open: is the master key the one it was sealed under?")]
+    Damaged { owner: Uuid },
+}
+
+/// Seals, opens and shreds secrets, and digests credentials. Cheap to clone.
+#[derive(Clone)]
+pub struct Vault {
+    jetstream: jetstream::Context,
+    wrapping: Key,
+    digesting: Key,
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Vault(…)")
+    }
+}
+
+impl Vault {
+    pub(crate) fn new(master: &MasterKey, jetstream: jetstream::Context) -> Self {
+        Vault {
+            jetstream,
+            wrapping: Zeroizing::new(blake3::derive_key(WRAPPING_CONTEXT, master.0.as_slice())),
+            digesting: Zeroizing::new(blake3::derive_key(DIGEST_CONTEXT, master.0.as_slice())),
+        }
+    }
+
+    /// The digest that a credential is found by. Does no IO.
+    pub fn digest(&self, credential: &[u8]) -> Digest {
+        Digest(blake3::keyed_hash(&self.digesting, credential).to_hex().to_string())
+    }
+
+    /// Seals a secret of an owner. The owner's key is made on first use.
+    ///
+    /// # Errors
+    /// NATS did not answer, or the owner's key was wrapped by another master key.
+    pub async fn seal(&self, owner: Uuid, secret: &[u8]) -> Result<Sealed, OpenError> {
+        let key = self.key_or_create(owner).await?;
+        let sealed = encrypt(&key, owner, secret);
+        Ok(Sealed(format!("{SEALED_PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed))))
+    }
+
+    /// Opens a secret of an owner.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(&self, owner: Uuid, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let key = self.key(owner).await?.ok_or(OpenError::Shredded { owner })?;
+        sealed
+            .0
+            .strip_prefix(SEALED_PREFIX)
+            .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
+            .and_then(|bytes| decrypt(&key, owner, &bytes))
+            .ok_or(OpenError::Damaged { owner })
+    }
+
+    /// Purges the owner's key: nothing that was sealed for it can be opened any more. May be repeated.
+    ///
+    /// # Errors
+    /// NATS did not answer.
+    pub async fn shred(&self, owner: Uuid) -> Result<(), Unavailable> {
+        self.bucket().await?.purge(owner.to_string()).await.during("shred a key")
+    }
+
+    async fn key_or_create(&self, owner: Uuid) -> Result<Key, OpenError> {
+        if let Some(key) = self.key(owner).await? {
+            return Ok(key);
+        }
+        let key = random_key();
+        let wrapped = encrypt(&self.wrapping, owner, key.as_slice());
+        match self.bucket().await?.create(owner.to_string(), wrapped.into()).await {
+            Ok(_) => Ok(key),
+            // Somebody else made it in the meantime: theirs counts.
+            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {
+                self.key(owner).await?.ok_or(OpenError::Shredded { owner })
+            }
+            Err(error) => Err(Unavailable::new("make a key", error).into()),
+        }
+    }
+
+    async fn key(&self, owner: Uuid) -> Result<Option<Key>, OpenError> {
+        let wrapped = self.bucket().await?.get(owner.to_string()).await.during("read a key")?;
+        let Some(wrapped) = wrapped else { return Ok(None) };
+        decrypt(&self.wrapping, owner, &wrapped)
+            .and_then(|key| <[u8; KEY_BYTES]>::try_from(key.as_slice()).ok())
+            .map(|key| Some(Zeroizing::new(key)))
+            .ok_or(OpenError::Damaged { owner })
+    }
+
+    async fn bucket(&self) -> Result<kv::Store, Unavailable> {
+        self.jetstream.get_key_value(subject::KEYS_BUCKET).await.during("open bucket keys")
+    }
+}
+
+fn random_key() -> Key {
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    getrandom::fill(key.as_mut_slice()).expect("the operating system gives random bytes");
+    key
+}
+
+/// Nonce and ciphertext. Nonces of 192 random bits do not repeat.
+fn encrypt(key: &Key, owner: Uuid, message: &[u8]) -> Vec<u8> {
+    let mut nonce = [0; NONCE_BYTES];
+    getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
+    let cipher = XChaCha20Poly1305::new(key.as_slice().into());
+    let payload = Payload { msg: message, aad: owner.as_bytes() };
+    let sealed = cipher
+        .encrypt(XNonce::from_slice(&nonce), payload)
+        .expect("a message in memory is shorter than the cipher's limit of 256 GiB");
+    [nonce.as_slice(), &sealed].concat()
+}
+
+fn decrypt(key: &Key, owner: Uuid, bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES)?;
+    let cipher = XChaCha20Poly1305::new(key.as_slice().into());
+    let payload = Payload { msg: sealed, aad: owner.as_bytes() };
+    cipher.decrypt(XNonce::from_slice(nonce), payload).ok().map(Zeroizing::new)
+}

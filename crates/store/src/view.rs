@@ -1,0 +1,263 @@
+//! Views in buckets, followed in memory.
+//!
+//! A bucket holds one key per row and the key `position`: the sequence up to which the rows hold every event. Rows
+//! are written before the position, and a bucket gives its keys back in the order of writing, so whoever has seen a
+//! position has seen the rows that belong to it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::kv::{self, Operation};
+use futures_util::StreamExt;
+use parking_lot::RwLock;
+use tokio::sync::watch;
+use uuid::Uuid;
+use views::View;
+
+use crate::codec;
+use crate::connection::Store;
+use crate::error::{During, Unavailable};
+
+/// The key of the position among the rows.
+pub(crate) const POSITION_KEY: &str = "position";
+
+/// How long to wait before a broken watch is made anew.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// The rows of a view and how far they reach.
+pub(crate) struct Rows<V: View> {
+    pub(crate) rows: HashMap<Uuid, Arc<V::Row>>,
+    pub(crate) position: u64,
+}
+
+impl<V: View> Default for Rows<V> {
+    fn default() -> Self {
+        Rows { rows: HashMap::new(), position: 0 }
+    }
+}
+
+/// What one entry of a bucket tells.
+enum Change<R> {
+    Row(Uuid, Option<R>),
+    Position(u64),
+}
+
+fn read_entry<V: View>(entry: &kv::Entry) -> Result<Change<V::Row>, Unavailable> {
+    const OPERATION: &str = "read a view's row";
+    if entry.key == POSITION_KEY {
+        return codec::decode(&entry.value).during(OPERATION).map(Change::Position);
+    }
+    let id = entry.key.parse::<Uuid>().during(OPERATION)?;
+    match entry.operation {
+        Operation::Put => Ok(Change::Row(id, Some(codec::decode(&entry.value).during(OPERATION)?))),
+        Operation::Delete | Operation::Purge => Ok(Change::Row(id, None)),
+    }
+}
+
+/// A watch of a whole bucket that begins with what is there.
+async fn watch_bucket(bucket: &kv::Store) -> Result<(kv::Watch, bool), Unavailable> {
+    const OPERATION: &str = "watch a view";
+    let empty = bucket.status().await.during(OPERATION)?.values() == 0;
+    Ok((bucket.watch_with_history(">").await.during(OPERATION)?, empty))
+}
+
+/// Reads what a bucket holds now.
+pub(crate) async fn read_rows<V: View>(bucket: &kv::Store) -> Result<Rows<V>, Unavailable> {
+    let mut rows = Rows::default();
+    let (mut watch, empty) = watch_bucket(bucket).await?;
+    while !empty {
+        let entry = watch.next().await.ok_or("the watch has ended").during("read a view")?;
+        let entry = entry.during("read a view")?;
+        match read_entry::<V>(&entry)? {
+            Change::Row(id, Some(row)) => drop(rows.rows.insert(id, Arc::new(row))),
+            Change::Row(id, None) => drop(rows.rows.remove(&id)),
+            Change::Position(position) => rows.position = position,
+        }
+        if entry.delta == 0 {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
+/// The view did not reach the sequence in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("view {view} has reached {position}, {wanted} was awaited")]
+pub struct NotReached {
+    pub view: &'static str,
+    pub position: u64,
+    pub wanted: u64,
+}
+
+/// A view in memory, kept current. Cheap to clone.
+pub struct Follower<V: View> {
+    shared: Arc<Shared<V>>,
+}
+
+struct Shared<V: View> {
+    rows: RwLock<HashMap<Uuid, Arc<V::Row>>>,
+    position: watch::Sender<u64>,
+    changes: watch::Sender<u64>,
+    task: RwLock<Option<tokio::task::AbortHandle>>,
+}
+
+impl<V: View> Clone for Follower<V> {
+    fn clone(&self) -> Self {
+        Follower { shared: self.shared.clone() }
+    }
+}
+
+impl<V: View> Drop for Shared<V> {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get_mut().take() {
+            task.abort();
+        }
+    }
+}
+
+impl Store {
+    /// Follows a view: returns when what is there has been read, and keeps it current from then on.
+    ///
+    /// `on_change` is called for each row that appears, changes or goes (`None`), in order, before readers see a
+    /// position that includes it; it must be quick.
+    ///
+    /// # Errors
+    /// The bucket does not exist, or NATS did not answer.
+    pub async fn follow<V: View>(
+        &self,
+        on_change: impl FnMut(Uuid, Option<&Arc<V::Row>>) + Send + 'static,
+    ) -> Result<Follower<V>, Unavailable> {
+        let bucket = self.bucket(V::NAME).await?;
+        let shared = Arc::new(Shared {
+            rows: RwLock::default(),
+            position: watch::Sender::new(0),
+            changes: watch::Sender::new(0),
+            task: RwLock::default(),
+        });
+        let follower = Follower { shared: shared.clone() };
+        let (loaded, is_loaded) = tokio::sync::oneshot::channel();
+        let mut following =
+            Following { bucket, shared: Arc::downgrade(&shared), on_change, loaded: Some(loaded) };
+        let task = tokio::spawn(async move { following.run().await });
+        *shared.task.write() = Some(task.abort_handle());
+        is_loaded.await.during("follow a view")??;
+        Ok(follower)
+    }
+}
+
+impl<V: View> Follower<V> {
+    pub fn get(&self, id: Uuid) -> Option<Arc<V::Row>> {
+        self.shared.rows.read().get(&id).cloned()
+    }
+
+    /// All rows, in no order.
+    pub fn rows(&self) -> Vec<Arc<V::Row>> {
+        self.shared.rows.read().values().cloned().collect()
+    }
+
+    /// The sequence up to which the rows hold every event.
+    pub fn position(&self) -> u64 {
+        *self.shared.position.borrow()
+    }
+
+    /// Counts changes of rows: mark it seen, read the rows, await the next.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    /// Waits until the rows hold every event up to `sequence`, `wait` at most.
+    ///
+    /// # Errors
+    /// They did not get there in time.
+    pub async fn reached(&self, sequence: u64, wait: Duration) -> Result<(), NotReached> {
+        let mut position = self.shared.position.subscribe();
+        let reached = tokio::time::timeout(wait, position.wait_for(|position| *position >= sequence)).await;
+        match reached {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => {
+                Err(NotReached { view: V::NAME, position: self.position(), wanted: sequence })
+            }
+        }
+    }
+}
+
+type Loaded = tokio::sync::oneshot::Sender<Result<(), Unavailable>>;
+
+/// The task behind a follower. It holds the rows weakly, so that dropping the last follower ends it.
+struct Following<V: View, F> {
+    bucket: kv::Store,
+    shared: std::sync::Weak<Shared<V>>,
+    on_change: F,
+    loaded: Option<Loaded>,
+}
+
+impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
+    async fn run(&mut self) {
+        loop {
+            let Err(error) = self.follow_once().await else { return };
+            match self.loaded.take() {
+                // The caller of `follow` still waits: it decides what to do.
+                Some(loaded) => {
+                    let _ = loaded.send(Err(error));
+                    return;
+                }
+                None => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, view = V::NAME, "following a view broke, trying again");
+                }
+            }
+            tokio::time::sleep(RETRY_DELAY).await;
+        }
+    }
+
+    /// Follows until the watch breaks (an error) or nobody is left to follow for.
+    async fn follow_once(&mut self) -> Result<(), Unavailable> {
+        let (mut watch, empty) = watch_bucket(&self.bucket).await?;
+        // Rows that are not among those read first have gone while nobody watched.
+        let mut unseen: Option<HashSet<Uuid>> =
+            self.shared.upgrade().map(|shared| shared.rows.read().keys().copied().collect());
+        if empty {
+            self.finish_loading(&mut unseen);
+        }
+        loop {
+            let entry = watch.next().await.ok_or("the watch has ended").during("follow a view")?;
+            let entry = entry.during("follow a view")?;
+            let change = read_entry::<V>(&entry)?;
+            let Some(shared) = self.shared.upgrade() else { return Ok(()) };
+            match change {
+                Change::Row(id, row) => {
+                    if let Some(unseen) = &mut unseen {
+                        unseen.remove(&id);
+                    }
+                    self.set(&shared, id, row);
+                }
+                Change::Position(position) => drop(shared.position.send_replace(position)),
+            }
+            if entry.delta == 0 {
+                self.finish_loading(&mut unseen);
+            }
+        }
+    }
+
+    fn finish_loading(&mut self, unseen: &mut Option<HashSet<Uuid>>) {
+        if let (Some(gone), Some(shared)) = (unseen.take(), self.shared.upgrade()) {
+            for id in gone {
+                self.set(&shared, id, None);
+            }
+        }
+        if let Some(loaded) = self.loaded.take() {
+            let _ = loaded.send(Ok(()));
+        }
+    }
+
+    fn set(&mut self, shared: &Shared<V>, id: Uuid, row: Option<V::Row>) {
+        let row = row.map(Arc::new);
+        match &row {
+            Some(row) => drop(shared.rows.write().insert(id, row.clone())),
+            None => drop(shared.rows.write().remove(&id)),
+        }
+        (self.on_change)(id, row.as_ref());
+        shared.changes.send_modify(|changes| *changes += 1);
+    }
+}
