@@ -1,1 +1,25 @@
 //! Access-log and container-log records: their ClickHouse tables, inserts, queries and retention.
+//!
+//! The only crate that speaks to ClickHouse, over its HTTP interface, with nothing that only one kind of server has:
+//! the embedded engine and a server by URL get the same migrations and the same queries. It holds no rule about who
+//! may read what, and it never sees a secret: records arrive already masked.
+//!
+//! Called by `gateway` and `worker` (record types only), `projector` (inserts), `api` (searches) and `mcpcan`
+//! (migrations). `clickhouse/README.md` explains the tables and how an insert takes effect exactly once.
+
+pub mod client;
+pub mod error;
+pub mod insert;
+pub mod line_query;
+pub mod migration;
+pub mod record;
+mod row;
+pub mod trace_query;
+
+pub use client::Client;
+pub use error::Error;
+pub use insert::MAX_ROWS_PER_INSERT;
+pub use line_query::LineQuery;
+pub use migration::Migrated;
+pub use record::{ContainerLine, Level, Stream, TraceEvent, TraceRecord};
+pub use trace_query::{Cursor, TraceQuery};
