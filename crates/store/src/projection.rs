@@ -53,7 +53,7 @@ impl Store {
                 on_caught_up();
             }
             let read = reader.next().await;
-            fold.apply(&tail::recorded(&read)?);
+            fold.apply(&tail::recorded(&read.message, read.sequence)?);
             if read.pending == 0 || fold.position - fold.written >= CATCH_UP_EVENTS_MAX {
                 fold.write().await?;
             }

@@ -28,7 +28,7 @@ pub(crate) const STREAM_FILES: [(&str, &str); 5] =
 pub(crate) const BUCKET_FILES: [(&str, &str); 5] =
     declarations!("buckets": "instances", "tokens", "outcomes", "keys", "sinks");
 /// The declared consumers by file name.
-pub(crate) const CONSUMER_FILES: [(&str, &str); 1] = declarations!("consumers": "decider");
+pub(crate) const CONSUMER_FILES: [(&str, &str); 2] = declarations!("consumers": "decider", "reactions");
 
 /// What provisioning found or did.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,9 +26,11 @@ pub const BUCKETS: [&str; 5] = ["instances", "tokens", OUTCOMES_BUCKET, KEYS_BUC
 
 /// The consumer that the deciders share.
 pub(crate) const DECIDER_CONSUMER: &str = "decider";
+/// The consumer that the deciders share for what follows from events.
+pub(crate) const REACTIONS_CONSUMER: &str = "reactions";
 
 /// The durable consumers, each declared in `nats/consumers/<name>.json`.
-pub const CONSUMERS: [&str; 1] = [DECIDER_CONSUMER];
+pub const CONSUMERS: [&str; 2] = [DECIDER_CONSUMER, REACTIONS_CONSUMER];
 
 /// The subject of an aggregate's commands.
 pub(crate) fn command(aggregate: &str, id: impl std::fmt::Display) -> String {

@@ -111,22 +111,23 @@ impl Events {
     /// # Errors
     /// The event cannot be read.
     pub async fn next(&mut self) -> Result<Recorded, Unreadable> {
-        recorded(&self.reader.next().await)
+        let Read { message, sequence, .. } = self.reader.next().await;
+        recorded(&message, sequence)
     }
 }
 
 /// A message of EVENTS as an event.
-pub(crate) fn recorded(read: &Read) -> Result<Recorded, Unreadable> {
-    let subject = read.message.subject.as_str();
+pub(crate) fn recorded(message: &async_nats::Message, sequence: u64) -> Result<Recorded, Unreadable> {
+    let subject = message.subject.as_str();
     let unreadable =
-        |source: Box<dyn std::error::Error + Send + Sync>| Unreadable::new(subject, read.sequence, source);
-    let headers = read.message.headers.as_ref().ok_or_else(|| unreadable("the headers are absent".into()))?;
+        |source: Box<dyn std::error::Error + Send + Sync>| Unreadable::new(subject, sequence, source);
+    let headers = message.headers.as_ref().ok_or_else(|| unreadable("the headers are absent".into()))?;
     let (aggregate, id) =
         subject::parse_event(subject).ok_or_else(|| unreadable("the subject is no event's".into()))?;
     let name = envelope::text(headers, header::EVENT).map_err(|error| unreadable(error.into()))?;
     let version = envelope::parse(headers, header::VERSION).map_err(|error| unreadable(error.into()))?;
     let metadata = envelope::read_metadata(headers).map_err(|error| unreadable(error.into()))?;
-    let event = upcast::read_any(aggregate, id, name, version, &read.message.payload)
+    let event = upcast::read_any(aggregate, id, name, version, &message.payload)
         .map_err(|error| unreadable(error.into()))?;
-    Ok(Recorded { sequence: read.sequence, metadata, event })
+    Ok(Recorded { sequence, metadata, event })
 }

@@ -66,7 +66,10 @@ async fn watch_bucket(bucket: &kv::Store) -> Result<(kv::Watch, bool), Unavailab
 pub(crate) async fn read_rows<V: View>(bucket: &kv::Store) -> Result<Rows<V>, Unavailable> {
     let mut rows = Rows::default();
     let (mut watch, empty) = watch_bucket(bucket).await?;
-    while !empty {
+    if empty {
+        return Ok(rows);
+    }
+    loop {
         let entry = watch.next().await.ok_or("the watch has ended").during("read a view")?;
         let entry = entry.during("read a view")?;
         match read_entry::<V>(&entry)? {
@@ -75,10 +78,9 @@ pub(crate) async fn read_rows<V: View>(bucket: &kv::Store) -> Result<Rows<V>, Un
             Change::Position(position) => rows.position = position,
         }
         if entry.delta == 0 {
-            break;
+            return Ok(rows);
         }
     }
-    Ok(rows)
 }
 
 /// The view did not reach the sequence in time.

@@ -1,0 +1,127 @@
+//! What follows from an event: keys of what has ended are shredded, tokens of deleted instances are revoked.
+//!
+//! An event may be handed out twice, to two deciders; every reaction bears that.
+
+use std::time::Duration;
+
+use domain::{Actor, Command, CommandId, Event, InstanceId, Recorded, TokenId, instance, token};
+use jiff::Timestamp;
+use service::CancellationToken;
+use store::{Follower, Given, NotReached, SendError, Store, Unavailable};
+use uuid::Uuid;
+use views::{Instances, Tokens};
+
+use crate::{GIVE_BACK_DELAY, RETRY_DELAY, ROLE};
+
+/// How long the views may take to reach an event before it is given back.
+const VIEW_WAIT: Duration = Duration::from_secs(10);
+/// How long a command that follows from an event may take.
+const COMMAND_WAIT: Duration = Duration::from_secs(10);
+
+/// Why a reaction was not done. The event comes back.
+#[derive(Debug, thiserror::Error)]
+enum ReactionError {
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    #[error(transparent)]
+    NotReached(#[from] NotReached),
+    #[error("revoke token {token}")]
+    Revoke {
+        token: TokenId,
+        #[source]
+        source: SendError,
+    },
+}
+
+/// Reacts until shutdown.
+pub(crate) async fn run(store: Store, shutdown: CancellationToken) {
+    loop {
+        let ended = tokio::select! {
+            () = shutdown.cancelled() => return,
+            ended = receive(&store) => ended,
+        };
+        if let Err(error) = ended {
+            tracing::warn!(error = &error as &dyn std::error::Error, "reactions interrupted, trying again");
+        }
+        tokio::select! { () = shutdown.cancelled() => return, () = tokio::time::sleep(RETRY_DELAY) => {} }
+    }
+}
+
+async fn receive(store: &Store) -> Result<(), Unavailable> {
+    let reactions = Reactions {
+        store: store.clone(),
+        instances: store.follow::<Instances>(|_, _| {}).await?,
+        tokens: store.follow::<Tokens>(|_, _| {}).await?,
+    };
+    let mut events = store.receive_events().await?;
+    loop {
+        let event = events.next().await?;
+        match reactions.react(&event.recorded).await {
+            Ok(()) => event.finish().await?,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    sequence = event.recorded.sequence,
+                    "event comes back"
+                );
+                event.give_back(GIVE_BACK_DELAY).await?;
+            }
+        }
+    }
+}
+
+struct Reactions {
+    store: Store,
+    instances: Follower<Instances>,
+    tokens: Follower<Tokens>,
+}
+
+impl Reactions {
+    async fn react(&self, recorded: &Recorded) -> Result<(), ReactionError> {
+        match &recorded.event {
+            Event::Instance { id, event: instance::Event::Deleted(_) } => {
+                self.store.vault().shred(id.0).await?;
+                self.tokens.reached(recorded.sequence, VIEW_WAIT).await?;
+                self.revoke_tokens(*id, recorded).await
+            }
+            Event::Token { id, event: token::Event::Issued(issued) } => {
+                // It may have been issued while its instance was being deleted: then nobody else revokes it.
+                self.instances.reached(recorded.sequence, VIEW_WAIT).await?;
+                match self.instances.get(issued.instance.0) {
+                    Some(_) => Ok(()),
+                    None => self.revoke(*id, recorded).await,
+                }
+            }
+            Event::Token { id, event: token::Event::Revoked(_) } => {
+                Ok(self.store.vault().shred(id.0).await?)
+            }
+            Event::Instance { .. } | Event::InstanceName { .. } => Ok(()),
+        }
+    }
+
+    async fn revoke_tokens(&self, instance: InstanceId, because: &Recorded) -> Result<(), ReactionError> {
+        for token in self.tokens.rows() {
+            if token.instance == instance && token.digest().is_some() {
+                self.revoke(token.id, because).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn revoke(&self, token: TokenId, because: &Recorded) -> Result<(), ReactionError> {
+        let command = Command::Token { id: token, command: token::Command::Revoke };
+        let given = Given {
+            // The same event leads to the same command, however often it is handed out.
+            command_id: CommandId(Uuid::new_v5(&because.metadata.command_id.0, token.0.as_bytes())),
+            actor: Actor::Role(ROLE.to_owned()),
+            causation_id: format!("event:{}", because.sequence),
+            at: Timestamp::now(),
+            traceparent: because.metadata.traceparent.clone(),
+            request_digest: None,
+        };
+        match self.store.send(&command, &given, COMMAND_WAIT).await {
+            Ok(_) => Ok(()),
+            Err(source) => Err(ReactionError::Revoke { token, source }),
+        }
+    }
+}

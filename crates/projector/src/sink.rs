@@ -1,0 +1,146 @@
+//! Carries the rows of one stream into ClickHouse, each exactly once.
+//!
+//! `store` hands out batches that are cut at the same sequences after a crash, ClickHouse drops an insert whose
+//! deduplication token it knows: together they make "at least once" into "once". A message that cannot be read, or
+//! that ClickHouse will never take, goes to the dead letters and holds up nothing.
+
+use std::time::Duration;
+
+use access_log::{Client, ContainerLine, Error, MAX_ROWS_PER_INSERT, TraceRecord};
+use serde::de::DeserializeOwned;
+use service::{CancellationToken, ReadyFlag};
+use store::{Batch, DataStream, Sink, SinkError, Store, Unavailable};
+
+/// How long to wait before the first repetition; doubled each time.
+const RETRY_DELAY_MIN: Duration = Duration::from_millis(200);
+/// How long to wait between repetitions at most.
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
+
+/// A row that a stream carries into a table.
+pub(crate) trait Row: DeserializeOwned + Send + Sync + 'static {
+    const STREAM: DataStream;
+
+    fn insert(client: &Client, token: &str, rows: &[Self]) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+impl Row for TraceRecord {
+    const STREAM: DataStream = DataStream::Traces;
+
+    async fn insert(client: &Client, token: &str, rows: &[Self]) -> Result<(), Error> {
+        client.insert_traces(token, rows).await
+    }
+}
+
+impl Row for ContainerLine {
+    const STREAM: DataStream = DataStream::Logs;
+
+    async fn insert(client: &Client, token: &str, rows: &[Self]) -> Result<(), Error> {
+        client.insert_lines(token, rows).await
+    }
+}
+
+/// Carries until shutdown. Ready while the last insert went through.
+pub(crate) async fn run<R: Row>(store: Store, client: Client, ready: ReadyFlag, shutdown: CancellationToken) {
+    let mut delay = RETRY_DELAY_MIN;
+    loop {
+        let carried = tokio::select! {
+            // Stopping between any two lines is safe: the recorded batch comes first next time.
+            () = shutdown.cancelled() => return,
+            carried = carry::<R>(&store, &client, &ready) => carried,
+        };
+        let Err(error) = carried else { return };
+        ready.set(false);
+        match error {
+            SinkError::Unavailable(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    stream = R::STREAM.name(),
+                    "sink interrupted, trying again"
+                );
+            }
+            SinkError::TakenOver => {
+                tracing::info!(stream = R::STREAM.name(), "another sink has taken over, standing by");
+            }
+        }
+        tokio::select! { () = shutdown.cancelled() => return, () = tokio::time::sleep(delay) => {} }
+        delay = (delay * 2).min(RETRY_DELAY_MAX);
+    }
+}
+
+async fn carry<R: Row>(store: &Store, client: &Client, ready: &ReadyFlag) -> Result<(), SinkError> {
+    let mut sink = store.sink(R::STREAM).await?;
+    loop {
+        ready.set(true);
+        let batch = sink.next().await?;
+        if batch.lost > 0 {
+            tracing::error!(
+                stream = R::STREAM.name(),
+                messages = batch.lost,
+                "messages were dropped by the stream before they were taken: it is too small for the outage"
+            );
+        }
+        insert_batch::<R>(&sink, client, ready, &batch).await?;
+    }
+}
+
+/// Inserts a batch; if ClickHouse will never take it, message by message.
+async fn insert_batch<R: Row>(
+    sink: &Sink,
+    client: &Client,
+    ready: &ReadyFlag,
+    batch: &Batch,
+) -> Result<(), Unavailable> {
+    let mut rows = Vec::new();
+    for message in &batch.messages {
+        match store::decode::<Vec<R>>(message) {
+            Ok(decoded) => rows.extend(decoded),
+            Err(error) => bury::<R>(sink, message, &error).await?,
+        }
+    }
+    let Err(error) = insert_rows::<R>(client, ready, &batch.deduplication_token, &rows).await else {
+        return Ok(());
+    };
+    tracing::warn!(error = &error as &dyn std::error::Error, "batch refused, inserting message by message");
+    for (index, message) in batch.messages.iter().enumerate() {
+        let Ok(rows) = store::decode::<Vec<R>>(message) else { continue };
+        let token = format!("{}/{index}", batch.deduplication_token);
+        if let Err(error) = insert_rows::<R>(client, ready, &token, &rows).await {
+            bury::<R>(sink, message, &error).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Inserts rows, waiting out an absent ClickHouse. An error is final.
+async fn insert_rows<R: Row>(
+    client: &Client,
+    ready: &ReadyFlag,
+    token: &str,
+    rows: &[R],
+) -> Result<(), Error> {
+    for (part, rows) in rows.chunks(MAX_ROWS_PER_INSERT).enumerate() {
+        let token = format!("{token}#{part}");
+        let mut delay = RETRY_DELAY_MIN;
+        while let Err(error) = R::insert(client, &token, rows).await {
+            if !error.is_retryable() {
+                return Err(error);
+            }
+            ready.set(false);
+            tracing::warn!(error = &error as &dyn std::error::Error, "insert again");
+            tokio::time::sleep(delay).await;
+            delay = (delay * 2).min(RETRY_DELAY_MAX);
+        }
+        ready.set(true);
+    }
+    Ok(())
+}
+
+async fn bury<R: Row>(
+    sink: &Sink,
+    message: &[u8],
+    error: &(dyn std::error::Error + Send + Sync),
+) -> Result<(), Unavailable> {
+    let reason = error.to_string();
+    tracing::error!(stream = R::STREAM.name(), reason, "message goes to the dead letters");
+    sink.bury(message.to_vec().into(), &reason).await
+}
