@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use access_log::{Client, ContainerLine, Error, MAX_ROWS_PER_INSERT, TraceRecord};
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use service::{CancellationToken, ReadyFlag};
-use store::{Batch, DataStream, Sink, SinkError, Store, Unavailable};
+use store::{Batch, DataStream, SinkError, Store, Unavailable};
 
 /// How long to wait before the first repetition; doubled each time.
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(200);
@@ -79,13 +80,13 @@ async fn carry<R: Row>(store: &Store, client: &Client, ready: &ReadyFlag) -> Res
                 "messages were dropped by the stream before they were taken: it is too small for the outage"
             );
         }
-        insert_batch::<R>(&sink, client, ready, &batch).await?;
+        insert_batch::<R>(store, client, ready, &batch).await?;
     }
 }
 
 /// Inserts a batch; if ClickHouse will never take it, message by message.
 async fn insert_batch<R: Row>(
-    sink: &Sink,
+    store: &Store,
     client: &Client,
     ready: &ReadyFlag,
     batch: &Batch,
@@ -94,7 +95,7 @@ async fn insert_batch<R: Row>(
     for message in &batch.messages {
         match store::decode::<Vec<R>>(message) {
             Ok(decoded) => rows.extend(decoded),
-            Err(error) => bury::<R>(sink, message, &error).await?,
+            Err(error) => bury::<R>(store, message, &error).await?,
         }
     }
     let Err(error) = insert_rows::<R>(client, ready, &batch.deduplication_token, &rows).await else {
@@ -105,7 +106,7 @@ async fn insert_batch<R: Row>(
         let Ok(rows) = store::decode::<Vec<R>>(message) else { continue };
         let token = format!("{}/{index}", batch.deduplication_token);
         if let Err(error) = insert_rows::<R>(client, ready, &token, &rows).await {
-            bury::<R>(sink, message, &error).await?;
+            bury::<R>(store, message, &error).await?;
         }
     }
     Ok(())
@@ -136,11 +137,11 @@ async fn insert_rows<R: Row>(
 }
 
 async fn bury<R: Row>(
-    sink: &Sink,
-    message: &[u8],
+    store: &Store,
+    message: &Bytes,
     error: &(dyn std::error::Error + Send + Sync),
 ) -> Result<(), Unavailable> {
     let reason = error.to_string();
     tracing::error!(stream = R::STREAM.name(), reason, "message goes to the dead letters");
-    sink.bury(message.to_vec().into(), &reason).await
+    store.bury_rows(R::STREAM, message.clone(), &reason).await
 }

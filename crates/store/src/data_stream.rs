@@ -57,4 +57,12 @@ impl Store {
         let acknowledged = self.jetstream.publish_with_headers(stream.subject(source), headers, rows).await;
         acknowledged.during(OPERATION)?.await.during(OPERATION).map(drop)
     }
+
+    /// Puts rows that nobody will ever take where a person finds them.
+    ///
+    /// # Errors
+    /// NATS did not answer.
+    pub async fn bury_rows(&self, stream: DataStream, rows: Bytes, reason: &str) -> Result<(), Unavailable> {
+        self.bury(stream.name(), rows, reason).await
+    }
 }

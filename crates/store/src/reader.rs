@@ -60,7 +60,10 @@ impl Reader {
         const OPERATION: &str = "read a stream";
         let ordered = match &mut self.ordered {
             Some(ordered) => ordered,
-            None => self.ordered.insert(self.open().await?),
+            None => {
+                let ordered = self.open().await?;
+                self.ordered.insert(ordered)
+            }
         };
         let message = ordered.next().await.ok_or("the consumer has ended").during(OPERATION)?;
         let message = message.during(OPERATION)?;
@@ -69,7 +72,7 @@ impl Reader {
         Ok(Read { message, sequence, pending })
     }
 
-    async fn open(&self) -> Result<pull::Ordered, Unavailable> {
+    async fn open(&mut self) -> Result<pull::Ordered, Unavailable> {
         const OPERATION: &str = "open a consumer";
         let stream = self.store.jetstream.get_stream_no_info(self.stream).await.during(OPERATION)?;
         let config = pull::OrderedConfig {

@@ -178,12 +178,4 @@ impl Sink {
         self.cut = cut;
         Ok(())
     }
-
-    /// Puts a message that ClickHouse will never take where a person finds it.
-    ///
-    /// # Errors
-    /// NATS did not answer.
-    pub async fn bury(&self, message: Bytes, reason: &str) -> Result<(), Unavailable> {
-        self.store.bury(self.stream.name(), message, reason).await
-    }
 }

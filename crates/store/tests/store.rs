@@ -1,0 +1,18 @@
+//! The store against a real nats-server.
+
+#[path = "store/command_bus.rs"]
+mod command_bus;
+#[path = "store/given.rs"]
+mod given;
+#[path = "store/journal.rs"]
+mod journal;
+#[path = "store/provision.rs"]
+mod provision;
+#[path = "store/schemas.rs"]
+mod schemas;
+#[path = "store/sink.rs"]
+mod sink;
+#[path = "store/vault.rs"]
+mod vault;
+#[path = "store/view.rs"]
+mod view;

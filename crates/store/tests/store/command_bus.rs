@@ -1,0 +1,104 @@
+//! The command bus: one effect per key, outcomes for whoever asks.
+
+use std::time::Duration;
+
+use domain::{Command, instance, token};
+use store::testing::TestServer;
+use store::{Outcome, SendError, Store};
+
+use crate::given::{given, hosted, instance_id, token_id};
+
+const WAIT: Duration = Duration::from_secs(10);
+
+fn create() -> Command {
+    let name = "everything".parse().unwrap();
+    Command::Instance { id: instance_id(), command: instance::Command::Create { name, access: hosted() } }
+}
+
+/// Decides the next `count` commands: each is done, at the sequence that counts them.
+fn decide(store: &Store, count: u64) -> tokio::task::JoinHandle<()> {
+    let store = store.clone();
+    tokio::spawn(async move {
+        let mut commands = store.receive_commands().await.unwrap();
+        for sequence in 1..=count {
+            let command = commands.next().await.unwrap();
+            command.finish(Outcome::Done { sequence }).await.unwrap();
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_command_comes_back_as_its_outcome() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    let decider = decide(&server.store().await, 1);
+    let outcome = store.send(&create(), &given(), WAIT).await.unwrap();
+    assert_eq!(outcome, Outcome::Done { sequence: 1 });
+    decider.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_same_key_and_request_is_answered_from_the_record() {
+    let server = TestServer::start().await;
+    let (store, replica) = (server.store().await, server.store().await);
+    let decider = decide(&server.store().await, 1);
+    let (command, mut given) = (create(), given());
+    given.request_digest = Some("d1".to_owned());
+    let first = store.send(&command, &given, WAIT).await.unwrap();
+    decider.await.unwrap();
+    // Nobody decides any more: the answer can only be the recorded one.
+    assert_eq!(replica.send(&command, &given, WAIT).await.unwrap(), first);
+
+    given.request_digest = Some("d2".to_owned());
+    let reused = replica.send(&command, &given, WAIT).await;
+    assert!(matches!(reused, Err(SendError::KeyReused)), "{reused:?}");
+}
+
+#[tokio::test]
+async fn two_that_send_one_key_at_once_get_one_outcome() {
+    let server = TestServer::start().await;
+    let (store, replica) = (server.store().await, server.store().await);
+    let (command, mut given) = (create(), given());
+    given.request_digest = Some("d1".to_owned());
+    let sends =
+        async { tokio::join!(store.send(&command, &given, WAIT), replica.send(&command, &given, WAIT)) };
+    let decider = decide(&server.store().await, 1);
+    let (first, second) = sends.await;
+    assert_eq!(first.unwrap(), second.unwrap());
+    decider.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_that_nobody_decides_is_not_lost() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    let (command, mut given) = (create(), given());
+    given.request_digest = Some("d1".to_owned());
+    let undecided = store.send(&command, &given, Duration::from_millis(50)).await;
+    assert!(matches!(undecided, Err(SendError::Undecided(id)) if id == given.command_id), "{undecided:?}");
+
+    let decider = decide(&server.store().await, 1);
+    let outcome = store.send(&command, &given, WAIT).await.unwrap();
+    assert_eq!(outcome, Outcome::Done { sequence: 1 });
+    decider.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_arrives_whole() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    let mut commands = server.store().await.receive_commands().await.unwrap();
+    let command = Command::Token { id: token_id(), command: token::Command::Revoke };
+    let mut given = given();
+    given.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    let (sent, received) = tokio::join!(store.send(&command, &given, WAIT), async {
+        let received = commands.next().await.unwrap();
+        let content = (received.command.clone(), received.given.clone());
+        let refusal = domain::Refusal::Token(token::Refusal::NotFound);
+        received.finish(Outcome::Refused { refusal }).await.unwrap();
+        content
+    });
+    assert_eq!(received, (command, given));
+    let refusal = domain::Refusal::Token(token::Refusal::NotFound);
+    assert_eq!(sent.unwrap(), Outcome::Refused { refusal });
+}

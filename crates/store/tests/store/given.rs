@@ -1,0 +1,41 @@
+//! Commands and events for the tests.
+
+use std::collections::BTreeMap;
+
+use domain::instance::{Access, CommandLine, Created, Event, Hosted, HostedTransport};
+use domain::{Actor, CommandId, InstanceId, Metadata, TokenId};
+use jiff::Timestamp;
+use store::Given;
+use uuid::Uuid;
+
+pub(crate) fn instance_id() -> InstanceId {
+    InstanceId(Uuid::now_v7())
+}
+
+pub(crate) fn token_id() -> TokenId {
+    TokenId(Uuid::now_v7())
+}
+
+pub(crate) fn given() -> Given {
+    Given {
+        command_id: CommandId(Uuid::now_v7()),
+        actor: Actor::Admin,
+        causation_id: "test".to_owned(),
+        at: Timestamp::now(),
+        traceparent: None,
+        request_digest: None,
+    }
+}
+
+pub(crate) fn metadata() -> Metadata {
+    given().metadata()
+}
+
+pub(crate) fn hosted() -> Access {
+    let command = CommandLine { program: "npx".to_owned(), args: vec!["-y".to_owned()] };
+    Access::Hosted(Hosted { transport: HostedTransport::Stdio, command, env: BTreeMap::new() })
+}
+
+pub(crate) fn created(name: &str) -> Event {
+    Event::Created(Created { name: name.parse().expect("a legal name"), access: hosted() })
+}

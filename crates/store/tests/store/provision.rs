@@ -1,0 +1,31 @@
+//! Provisioning makes NATS what `nats/` declares, and nothing once it is.
+
+use store::provision::Action;
+use store::testing::TestServer;
+
+#[tokio::test]
+async fn provisioning_again_changes_nothing() {
+    let server = TestServer::start().await;
+    let changes = server.store().await.provision(1).await.unwrap();
+    assert_eq!(changes.len(), 12);
+    for change in changes {
+        assert_eq!(change.action, Action::Unchanged, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_setting_that_somebody_changed_is_put_back_and_named() {
+    let server = TestServer::start().await;
+    let nats = async_nats::connect(server.url()).await.unwrap();
+    let jetstream = async_nats::jetstream::new(nats);
+    let mut config = jetstream.get_stream("TRACES").await.unwrap().cached_info().config.clone();
+    config.max_bytes = 1 << 20;
+    jetstream.update_stream(config).await.unwrap();
+
+    let changes = server.store().await.provision(1).await.unwrap();
+    let changed: Vec<String> =
+        changes.iter().filter(|change| change.action != Action::Unchanged).map(ToString::to_string).collect();
+    assert_eq!(changed, ["stream TRACES updated: max_bytes"]);
+    let info = jetstream.get_stream("TRACES").await.unwrap().cached_info().config.max_bytes;
+    assert_eq!(info, 16 << 30);
+}

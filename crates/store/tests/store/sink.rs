@@ -1,0 +1,64 @@
+//! Sinks: the same batch after a crash, one sink at a time.
+
+use bytes::Bytes;
+use store::testing::TestServer;
+use store::{DataStream, SinkError, Store};
+
+async fn publish(store: &Store, texts: std::ops::Range<u32>) {
+    for text in texts {
+        let (id, payload) = (format!("message-{text}"), Bytes::from(text.to_string()));
+        store.publish(DataStream::Traces, "gateway-1", &id, payload).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_may_not_have_arrived_comes_again_the_same() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    publish(&store, 0..5).await;
+    let first = store.sink(DataStream::Traces).await.unwrap().next().await.unwrap();
+    // The sink dies here. More has come when the next one opens.
+    publish(&store, 5..9).await;
+    let mut sink = store.sink(DataStream::Traces).await.unwrap();
+    let again = sink.next().await.unwrap();
+    assert_eq!(again.deduplication_token, first.deduplication_token);
+    assert_eq!(again.messages, first.messages);
+
+    let mut rest = again.messages;
+    while rest.len() < 9 {
+        let batch = sink.next().await.unwrap();
+        assert_eq!(batch.lost, 0);
+        rest.extend(batch.messages);
+    }
+    let expected: Vec<Bytes> = (0..9_u32).map(|text| Bytes::from(text.to_string())).collect();
+    assert_eq!(rest, expected);
+}
+
+#[tokio::test]
+async fn a_batch_that_was_published_twice_counts_once() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    publish(&store, 0..2).await;
+    publish(&store, 0..3).await;
+    let mut sink = store.sink(DataStream::Traces).await.unwrap();
+    let mut messages = sink.next().await.unwrap().messages;
+    while messages.last() != Some(&Bytes::from("2")) {
+        messages.extend(sink.next().await.unwrap().messages);
+    }
+    assert_eq!(messages, ["0", "1", "2"].map(Bytes::from));
+}
+
+#[tokio::test]
+async fn a_sink_that_was_taken_over_ends() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    publish(&store, 0..1).await;
+    let mut old = store.sink(DataStream::Traces).await.unwrap();
+    old.next().await.unwrap();
+    let mut new = server.store().await.sink(DataStream::Traces).await.unwrap();
+    new.next().await.unwrap();
+    publish(&store, 1..2).await;
+    new.next().await.unwrap();
+    let ended = old.next().await;
+    assert!(matches!(ended, Err(SinkError::TakenOver)), "{ended:?}");
+}
