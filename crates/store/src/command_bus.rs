@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 pub use domain::CommandId;
 
-use crate::connection::Store;
+use crate::connection::{Reconnects, Store};
 use crate::error::{During, Unavailable};
 use crate::outcome::{self, Outcome, OutcomeRecord};
 use crate::subject::{self, header};
@@ -131,21 +131,24 @@ impl Store {
     /// # Errors
     /// The consumer does not exist, or NATS did not answer.
     pub async fn receive_commands(&self) -> Result<ReceivedCommands, Unavailable> {
-        const OPERATION: &str = "receive commands";
         let consumer: jetstream::consumer::Consumer<pull::Config> = self
             .jetstream
             .get_consumer_from_stream(subject::DECIDER_CONSUMER, subject::COMMANDS)
             .await
-            .during(OPERATION)?;
-        let messages = consumer.messages().await.during(OPERATION)?;
-        Ok(ReceivedCommands { store: self.clone(), messages })
+            .during(RECEIVE)?;
+        let messages = consumer.messages().await.during(RECEIVE)?;
+        Ok(ReceivedCommands { store: self.clone(), messages, reconnects: self.reconnects() })
     }
 }
+
+/// What deciders do, in errors.
+const RECEIVE: &str = "receive commands";
 
 /// Commands as they come.
 pub struct ReceivedCommands {
     store: Store,
     messages: pull::Stream,
+    reconnects: Reconnects,
 }
 
 /// A command that waits for this decider's decision.
@@ -163,9 +166,8 @@ impl ReceivedCommands {
     /// The consumer broke; receive anew.
     pub async fn next(&mut self) -> Result<ReceivedCommand, Unavailable> {
         loop {
-            let message = self.messages.next().await;
-            let message = message.ok_or("the consumer has ended").during("receive commands")?;
-            let message = message.during("receive commands")?;
+            let message = self.reconnects.unless_reconnected(RECEIVE, self.messages.next()).await?;
+            let message = message.during(RECEIVE)?;
             match read(&message) {
                 Ok((command, given)) => {
                     return Ok(ReceivedCommand { command, given, store: self.store.clone(), message });

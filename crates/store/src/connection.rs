@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, kv};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 use zeroize::Zeroizing;
 
 use crate::error::{During, Unavailable};
@@ -59,6 +59,7 @@ pub struct Store {
     vault: Vault,
     buckets: Arc<Buckets>,
     outcomes: Arc<OnceCell<OutcomeWatch>>,
+    connections: watch::Receiver<u64>,
 }
 
 /// The buckets that are opened once, on first use.
@@ -80,7 +81,14 @@ impl Store {
     /// # Errors
     /// There is no NATS server at the address, or it does not let us in.
     pub async fn connect(options: &Options) -> Result<Store, ConnectError> {
+        let (connected, connections) = watch::channel(0);
         let mut connect = async_nats::ConnectOptions::new()
+            .event_callback(move |event| {
+                if event == async_nats::Event::Connected {
+                    connected.send_modify(|connections| *connections += 1);
+                }
+                async {}
+            })
             .name(&options.name)
             .connection_timeout(CONNECT_TIMEOUT)
             .request_timeout(Some(REQUEST_TIMEOUT));
@@ -96,7 +104,7 @@ impl Store {
             .ack_timeout(REQUEST_TIMEOUT)
             .build(client.clone());
         let vault = Vault::new(&options.master_key, jetstream.clone());
-        Ok(Store { client, jetstream, vault, buckets: Arc::default(), outcomes: Arc::default() })
+        Ok(Store { client, jetstream, vault, buckets: Arc::default(), outcomes: Arc::default(), connections })
     }
 
     /// Seals and opens secrets.
@@ -116,11 +124,18 @@ impl Store {
         self.buckets.sinks.get_or_try_init(|| self.bucket(subject::SINKS_BUCKET)).await
     }
 
+    /// Tells when the connection was lost and made again.
+    pub(crate) fn reconnects(&self) -> Reconnects {
+        let mut connections = self.connections.clone();
+        connections.mark_unchanged();
+        Reconnects(connections)
+    }
+
     pub(crate) async fn outcome_watch(&self) -> Result<&OutcomeWatch, Unavailable> {
         self.outcomes
             .get_or_try_init(|| async {
                 let bucket = self.outcomes_bucket().await?.clone();
-                OutcomeWatch::start(bucket).await
+                OutcomeWatch::start(bucket, self.reconnects()).await
             })
             .await
     }
@@ -131,5 +146,27 @@ impl Store {
     /// The connection is closed.
     pub async fn flush(&self) -> Result<(), Unavailable> {
         self.client.flush().await.during("flush the connection")
+    }
+}
+
+/// Tells when the connection was lost and made again.
+///
+/// A consumer whose server was restarted notices by the absence of heartbeats, which takes up to ten seconds. That is
+/// too long for a revoked token, so whoever reads opens a new consumer as soon as the connection is back.
+#[derive(Clone, Debug)]
+pub(crate) struct Reconnects(watch::Receiver<u64>);
+
+impl Reconnects {
+    /// Waits for `next`, or for a new connection, which is an error: what was being read has to be opened anew.
+    pub(crate) async fn unless_reconnected<T>(
+        &mut self,
+        operation: &'static str,
+        next: impl Future<Output = Option<T>>,
+    ) -> Result<T, Unavailable> {
+        tokio::select! {
+            biased;
+            Ok(()) = self.0.changed() => Err(Unavailable::new(operation, "the connection was made anew")),
+            next = next => next.ok_or("the consumer has ended").during(operation),
+        }
     }
 }

@@ -34,7 +34,7 @@ pub use outcome::Outcome;
 pub use projection::ProjectError;
 pub use reaction::{ReceivedEvent, ReceivedEvents};
 pub use sink::{Batch, Sink, SinkError};
-pub use tail::{Start, Tail, TailError};
+pub use tail::{AggregateId, AggregateName, Events, NotAToken, Start, Tail, TailError};
 pub use upcast::Stored;
 pub use vault::{MasterKey, MasterKeyError, OpenError, Vault};
 pub use view::{Follower, NotReached};

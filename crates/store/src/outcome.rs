@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::codec;
+use crate::connection::Reconnects;
 use crate::error::{During, Unavailable};
 
 /// How long to wait before a broken watch is made anew.
@@ -65,10 +66,10 @@ pub(crate) struct OutcomeWatch {
 
 impl OutcomeWatch {
     /// Watches from now on.
-    pub(crate) async fn start(bucket: kv::Store) -> Result<Self, Unavailable> {
+    pub(crate) async fn start(bucket: kv::Store, reconnects: Reconnects) -> Result<Self, Unavailable> {
         let waiting = Arc::<Mutex<Waiting>>::default();
         let watch = bucket.watch_all().await.during("watch outcomes")?;
-        let task = tokio::spawn(run(bucket, watch, waiting.clone()));
+        let task = tokio::spawn(run(bucket, watch, waiting.clone(), reconnects));
         Ok(OutcomeWatch { waiting, task })
     }
 
@@ -100,17 +101,20 @@ impl Drop for OutcomeWatch {
     }
 }
 
-async fn run(bucket: kv::Store, mut watch: kv::Watch, waiting: Arc<Mutex<Waiting>>) {
+async fn run(
+    bucket: kv::Store,
+    mut watch: kv::Watch,
+    waiting: Arc<Mutex<Waiting>>,
+    mut reconnects: Reconnects,
+) {
     loop {
-        while let Some(entry) = watch.next().await {
-            match entry {
+        let error = loop {
+            match next(&mut watch, &mut reconnects).await {
                 Ok(entry) => deliver(&waiting, &entry),
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "watch of outcomes broke");
-                    break;
-                }
+                Err(error) => break error,
             }
-        }
+        };
+        tracing::warn!(error = &error as &dyn std::error::Error, "watch of outcomes broke, watching again");
         watch = loop {
             tokio::time::sleep(RETRY_DELAY).await;
             if let Ok(watch) = bucket.watch_all().await {
@@ -119,6 +123,11 @@ async fn run(bucket: kv::Store, mut watch: kv::Watch, waiting: Arc<Mutex<Waiting
         };
         recheck(&bucket, &waiting).await;
     }
+}
+
+async fn next(watch: &mut kv::Watch, reconnects: &mut Reconnects) -> Result<kv::Entry, Unavailable> {
+    const OPERATION: &str = "watch outcomes";
+    reconnects.unless_reconnected(OPERATION, watch.next()).await?.during(OPERATION)
 }
 
 fn deliver(waiting: &Mutex<Waiting>, entry: &kv::Entry) {

@@ -6,7 +6,7 @@ use async_nats::jetstream::{self, AckKind, consumer::pull};
 use domain::Recorded;
 use futures_util::StreamExt;
 
-use crate::connection::Store;
+use crate::connection::{Reconnects, Store};
 use crate::error::{During, Unavailable};
 use crate::{subject, tail};
 
@@ -14,6 +14,7 @@ use crate::{subject, tail};
 pub struct ReceivedEvents {
     store: Store,
     messages: pull::Stream,
+    reconnects: Reconnects,
 }
 
 /// An event that waits for a reaction.
@@ -35,7 +36,7 @@ impl Store {
             .await
             .during(OPERATION)?;
         let messages = consumer.messages().await.during(OPERATION)?;
-        Ok(ReceivedEvents { store: self.clone(), messages })
+        Ok(ReceivedEvents { store: self.clone(), messages, reconnects: self.reconnects() })
     }
 }
 
@@ -47,7 +48,7 @@ impl ReceivedEvents {
     pub async fn next(&mut self) -> Result<ReceivedEvent, Unavailable> {
         const OPERATION: &str = "receive events";
         loop {
-            let message = self.messages.next().await.ok_or("the consumer has ended").during(OPERATION)?;
+            let message = self.reconnects.unless_reconnected(OPERATION, self.messages.next()).await?;
             let message = message.during(OPERATION)?;
             let sequence = message.info().during(OPERATION)?.stream_sequence;
             match tail::recorded(&message, sequence) {

@@ -6,7 +6,7 @@ use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::{self};
 use futures_util::StreamExt;
 
-use crate::connection::Store;
+use crate::connection::{Reconnects, Store};
 use crate::error::{During, Unavailable};
 
 /// How long to wait before a broken consumer is made anew.
@@ -27,12 +27,14 @@ pub(crate) struct Reader {
     filter: String,
     next_sequence: u64,
     ordered: Option<pull::Ordered>,
+    reconnects: Reconnects,
 }
 
 impl Reader {
     /// Reads from `next_sequence` on what `filter` lets through.
     pub(crate) fn new(store: Store, stream: &'static str, filter: String, next_sequence: u64) -> Self {
-        Reader { store, stream, filter, next_sequence: next_sequence.max(1), ordered: None }
+        let reconnects = store.reconnects();
+        Reader { store, stream, filter, next_sequence: next_sequence.max(1), ordered: None, reconnects }
     }
 
     /// The next message. Waits as long as it takes; dropping the future loses nothing.
@@ -65,7 +67,7 @@ impl Reader {
                 self.ordered.insert(ordered)
             }
         };
-        let message = ordered.next().await.ok_or("the consumer has ended").during(OPERATION)?;
+        let message = self.reconnects.unless_reconnected(OPERATION, ordered.next()).await?;
         let message = message.during(OPERATION)?;
         let info = message.info().during(OPERATION)?;
         let (sequence, pending) = (info.stream_sequence, info.pending);

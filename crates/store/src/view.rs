@@ -16,7 +16,7 @@ use uuid::Uuid;
 use views::View;
 
 use crate::codec;
-use crate::connection::Store;
+use crate::connection::{Reconnects, Store};
 use crate::error::{During, Unavailable};
 
 /// The key of the position among the rows.
@@ -139,8 +139,13 @@ impl Store {
         });
         let follower = Follower { shared: shared.clone() };
         let (loaded, is_loaded) = tokio::sync::oneshot::channel();
-        let mut following =
-            Following { bucket, shared: Arc::downgrade(&shared), on_change, loaded: Some(loaded) };
+        let mut following = Following {
+            bucket,
+            shared: Arc::downgrade(&shared),
+            on_change,
+            loaded: Some(loaded),
+            reconnects: self.reconnects(),
+        };
         let task = tokio::spawn(async move { following.run().await });
         *shared.task.write() = Some(task.abort_handle());
         is_loaded.await.during("follow a view")??;
@@ -192,6 +197,7 @@ struct Following<V: View, F> {
     shared: std::sync::Weak<Shared<V>>,
     on_change: F,
     loaded: Option<Loaded>,
+    reconnects: Reconnects,
 }
 
 impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
@@ -223,7 +229,7 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
             self.finish_loading(&mut unseen);
         }
         loop {
-            let entry = watch.next().await.ok_or("the watch has ended").during("follow a view")?;
+            let entry = self.reconnects.unless_reconnected("follow a view", watch.next()).await?;
             let entry = entry.during("follow a view")?;
             let change = read_entry::<V>(&entry)?;
             let Some(shared) = self.shared.upgrade() else { return Ok(()) };

@@ -1,4 +1,5 @@
 //! The store against a real nats-server.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 #[path = "store/command_bus.rs"]
 mod command_bus;
