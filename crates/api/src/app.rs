@@ -1,0 +1,23 @@
+//! What every handler is given.
+
+use std::sync::Arc;
+
+use service::{CancellationToken, Readiness};
+use store::Store;
+use tokio::sync::Semaphore;
+
+use crate::config::Config;
+use crate::directory::Directory;
+
+/// The state of one api replica. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) config: Arc<Config>,
+    pub(crate) store: Store,
+    pub(crate) access_log: ::access_log::Client,
+    pub(crate) directory: Directory,
+    pub(crate) readiness: Readiness,
+    pub(crate) shutdown: CancellationToken,
+    /// One permit for each event stream that may be open.
+    pub(crate) tails: Arc<Semaphore>,
+}

@@ -1,0 +1,193 @@
+//! What a client needs to reach an instance: the `mcpServers` JSON that AI clients take as it is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::Sealed;
+use domain::instance::{Access, Remote, RemoteTransport};
+use domain::instance_name::InstanceName;
+use domain::token::Kind;
+use serde::{Deserialize, Serialize};
+use store::OpenError;
+use url::Url;
+use uuid::Uuid;
+use views::{InstanceRow, TokenRow, TokenState};
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::directory::is_active;
+use crate::error::Error;
+use crate::extract::{Path, Query};
+
+/// How long a client should wait for an answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client should wait for the next event of a stream.
+const SSE_READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// `{"mcpServers": {"<name>": {…}}}`, with the credentials in clear.
+#[derive(Serialize)]
+pub(crate) struct ClientConfig {
+    #[serde(rename = "mcpServers")]
+    servers: BTreeMap<InstanceName, Server>,
+}
+
+/// How one server is reached. The names are those that clients know.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Server {
+    #[serde(rename = "type")]
+    transport: RemoteTransport,
+    url: Url,
+    headers: BTreeMap<String, Zeroizing<String>>,
+    timeout: u64,
+    sse_read_timeout: u64,
+}
+
+impl ClientConfig {
+    fn new(
+        instance: &InstanceRow,
+        transport: RemoteTransport,
+        url: Url,
+        headers: BTreeMap<String, Zeroizing<String>>,
+    ) -> Self {
+        let server = Server {
+            transport,
+            url,
+            headers,
+            timeout: milliseconds(TIMEOUT),
+            sse_read_timeout: milliseconds(SSE_READ_TIMEOUT),
+        };
+        ClientConfig { servers: BTreeMap::from([(instance.name.clone(), server)]) }
+    }
+
+    /// The way through the gateway with a credential.
+    ///
+    /// # Errors
+    /// The instance is direct: no way leads through the gateway.
+    pub(crate) fn through_gateway(
+        app: &App,
+        instance: &InstanceRow,
+        token: &TokenRow,
+        credential: &str,
+    ) -> Result<Self, Error> {
+        let (transport, url) =
+            gateway_way(instance, &app.config.gateway_url).ok_or(Error::DirectHasNoTokens)?;
+        let (name, value) = match token.kind {
+            Kind::Bearer => ("Authorization", Zeroizing::new(format!("Bearer {credential}"))),
+        };
+        Ok(Self::new(instance, transport, url, BTreeMap::from([(name.to_owned(), value)])))
+    }
+
+    /// The way to the server itself, with its own header fields.
+    async fn direct(app: &App, instance: &InstanceRow, remote: &Remote) -> Result<Self, Error> {
+        let mut headers = BTreeMap::new();
+        for (name, sealed) in &remote.headers {
+            let value = open(app, instance.id.0, sealed).await?.ok_or(Error::InstanceGone)?;
+            headers.insert(name.clone(), value);
+        }
+        let url = remote.url.parse().expect("the url was parsed when the instance was created");
+        Ok(Self::new(instance, remote.transport, url, headers))
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).expect("the waits are minutes at most")
+}
+
+/// How clients reach an instance through the gateway; none for a direct one. By id, so that a configuration that was
+/// handed out stays right.
+fn gateway_way(instance: &InstanceRow, gateway_url: &Url) -> Option<(RemoteTransport, Url)> {
+    let (transport, endpoint) = match &instance.access {
+        Access::Hosted(_) => (RemoteTransport::StreamableHttp, "mcp"),
+        Access::Proxy(remote) => match remote.transport {
+            RemoteTransport::StreamableHttp => (RemoteTransport::StreamableHttp, "mcp"),
+            RemoteTransport::Sse => (RemoteTransport::Sse, "sse"),
+        },
+        Access::Direct(_) => return None,
+    };
+    let mut url = gateway_url.clone();
+    url.path_segments_mut().expect("the gateway's url was checked at start").pop_if_empty().extend([
+        "mcp-gateway",
+        &instance.id.to_string(),
+        endpoint,
+    ]);
+    Some((transport, url))
+}
+
+/// Where clients reach an instance through the gateway; none for a direct one.
+pub(crate) fn gateway_endpoint(instance: &InstanceRow, gateway_url: &Url) -> Option<Url> {
+    gateway_way(instance, gateway_url).map(|(_, url)| url)
+}
+
+/// # Errors
+/// `Error::DirectHasNoTokens` for an instance that no way leads to through the gateway.
+pub(crate) fn require_gateway(instance: &InstanceRow) -> Result<(), Error> {
+    match instance.access {
+        Access::Hosted(_) | Access::Proxy(_) => Ok(()),
+        Access::Direct(_) => Err(Error::DirectHasNoTokens),
+    }
+}
+
+/// The credential of a token in clear.
+///
+/// # Errors
+/// `Error::TokenRevoked`, also when the revocation does not show yet and only the key is gone.
+pub(crate) async fn open_credential(app: &App, token: &TokenRow) -> Result<Zeroizing<String>, Error> {
+    let TokenState::Active { sealed, .. } = &token.state else { return Err(Error::TokenRevoked) };
+    open(app, token.id.0, sealed).await?.ok_or(Error::TokenRevoked)
+}
+
+/// A secret in clear; none when its key was shredded.
+async fn open(app: &App, owner: Uuid, sealed: &Sealed) -> Result<Option<Zeroizing<String>>, Error> {
+    let bytes = match app.store.vault().open(owner, sealed).await {
+        Ok(bytes) => bytes,
+        Err(OpenError::Shredded { .. }) => return Ok(None),
+        Err(error @ (OpenError::Unavailable(_) | OpenError::Damaged { .. })) => return Err(error.into()),
+    };
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),
+        Err(_) => Err(Error::SecretUnreadable(OpenError::Damaged { owner })),
+    }
+}
+
+/// The query of `GET /instances/{instance}/config`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShowConfig {
+    /// A token by id or label; without it the newest active one.
+    token: Option<String>,
+}
+
+/// `GET /instances/{instance}/config`
+pub(crate) async fn show_config(
+    State(app): State<App>,
+    Path(reference): Path<String>,
+    Query(query): Query<ShowConfig>,
+) -> Result<Response, Error> {
+    let instance = app.directory.find_instance(&reference)?;
+    let config = match (&instance.access, query.token) {
+        (Access::Direct(_), Some(_)) => return Err(Error::DirectHasNoTokens),
+        (Access::Direct(remote), None) => ClientConfig::direct(&app, &instance, remote).await?,
+        (Access::Hosted(_) | Access::Proxy(_), token) => {
+            let token = match token {
+                Some(token) => app.directory.find_token(instance.id, &token)?,
+                None => newest_active(&app, &instance)?,
+            };
+            let credential = open_credential(&app, &token).await?;
+            ClientConfig::through_gateway(&app, &instance, &token, &credential)?
+        }
+    };
+    Ok(axum::Json(config).into_response())
+}
+
+fn newest_active(app: &App, instance: &InstanceRow) -> Result<Arc<TokenRow>, Error> {
+    let tokens = app.directory.tokens_of(instance.id);
+    tokens
+        .into_iter()
+        .rfind(|token| is_active(token))
+        .ok_or_else(|| Error::NoActiveToken(instance.name.to_string()))
+}

@@ -1,0 +1,178 @@
+//! The views as the api needs them: followed in memory, found by id, by name and by instance.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::instance_name::InstanceName;
+use domain::{InstanceId, TokenId};
+use parking_lot::RwLock;
+use store::{Follower, NotReached, Store, Unavailable};
+use uuid::Uuid;
+use views::{InstanceRow, Instances, TokenRow, TokenState, Tokens};
+
+use crate::error::Error;
+
+/// What the api knows of the world. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Directory {
+    instances: Follower<Instances>,
+    tokens: Follower<Tokens>,
+    names: Arc<RwLock<Index<InstanceName>>>,
+    tokens_of: Arc<RwLock<Index<InstanceId>>>,
+}
+
+impl Directory {
+    /// Follows the views; returns when what there is has been read.
+    pub(crate) async fn follow(store: &Store) -> Result<Self, Unavailable> {
+        let (names, tokens_of) = (Arc::<RwLock<Index<_>>>::default(), Arc::<RwLock<Index<_>>>::default());
+        let (index_names, index_tokens) = (names.clone(), tokens_of.clone());
+        let instances = store
+            .follow::<Instances>(move |id, row| {
+                index_names.write().set(id, row.map(|row| row.name.clone()));
+            })
+            .await?;
+        let tokens = store
+            .follow::<Tokens>(move |id, row| index_tokens.write().set(id, row.map(|row| row.instance)))
+            .await?;
+        Ok(Directory { instances, tokens, names, tokens_of })
+    }
+
+    /// Waits until every event up to `sequence` shows, `wait` at most.
+    pub(crate) async fn reached(&self, sequence: u64, wait: Duration) -> Result<(), NotReached> {
+        tokio::try_join!(self.instances.reached(sequence, wait), self.tokens.reached(sequence, wait))?;
+        Ok(())
+    }
+
+    /// Every instance, by name.
+    pub(crate) fn instances(&self) -> Vec<Arc<InstanceRow>> {
+        let mut rows = self.instances.rows();
+        rows.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        rows
+    }
+
+    pub(crate) fn instance(&self, id: InstanceId) -> Option<Arc<InstanceRow>> {
+        self.instances.get(id.0)
+    }
+
+    /// The instance that a client means: by id or by name.
+    pub(crate) fn find_instance(&self, reference: &str) -> Result<Arc<InstanceRow>, Error> {
+        self.instance_id(reference)
+            .ok()
+            .and_then(|id| self.instance(id))
+            .ok_or_else(|| Error::InstanceNotFound(reference.to_owned()))
+    }
+
+    /// The id of the instance that a client means. An id needs no instance that shows already: what comes of it is
+    /// for the decider to say.
+    pub(crate) fn instance_id(&self, reference: &str) -> Result<InstanceId, Error> {
+        if let Ok(id) = reference.parse() {
+            return Ok(id);
+        }
+        reference
+            .parse::<InstanceName>()
+            .ok()
+            .and_then(|name| self.named(&name))
+            .ok_or_else(|| Error::InstanceNotFound(reference.to_owned()))
+    }
+
+    fn named(&self, name: &InstanceName) -> Option<InstanceId> {
+        let ids = self.names.read().ids(name);
+        ids.into_iter().map(InstanceId).find(|id| self.instance(*id).is_some_and(|row| row.name == *name))
+    }
+
+    pub(crate) fn token(&self, id: TokenId) -> Option<Arc<TokenRow>> {
+        self.tokens.get(id.0)
+    }
+
+    /// The tokens of an instance, oldest first.
+    pub(crate) fn tokens_of(&self, instance: InstanceId) -> Vec<Arc<TokenRow>> {
+        let ids = self.tokens_of.read().ids(&instance);
+        let mut rows: Vec<_> = ids.into_iter().filter_map(|id| self.tokens.get(id)).collect();
+        rows.sort_unstable_by_key(|row| (row.issued_at, row.id));
+        rows
+    }
+
+    /// The token of an instance that a client means: by id, or by a label that only one has. Among tokens with the
+    /// same label an active one is meant.
+    pub(crate) fn find_token(&self, instance: InstanceId, reference: &str) -> Result<Arc<TokenRow>, Error> {
+        let rows = self.tokens_of(instance);
+        let not_found = || Error::TokenNotFound(reference.to_owned());
+        if let Ok(id) = reference.parse::<TokenId>() {
+            return rows.into_iter().find(|row| row.id == id).ok_or_else(not_found);
+        }
+        let labelled: Vec<_> = rows.into_iter().filter(|row| row.label == reference).collect();
+        let active: Vec<_> = labelled.iter().filter(|row| is_active(row)).cloned().collect();
+        match if active.is_empty() { labelled } else { active }.as_slice() {
+            [] => Err(not_found()),
+            [row] => Ok(row.clone()),
+            several => Err(Error::AmbiguousLabel {
+                label: reference.to_owned(),
+                ids: several.iter().map(|row| row.id).collect(),
+            }),
+        }
+    }
+}
+
+pub(crate) fn is_active(row: &TokenRow) -> bool {
+    match row.state {
+        TokenState::Active { .. } => true,
+        TokenState::Revoked { .. } => false,
+    }
+}
+
+/// The ids of rows by a property of theirs that may change.
+struct Index<K> {
+    ids: HashMap<K, BTreeSet<Uuid>>,
+    keys: HashMap<Uuid, K>,
+}
+
+impl<K> Default for Index<K> {
+    fn default() -> Self {
+        Index { ids: HashMap::new(), keys: HashMap::new() }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Index<K> {
+    fn set(&mut self, id: Uuid, key: Option<K>) {
+        if self.keys.get(&id) == key.as_ref() {
+            return;
+        }
+        if let Some(old) = self.keys.remove(&id)
+            && let Some(ids) = self.ids.get_mut(&old)
+        {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.ids.remove(&old);
+            }
+        }
+        if let Some(key) = key {
+            self.keys.insert(id, key.clone());
+            self.ids.entry(key).or_default().insert(id);
+        }
+    }
+
+    fn ids(&self, key: &K) -> Vec<Uuid> {
+        self.ids.get(key).into_iter().flatten().copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_follows_its_rows() {
+        let mut index = Index::default();
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        index.set(one, Some("a"));
+        index.set(other, Some("a"));
+        assert_eq!(index.ids(&"a"), [one, other]);
+        index.set(one, Some("b"));
+        assert_eq!((index.ids(&"a"), index.ids(&"b")), (vec![other], vec![one]));
+        index.set(one, None);
+        index.set(other, None);
+        assert!(index.ids.is_empty() && index.keys.is_empty(), "nothing is left of rows that are gone");
+    }
+}

@@ -1,0 +1,160 @@
+//! Instances: create, list, show, start, stop, restart, delete.
+
+mod create;
+mod document;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::instance::Command;
+use domain::{InstanceId, Refusal, instance};
+use http::StatusCode;
+use http::header::{ETAG, LOCATION};
+use serde::{Deserialize, Serialize};
+use views::InstanceRow;
+
+use crate::app::App;
+use crate::command::{Caller, fingerprint};
+use crate::error::Error;
+use crate::extract::{Json, Path, Query};
+use crate::paging::{self, Page};
+use crate::router::API;
+use crate::violation::Violations;
+use create::CreateInstance;
+use document::InstanceDocument;
+
+/// `POST /instances`
+pub(crate) async fn create_instance(
+    State(app): State<App>,
+    caller: Caller,
+    Json(request): Json<CreateInstance>,
+) -> Result<Response, Error> {
+    let id = InstanceId(caller.derive_id("instance"));
+    let digest = fingerprint(app.store.vault(), "instance.create", None, &request);
+    let (name, access) = request.check()?.seal(id, app.store.vault()).await?;
+    let command = domain::Command::Instance { id, command: Command::Create { name, access } };
+    let carried_out = app.carry_out(&caller, &command, digest).await;
+    if let Err(Error::Refused(refusal)) = &carried_out
+        && never_existed_or_gone(refusal)
+    {
+        app.discard_key(id.0).await;
+    }
+    carried_out?;
+    let Some(row) = app.directory.instance(id) else {
+        // A repeated request has sealed its secrets anew for an instance that is gone.
+        app.discard_key(id.0).await;
+        return Err(Error::InstanceGone);
+    };
+    let location = format!("{API}/instances/{id}");
+    Ok((StatusCode::CREATED, [(LOCATION, location)], show(&app, &row)).into_response())
+}
+
+/// Whether a refused creation leaves no instance that could need its key.
+fn never_existed_or_gone(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::InstanceName(_) | Refusal::Instance(instance::Refusal::Deleted) => true,
+        Refusal::Instance(_) | Refusal::Token(_) => false,
+    }
+}
+
+/// The query of `GET /instances`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListInstances {
+    /// Only instances whose name contains this.
+    name: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// `GET /instances`, by name.
+pub(crate) async fn list_instances(
+    State(app): State<App>,
+    Query(query): Query<ListInstances>,
+) -> Result<Response, Error> {
+    let mut violations = Violations::default();
+    let limit = paging::limit(query.limit.as_deref(), &mut violations);
+    let after: Option<String> = paging::from_cursor(query.cursor.as_deref(), &mut violations);
+    violations.into_result()?;
+    let rows = app.directory.instances();
+    let mut rows = rows
+        .iter()
+        .filter(|row| query.name.as_ref().is_none_or(|part| row.name.as_str().contains(part)))
+        .skip_while(|row| after.as_ref().is_some_and(|after| row.name.as_str() <= after.as_str()))
+        .peekable();
+    let shown: Vec<_> = rows.by_ref().take(limit).collect();
+    let next_cursor = rows.peek().and(shown.last()).map(|last| paging::to_cursor(&last.name));
+    let items = shown.into_iter().map(|row| InstanceDocument::new(row, &app.config.gateway_url)).collect();
+    Ok(axum::Json(Page { items, next_cursor }).into_response())
+}
+
+/// `GET /instances/{instance}`
+pub(crate) async fn show_instance(
+    State(app): State<App>,
+    Path(reference): Path<String>,
+) -> Result<Response, Error> {
+    let row = app.directory.find_instance(&reference)?;
+    Ok(show(&app, &row))
+}
+
+/// `POST /instances/{instance}/start`
+pub(crate) async fn start_instance(
+    State(app): State<App>,
+    Path(reference): Path<String>,
+    caller: Caller,
+) -> Result<Response, Error> {
+    change(&app, &reference, &caller, Command::Start).await
+}
+
+/// `POST /instances/{instance}/stop`
+pub(crate) async fn stop_instance(
+    State(app): State<App>,
+    Path(reference): Path<String>,
+    caller: Caller,
+) -> Result<Response, Error> {
+    change(&app, &reference, &caller, Command::Stop).await
+}
+
+/// `POST /instances/{instance}/restart`
+pub(crate) async fn restart_instance(
+    State(app): State<App>,
+    Path(reference): Path<String>,
+    caller: Caller,
+) -> Result<Response, Error> {
+    change(&app, &reference, &caller, Command::Restart).await
+}
+
+async fn change(app: &App, reference: &str, caller: &Caller, command: Command) -> Result<Response, Error> {
+    let id = app.directory.instance_id(reference)?;
+    send(app, id, caller, command).await?;
+    let row = app.directory.instance(id).ok_or(Error::InstanceGone)?;
+    Ok(show(app, &row))
+}
+
+/// What is left to say of an instance that was deleted.
+#[derive(Debug, Serialize)]
+struct DeletedDocument {
+    id: InstanceId,
+    deleted: bool,
+    sequence: u64,
+}
+
+/// `DELETE /instances/{instance}`
+pub(crate) async fn delete_instance(
+    State(app): State<App>,
+    Path(reference): Path<String>,
+    caller: Caller,
+) -> Result<Response, Error> {
+    let id = app.directory.instance_id(&reference)?;
+    let sequence = send(&app, id, &caller, Command::Delete).await?;
+    Ok(axum::Json(DeletedDocument { id, deleted: true, sequence }).into_response())
+}
+
+async fn send(app: &App, id: InstanceId, caller: &Caller, command: Command) -> Result<u64, Error> {
+    let digest = fingerprint(app.store.vault(), command.name(), Some(id.0), &());
+    app.carry_out(caller, &domain::Command::Instance { id, command }, digest).await
+}
+
+fn show(app: &App, row: &InstanceRow) -> Response {
+    let document = InstanceDocument::new(row, &app.config.gateway_url);
+    ([(ETAG, format!("\"{}\"", row.revision))], axum::Json(document)).into_response()
+}

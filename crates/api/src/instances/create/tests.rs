@@ -1,0 +1,162 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::violation::Place;
+
+fn check(body: &Value) -> Result<NewInstance, Error> {
+    serde_json::from_value::<CreateInstance>(body.clone()).expect("the form is right").check()
+}
+
+/// The places that are found to be wrong, in the order in which they are.
+#[track_caller]
+fn wrong_places(body: &Value) -> Vec<String> {
+    match check(body) {
+        Ok(instance) => panic!("accepted: {instance:?}"),
+        Err(Error::Invalid(violations)) => violations
+            .into_iter()
+            .map(|violation| match violation.place {
+                Place::Pointer(pointer) => pointer,
+                other => panic!("{other:?}"),
+            })
+            .collect(),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+fn hosted(command: &Value) -> Value {
+    json!({"name": "a", "access": "hosted", "transport": "stdio", "command": command})
+}
+
+fn proxy(url: &str, headers: &Value) -> Value {
+    json!({"name": "a", "access": "proxy", "transport": "sse", "url": url, "headers": headers})
+}
+
+#[test]
+fn a_command_an_address_and_their_secrets_are_accepted() {
+    let command = json!({
+        "program": "npx", "args": ["-y", "", "ünï"], "env": {"_A1": "", "TOKEN": "line\nline"},
+    });
+    assert_eq!(check(&hosted(&command)).unwrap().name.as_str(), "a");
+    let headers = json!({"Authorization": "Bearer a b", "X-Empty": ""});
+    for url in
+        ["https://example.com/mcp?a=b", "http://127.0.0.1:1/", "http://[::1]:8080", "https://bücher.example"]
+    {
+        check(&proxy(url, &headers)).unwrap();
+    }
+    check(&json!({"name": "a", "access": "direct", "transport": "streamable-http", "url": "http://h"}))
+        .unwrap();
+}
+
+#[test]
+fn everything_that_is_wrong_is_named_at_once() {
+    let body = json!({
+        "name": "Not A Name", "access": "hosted", "transport": "sse", "url": "http://h", "headers": {},
+        "command": {
+            "program": " \u{0}", "args": ["ok", "\u{0}"],
+            "env": {"1A": "", "": "", "A-B": "", "MCPCAN_X": "", "OK": "\u{0}"},
+        },
+    });
+    assert_eq!(
+        wrong_places(&body),
+        [
+            "/name",
+            "/transport",
+            "/url",
+            "/headers",
+            "/command/program",
+            "/command/args/1",
+            "/command/env/",
+            "/command/env/1A",
+            "/command/env/A-B",
+            "/command/env/MCPCAN_X",
+            "/command/env/OK",
+        ]
+    );
+}
+
+#[test]
+fn an_access_mode_has_what_it_needs_and_nothing_of_another() {
+    let bare = |access: &str| json!({"name": "a", "access": access, "transport": "stdio"});
+    assert_eq!(wrong_places(&bare("hosted")), ["/command"]);
+    assert_eq!(wrong_places(&bare("proxy")), ["/transport", "/url"]);
+    let mut body = proxy("http://h", &json!({}));
+    body["command"] = json!({"program": "npx"});
+    assert_eq!(wrong_places(&body), ["/command"]);
+}
+
+#[test]
+fn an_address_is_absolute_and_holds_no_secret() {
+    for url in [
+        "",
+        "/mcp",
+        "example.com/mcp",
+        "ftp://example.com",
+        "file:///etc/passwd",
+        "http://",
+        "http://h/#top",
+        "http://user@h/",
+        "http://user:password@h/",
+        "http://:password@h/",
+        "ht\ntp://h/",
+        "http://h/ x",
+        " http://h",
+        "javascript:alert(1)",
+        "http://h:99999/",
+        &format!("http://h/{}", "a".repeat(URL_BYTES_MAX)),
+    ] {
+        assert_eq!(wrong_places(&proxy(url, &json!({}))), ["/url"], "{url}");
+    }
+}
+
+#[test]
+fn header_fields_are_legal_and_none_of_the_connection() {
+    for name in [
+        "",
+        "a b",
+        "ä",
+        "a:",
+        "Host",
+        "CONNECTION",
+        "te",
+        "Content-Length",
+        "Mcp-Session-Id",
+        &"a".repeat(257),
+    ] {
+        assert_eq!(wrong_places(&proxy("http://h", &json!({name: "x"}))).len(), 1, "{name}");
+    }
+    for value in ["a\nb", "a\rb", "\u{0}", "ä", " a", "a ", "\u{7f}"] {
+        assert_eq!(wrong_places(&proxy("http://h", &json!({"X-A": value}))), ["/headers/X-A"], "{value:?}");
+    }
+    assert_eq!(wrong_places(&proxy("http://h", &json!({"X-A": "1", "x-a": "2"}))), ["/headers/x-a"]);
+}
+
+#[test]
+fn everything_is_bounded() {
+    let many = |count: usize| -> Value {
+        (0..count).map(|i| (format!("A{i}"), json!(""))).collect::<serde_json::Map<_, _>>().into()
+    };
+    let long = |bytes: usize| json!("x".repeat(bytes));
+    for (command, place) in [
+        (json!({"program": long(PROGRAM_BYTES_MAX + 1)}), "/command/program"),
+        (json!({"program": "a", "args": vec![""; ARGS_MAX + 1]}), "/command/args"),
+        (json!({"program": "a", "args": [long(ARGS_BYTES_MAX + 1)]}), "/command/args"),
+        (json!({"program": "a", "env": many(ENV_MAX + 1)}), "/command/env"),
+        (json!({"program": "a", "env": {"A": long(SECRET_BYTES_MAX + 1)}}), "/command/env/A"),
+        (json!({"program": "a", "env": {"x".repeat(ENV_NAME_BYTES_MAX + 1): ""}}), "/command/env/"),
+    ] {
+        let places = wrong_places(&hosted(&command));
+        assert!(places.len() == 1 && places[0].starts_with(place), "{place}: {places:?}");
+    }
+    assert_eq!(wrong_places(&proxy("http://h", &many(HEADERS_MAX + 1))), ["/headers"]);
+    let secrets: Value = (0..=SECRETS_BYTES_MAX / SECRET_BYTES_MAX)
+        .map(|i| (format!("A{i}"), long(SECRET_BYTES_MAX)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    assert_eq!(wrong_places(&hosted(&json!({"program": "a", "env": secrets}))), ["/command/env"]);
+}
+
+#[test]
+fn no_secret_shows_in_debug_output() {
+    let instance = check(&hosted(&json!({"program": "npx", "env": {"A": "hunter2"}}))).unwrap();
+    assert!(!format!("{instance:?}").contains("hunter2"));
+}

@@ -1,0 +1,67 @@
+//! A moment in a query: a time as RFC 3339 has it, or how long ago it was.
+
+use jiff::{Span, SpanRelativeTo, Timestamp};
+
+use crate::violation::{Place, Violations};
+
+/// The parameter as a time. `5m` means five minutes before `now`; a day has 24 hours.
+pub(crate) fn moment(
+    parameter: &str,
+    text: Option<&str>,
+    now: Timestamp,
+    violations: &mut Violations,
+) -> Option<Timestamp> {
+    let text = text?;
+    let found = text.parse::<Timestamp>().ok().or_else(|| ago(text, now));
+    if found.is_none() {
+        let place = Place::Parameter(parameter.to_owned());
+        let detail =
+            "a time such as `2026-11-21T14:05:00Z` or a duration such as `5m`, `2h`, `7d` was expected";
+        violations.add(place, detail);
+    }
+    found
+}
+
+fn ago(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let span: Span = text.parse().ok()?;
+    if span.is_negative() {
+        return None;
+    }
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    now.checked_sub(duration).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_durations_are_both_moments() {
+        let now: Timestamp = "2026-11-21T14:05:00Z".parse().unwrap();
+        for (text, expected) in [
+            ("2026-11-21T14:00:00Z", "2026-11-21T14:00:00Z"),
+            ("2026-11-21T15:00:00.5+01:00", "2026-11-21T14:00:00.5Z"),
+            ("5m", "2026-11-21T14:00:00Z"),
+            ("1h 30m", "2026-11-21T12:35:00Z"),
+            ("7d", "2026-11-14T14:05:00Z"),
+            ("PT5M", "2026-11-21T14:00:00Z"),
+            ("0s", "2026-11-21T14:05:00Z"),
+        ] {
+            let mut violations = Violations::default();
+            let found = moment("since", Some(text), now, &mut violations);
+            assert_eq!(found, Some(expected.parse().unwrap()), "{text}");
+            assert!(violations.into_result().is_ok());
+        }
+    }
+
+    #[test]
+    fn what_is_no_moment_is_a_violation() {
+        let now: Timestamp = "2026-11-21T14:05:00Z".parse().unwrap();
+        for text in ["", "yesterday", "-5m", "5", "1mo", "99999999999h", "2026-13-01T00:00:00Z", "2026-11-21"]
+        {
+            let mut violations = Violations::default();
+            assert_eq!(moment("since", Some(text), now, &mut violations), None, "{text}");
+            assert!(violations.into_result().is_err(), "{text}");
+        }
+    }
+}

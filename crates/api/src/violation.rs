@@ -1,0 +1,68 @@
+//! What is wrong with a request, place by place. A request is checked to its end, so that one answer names all of it.
+
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// How many violations one answer lists.
+const VIOLATIONS_MAX: usize = 100;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Violation {
+    #[serde(flatten)]
+    pub(crate) place: Place,
+    pub(crate) detail: String,
+}
+
+/// Where it is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Place {
+    /// In the body, as a JSON Pointer (RFC 6901).
+    Pointer(String),
+    /// In a query parameter.
+    Parameter(String),
+    /// In a header field.
+    Header(String),
+}
+
+/// The violations found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Violations(Vec<Violation>);
+
+impl Violations {
+    /// Notes a violation. Beyond the limit it still counts, but is not listed.
+    pub(crate) fn add(&mut self, place: Place, detail: impl Into<String>) {
+        if self.0.len() < VIOLATIONS_MAX {
+            self.0.push(Violation { place, detail: detail.into() });
+        }
+    }
+
+    /// Notes a violation in the body. `path` are the keys that lead there.
+    pub(crate) fn add_at(&mut self, path: &[&str], detail: impl Into<String>) {
+        self.add(Place::Pointer(pointer(path)), detail);
+    }
+
+    /// # Errors
+    /// `Error::Invalid` if there is any violation.
+    pub(crate) fn into_result(self) -> Result<(), Error> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self.0)) }
+    }
+}
+
+/// A JSON Pointer, escaped as RFC 6901 section 3 has it.
+pub(crate) fn pointer(path: &[&str]) -> String {
+    path.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_are_escaped() {
+        assert_eq!(pointer(&["command", "env", "A/B~C"]), "/command/env/A~1B~0C");
+        assert_eq!(pointer(&[]), "");
+    }
+}
