@@ -1,0 +1,235 @@
+//! The decider on a real nats-server: what a sender of commands can rely on.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::instance::{Access, CommandLine, Hosted, HostedTransport};
+use domain::{
+    Actor, Command, CommandId, Digest, InstanceId, Refusal, Sealed, TokenId, instance, instance_name, token,
+};
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use service::{CancellationToken, Context};
+use store::testing::TestServer;
+use store::{Given, OpenError, Outcome, Store};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+use views::{Instances, Tokens};
+
+const WAIT: Duration = Duration::from_secs(20);
+
+/// A server, deciders and the projections that their reactions read.
+struct System {
+    server: TestServer,
+    store: Store,
+    shutdown: CancellationToken,
+    deciders: Vec<JoinHandle<anyhow::Result<()>>>,
+    projections: [JoinHandle<()>; 2],
+}
+
+impl System {
+    async fn start(deciders: usize) -> Self {
+        let server = TestServer::start().await;
+        let shutdown = CancellationToken::new();
+        let (instances, tokens) = (server.store().await, server.store().await);
+        let projections = [
+            tokio::spawn(async move { instances.project::<Instances>(|| {}).await.unwrap() }),
+            tokio::spawn(async move { tokens.project::<Tokens>(|| {}).await.unwrap() }),
+        ];
+        let mut system =
+            System { store: server.store().await, server, shutdown, deciders: vec![], projections };
+        for _ in 0..deciders {
+            system.start_decider().await;
+        }
+        system
+    }
+
+    async fn start_decider(&mut self) {
+        let context = Context { shutdown: self.shutdown.clone(), readiness: Default::default() };
+        let run = decider::run(decider::Config::default(), self.server.store().await, context);
+        self.deciders.push(tokio::spawn(run));
+    }
+
+    async fn send(&self, command: Command) -> Outcome {
+        self.store.send(&command, &given(), WAIT).await.unwrap()
+    }
+
+    async fn create(&self, name: &str) -> InstanceId {
+        let id = InstanceId(Uuid::now_v7());
+        let outcome = self.send(create(id, name)).await;
+        assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
+        id
+    }
+
+    async fn issue(&self, instance: InstanceId) -> (TokenId, Outcome) {
+        let id = TokenId(Uuid::now_v7());
+        let sealed = self.store.vault().seal(id.0, b"credential").await.unwrap();
+        (id, self.send(issue(id, instance, sealed)).await)
+    }
+
+    async fn end(self) {
+        self.shutdown.cancel();
+        for decider in self.deciders {
+            decider.await.unwrap().unwrap();
+        }
+        for projection in self.projections {
+            projection.abort();
+        }
+    }
+}
+
+fn given() -> Given {
+    Given {
+        command_id: CommandId(Uuid::now_v7()),
+        actor: Actor::Admin,
+        causation_id: "test".to_owned(),
+        at: Timestamp::now(),
+        traceparent: None,
+        request_digest: None,
+    }
+}
+
+fn create(id: InstanceId, name: &str) -> Command {
+    let command = CommandLine { program: "npx".to_owned(), args: vec![] };
+    let access = Access::Hosted(Hosted { transport: HostedTransport::Stdio, command, env: BTreeMap::new() });
+    Command::Instance { id, command: instance::Command::Create { name: name.parse().unwrap(), access } }
+}
+
+fn instance_command(id: InstanceId, command: instance::Command) -> Command {
+    Command::Instance { id, command }
+}
+
+fn issue(id: TokenId, instance: InstanceId, sealed: Sealed) -> Command {
+    let command = token::Command::Issue {
+        instance,
+        instance_exists: false,
+        kind: token::Kind::Bearer,
+        label: "dev".to_owned(),
+        digest: Digest("d1".to_owned()),
+        masked: "mcpcan_…".to_owned(),
+        sealed,
+    };
+    Command::Token { id, command }
+}
+
+fn refused(refusal: impl Into<Refusal>) -> Outcome {
+    Outcome::Refused { refusal: refusal.into() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_that_want_one_name_one_gets_it() {
+    let system = System::start(3).await;
+    let ids: Vec<InstanceId> = (0..16).map(|_| InstanceId(Uuid::now_v7())).collect();
+    let outcomes = join_all(ids.iter().map(|id| system.send(create(*id, "everything")))).await;
+    let winners: Vec<InstanceId> = ids
+        .iter()
+        .zip(&outcomes)
+        .filter(|(_, outcome)| matches!(outcome, Outcome::Done { .. }))
+        .map(|(id, _)| *id)
+        .collect();
+    let [winner] = winners[..] else { panic!("{outcomes:?}") };
+    for outcome in outcomes.iter().filter(|outcome| !matches!(outcome, Outcome::Done { .. })) {
+        assert_eq!(*outcome, refused(instance_name::Refusal::Taken { holder: winner }));
+    }
+
+    // A deleted instance gives its name back.
+    let delete = instance_command(winner, instance::Command::Delete);
+    assert!(matches!(system.send(delete).await, Outcome::Done { .. }));
+    system.create("everything").await;
+    system.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_is_delivered_again_takes_effect_once() {
+    let mut system = System::start(1).await;
+    let id = system.create("everything").await;
+    let (restart, given) = (instance_command(id, instance::Command::Restart), given());
+    let first = system.store.send(&restart, &given, WAIT).await.unwrap();
+
+    // The same command once more, past the window in which the bus itself would drop it: a new stream of commands.
+    system.shutdown.cancel();
+    for decider in std::mem::take(&mut system.deciders) {
+        decider.await.unwrap().unwrap();
+    }
+    let nats = async_nats::jetstream::new(async_nats::connect(system.server.url()).await.unwrap());
+    nats.delete_stream("COMMANDS").await.unwrap();
+    system.store.provision(1).await.unwrap();
+    system.shutdown = CancellationToken::new();
+    system.start_decider().await;
+
+    assert_eq!(system.store.send(&restart, &given, WAIT).await.unwrap(), first);
+    let loaded = system.store.load::<instance::InstanceDecider>(&id, given.command_id).await.unwrap();
+    assert_eq!(loaded.state.live().unwrap().generation, 2, "restarted once");
+    system.end().await;
+}
+
+#[tokio::test]
+async fn a_wish_that_is_true_already_is_done_and_a_contradiction_is_refused() {
+    let system = System::start(1).await;
+    let id = system.create("everything").await;
+    let before = system.store.last_event().await.unwrap();
+    let outcome = system.send(instance_command(id, instance::Command::Start)).await;
+    assert_eq!(outcome, Outcome::Done { sequence: before });
+    assert_eq!(system.store.last_event().await.unwrap(), before);
+
+    let unknown = instance_command(InstanceId(Uuid::now_v7()), instance::Command::Stop);
+    assert_eq!(system.send(unknown).await, refused(instance::Refusal::NotFound));
+    system.end().await;
+}
+
+#[tokio::test]
+async fn a_token_needs_an_instance_that_exists() {
+    let system = System::start(1).await;
+    let (_, outcome) = system.issue(InstanceId(Uuid::now_v7())).await;
+    assert_eq!(outcome, refused(token::Refusal::InstanceNotFound));
+    system.end().await;
+}
+
+#[tokio::test]
+async fn revoking_a_token_shreds_its_key() {
+    let system = System::start(1).await;
+    let instance = system.create("everything").await;
+    let tokens = system.store.follow::<Tokens>(|_, _| {}).await.unwrap();
+    let (id, outcome) = system.issue(instance).await;
+    let Outcome::Done { sequence } = outcome else { panic!("{outcome:?}") };
+    tokens.reached(sequence, WAIT).await.unwrap();
+    let views::TokenState::Active { sealed, .. } = tokens.get(id.0).unwrap().state.clone() else {
+        panic!("the token is active")
+    };
+    assert!(system.store.vault().open(id.0, &sealed).await.is_ok());
+    system.send(Command::Token { id, command: token::Command::Revoke }).await;
+    until_shredded(&system.store, id.0, &sealed).await;
+    system.end().await;
+}
+
+#[tokio::test]
+async fn deleting_an_instance_revokes_its_tokens_and_shreds_every_key() {
+    let system = System::start(2).await;
+    let instance = system.create("everything").await;
+    let (id, _) = system.issue(instance).await;
+    let (other, _) = system.issue(system.create("other").await).await;
+    let sealed = system.store.vault().seal(instance.0, b"environment").await.unwrap();
+    let tokens = system.store.follow::<Tokens>(|_, _| {}).await.unwrap();
+
+    system.send(instance_command(instance, instance::Command::Delete)).await;
+    let mut changes = tokens.changes();
+    let revoked = async {
+        while tokens.get(id.0).is_none_or(|token| token.digest().is_some()) {
+            changes.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(WAIT, revoked).await.expect("the token is revoked");
+    until_shredded(&system.store, instance.0, &sealed).await;
+    assert!(tokens.get(other.0).unwrap().digest().is_some(), "another instance's token lives on");
+    system.end().await;
+}
+
+async fn until_shredded(store: &Store, owner: Uuid, sealed: &Sealed) {
+    let shredded = async {
+        while !matches!(store.vault().open(owner, sealed).await, Err(OpenError::Shredded { .. })) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(WAIT, shredded).await.expect("the key is shredded");
+}
