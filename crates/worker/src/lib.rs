@@ -1,1 +1,57 @@
 //! Role: makes what runs equal to what should run.
+//!
+//! The worker follows the view of instances, compares it with the replicas that it runs, and acts on the difference.
+//! It holds no plan and keeps no state of its own: one that dies anywhere leaves nothing that the next does not
+//! clean up and finish. What becomes of a replica is reported as commands, like any other wish.
+//!
+//! Reading order: `plan` says what has to be done, `reconcile` does it, `local` is the life of one replica as a
+//! process on this machine. `mcpcan` runs the role.
+//!
+//! It must not decide what is wanted, route calls, or tell anybody a server's secrets.
+
+mod handshake;
+mod hold;
+mod local;
+mod logs;
+mod plan;
+mod reconcile;
+mod report;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use store::Store;
+use views::Instances;
+
+use local::Local;
+use reconcile::Reconciler;
+
+/// The name of the role in readiness reports and in the log.
+pub const ROLE: &str = "worker";
+
+/// Settings of the role.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The data directory. Only one worker may run on it at a time; the caller holds the lock.
+    pub data: PathBuf,
+    /// The program `mcpcan-bridge`, as an absolute path.
+    pub bridge: PathBuf,
+    /// Names of variables of the worker's own environment that hosted servers are given too, besides the few that
+    /// every program needs.
+    pub pass_environment: Vec<String>,
+}
+
+/// Runs the role until shutdown. When it returns, none of its replicas runs any more.
+///
+/// # Errors
+/// The data directory cannot be used, or the view cannot be followed.
+pub async fn run(config: Config, store: Store, context: service::Context) -> anyhow::Result<()> {
+    let ready = context.readiness.register(ROLE);
+    let local = Local::open(config, store.clone(), context.shutdown.clone())
+        .await
+        .context("open the data directory")?;
+    // Before anything is started: what is found now is of an earlier life.
+    local.sweep().await;
+    let view = store.follow::<Instances>(|_, _| {}).await.context("follow the view of instances")?;
+    Reconciler::new(store, local, view).run(context.shutdown, &ready).await
+}

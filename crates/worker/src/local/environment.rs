@@ -1,0 +1,117 @@
+//! The environment of a hosted server: a few variables of the worker's own, the instance's, and the cookie.
+//!
+//! The worker's environment may hold credentials of the platform, so it is never inherited: only names on a list
+//! are passed on.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use domain::ReplicaId;
+
+use super::cookie;
+
+/// What is passed on from the worker's own environment: where programs, homes, temporary files and caches are,
+/// language and time zone, how the outside is reached, and whom TLS trusts.
+pub(crate) const PASSED_VARIABLES: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "PIP_CERT",
+    "REQUESTS_CA_BUNDLE",
+    "PIP_INDEX_URL",
+    "UV_CACHE_DIR",
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX_URL",
+    "NPM_CONFIG_CACHE",
+    "NPM_CONFIG_REGISTRY",
+    "npm_config_cache",
+    "npm_config_registry",
+];
+
+/// The variables of a process. No `Debug`: the values may be credentials.
+#[derive(Clone)]
+pub(crate) struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// Later ones win: `passed` of the worker's own, then the instance's, then the cookie.
+    pub(crate) fn assemble(
+        own: impl Fn(&str) -> Option<OsString>,
+        also_passed: &[String],
+        instance: impl IntoIterator<Item = (String, OsString)>,
+        owner: &Path,
+        replica: ReplicaId,
+    ) -> Environment {
+        let passed = PASSED_VARIABLES.iter().copied().chain(also_passed.iter().map(String::as_str));
+        let passed = passed.filter_map(|name| Some((OsString::from(name), own(name)?)));
+        let instance = instance.into_iter().map(|(name, value)| (OsString::from(name), value));
+        Environment(passed.chain(instance).chain(cookie::variables(owner, replica)).collect())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn only_listed_variables_pass_and_nothing_displaces_the_cookie() {
+        let own = |name: &str| match name {
+            "PATH" => Some("/bin".into()),
+            "HOME" => Some("/root".into()),
+            "EXTRA" => Some("passed".into()),
+            "ADMIN_KEY" => Some("secret".into()),
+            _ => None,
+        };
+        let instance = [
+            ("HOME".to_owned(), "/elsewhere".into()),
+            ("API_TOKEN".to_owned(), "t".into()),
+            (cookie::REPLICA_VARIABLE.to_owned(), "forged".into()),
+        ];
+        let replica = ReplicaId(Uuid::from_u128(1));
+        let environment =
+            Environment::assemble(own, &["EXTRA".to_owned()], instance, Path::new("/data"), replica);
+        let lines =
+            environment.iter().map(|(name, value)| format!("{}={}\n", name.display(), value.display()));
+        expect![[r#"
+            API_TOKEN=t
+            EXTRA=passed
+            HOME=/elsewhere
+            MCPCAN_REPLICA=00000000-0000-0000-0000-000000000001
+            MCPCAN_REPLICA_OWNER=/data
+            PATH=/bin
+        "#]]
+        .assert_eq(&lines.collect::<String>());
+    }
+}

@@ -1,0 +1,112 @@
+//! What a replica writes, on its way to the log stream: batched, acknowledged, bounded.
+//!
+//! Readers of a replica's output must never wait for NATS, or a chatty server would stand still whenever the log
+//! does: they push into a queue, and what the queue cannot hold is counted and said so in its place. Each replica
+//! has a queue of its own, so that none can push another's lines out.
+
+mod queue;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access_log::{ContainerLine, Stream};
+use bytes::Bytes;
+use domain::{InstanceId, ReplicaId};
+use jiff::Timestamp;
+use store::{DataStream, Store};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+pub(crate) use queue::LINE_BYTES_MAX;
+use queue::Queue;
+
+/// How long the first line of a batch waits for others.
+const BATCH_DELAY: Duration = Duration::from_millis(200);
+/// The pause after a batch could not be published; doubles up to [`RETRY_PAUSE_MAX`].
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(200);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long the end of a replica waits for its last lines to be acknowledged.
+const FLUSH_MAX: Duration = Duration::from_secs(10);
+
+/// The log of one replica.
+pub(crate) struct Log {
+    queue: Arc<Queue>,
+    replica: ReplicaId,
+    pump: JoinHandle<()>,
+}
+
+/// Where the readers of a replica's output put its lines.
+#[derive(Clone)]
+pub(crate) struct LineSender(Arc<Queue>);
+
+impl Log {
+    pub(crate) fn open(store: &Store, instance: InstanceId, replica: ReplicaId) -> Log {
+        let queue = Arc::new(Queue::default());
+        let pump = tokio::spawn(pump(store.clone(), instance, replica, Arc::clone(&queue)));
+        Log { queue, replica, pump }
+    }
+
+    pub(crate) fn sender(&self) -> LineSender {
+        LineSender(Arc::clone(&self.queue))
+    }
+
+    /// Waits until every line is acknowledged, but not for ever.
+    pub(crate) async fn close(mut self) {
+        self.queue.close();
+        match timeout(FLUSH_MAX, &mut self.pump).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(replica = %self.replica, %error, "log pump ended"),
+            Err(_) => tracing::warn!(replica = %self.replica, "last log lines were not acknowledged in time"),
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.pump.abort();
+    }
+}
+
+impl LineSender {
+    /// Takes a line, or counts it as dropped. Never waits.
+    pub(crate) fn push(&self, time: Timestamp, stream: Stream, text: String) {
+        self.0.push(time, stream, text);
+    }
+}
+
+/// Publishes batch after batch, in order, until the queue is closed and empty.
+async fn pump(store: Store, instance: InstanceId, replica: ReplicaId, queue: Arc<Queue>) {
+    let source = instance.to_string();
+    let mut number = 0_u64;
+    while let Some(batch) = queue.next_batch(BATCH_DELAY).await {
+        let lines: Vec<ContainerLine> = batch
+            .into_iter()
+            .map(|line| ContainerLine {
+                time: line.time,
+                instance_id: instance.0,
+                replica_id: replica.0,
+                stream: line.stream,
+                text: line.text,
+            })
+            .collect();
+        // The same batch under the same id counts once, however often it is sent.
+        let id = format!("{replica}:{number}");
+        publish(&store, &source, &id, Bytes::from(store::encode(&lines))).await;
+        number += 1;
+    }
+}
+
+/// Tries until the batch is acknowledged. Meanwhile the queue fills, and what it cannot hold is counted.
+async fn publish(store: &Store, source: &str, id: &str, lines: Bytes) {
+    let mut pause = RETRY_PAUSE_MIN;
+    while let Err(error) = store.publish(DataStream::Logs, source, id, lines.clone()).await {
+        tracing::warn!(
+            instance = source,
+            batch = id,
+            error = &error as &dyn std::error::Error,
+            "publish log lines; trying again"
+        );
+        sleep(pause).await;
+        pause = (pause * 2).min(RETRY_PAUSE_MAX);
+    }
+}

@@ -1,0 +1,247 @@
+//! A platform of real parts for the worker to work in: nats-server, decider, the fold of the view, the bridge.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::instance::{Access, Command, CommandLine, Event, Hosted, HostedTransport};
+use domain::{Actor, CommandId, InstanceId, Recorded, Sealed};
+use jiff::Timestamp;
+use service::{CancellationToken, Context, Readiness};
+use store::testing::TestServer;
+use store::{DataStream, Follower, Given, Outcome, Start, Store, Tail};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use uuid::Uuid;
+use views::{InstanceRow, Instances};
+
+/// The most that anything awaited here may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Everything around the worker.
+pub(crate) struct Platform {
+    pub(crate) store: Store,
+    pub(crate) view: Follower<Instances>,
+    pub(crate) data: TempDir,
+    shutdown: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+    _server: TestServer,
+}
+
+/// A worker that runs on the platform.
+pub(crate) struct Worker {
+    context: Context,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Platform {
+    pub(crate) async fn start() -> Platform {
+        let server = TestServer::start().await;
+        let store = server.store().await;
+        let shutdown = CancellationToken::new();
+        let context = Context { shutdown: shutdown.clone(), readiness: Readiness::default() };
+        let (decide, fold) = (store.clone(), store.clone());
+        let tasks = vec![
+            tokio::spawn(async move {
+                decider::run(decider::Config::default(), decide, context).await.unwrap();
+            }),
+            tokio::spawn(async move { fold.project::<Instances>(|| ()).await.unwrap() }),
+        ];
+        let view = store.follow::<Instances>(|_, _| {}).await.unwrap();
+        let data = tempfile::tempdir().unwrap();
+        Platform { store, view, data, shutdown, tasks, _server: server }
+    }
+
+    /// Starts a worker and waits until it is ready.
+    pub(crate) async fn worker(&self) -> Worker {
+        let context = Context { shutdown: CancellationToken::new(), readiness: Readiness::default() };
+        let config =
+            worker::Config { data: self.data.path().to_owned(), bridge: bridge(), pass_environment: vec![] };
+        let task = tokio::spawn(worker::run(config, self.store.clone(), context.clone()));
+        let worker = Worker { context, task };
+        eventually("the worker to be ready", || worker.context.readiness.report().ready.then_some(())).await;
+        worker
+    }
+
+    /// Creates an instance that runs our own server with these arguments.
+    pub(crate) async fn create(&self, args: &[&str]) -> InstanceId {
+        self.create_with(InstanceId(Uuid::now_v7()), "python3", &server_args(args), BTreeMap::new()).await
+    }
+
+    pub(crate) async fn create_with(
+        &self,
+        id: InstanceId,
+        program: &str,
+        args: &[String],
+        env: BTreeMap<String, Sealed>,
+    ) -> InstanceId {
+        let command = CommandLine { program: program.to_owned(), args: args.to_vec() };
+        let access = Access::Hosted(Hosted { transport: HostedTransport::Stdio, command, env });
+        let name = format!("test-{}", id.0.simple()).parse().unwrap();
+        self.tell(id, Command::Create { name, access }).await;
+        id
+    }
+
+    /// Gives a command, which must be accepted, and waits until the view shows what came of it.
+    pub(crate) async fn tell(&self, id: InstanceId, command: Command) {
+        let command = domain::Command::Instance { id, command };
+        let given = Given {
+            command_id: CommandId(Uuid::now_v7()),
+            actor: Actor::Admin,
+            causation_id: "test".to_owned(),
+            at: Timestamp::now(),
+            traceparent: None,
+            request_digest: None,
+        };
+        match self.store.send(&command, &given, PATIENCE).await.unwrap() {
+            Outcome::Done { sequence } => self.view.reached(sequence, PATIENCE).await.unwrap(),
+            outcome => panic!("{command:?} came to {outcome:?}"),
+        }
+    }
+
+    /// Waits until the row of an instance is as wanted.
+    pub(crate) async fn row(
+        &self,
+        id: InstanceId,
+        what: &str,
+        is_wanted: impl Fn(&InstanceRow) -> bool,
+    ) -> Arc<InstanceRow> {
+        let mut changes = self.view.changes();
+        let wait = async {
+            loop {
+                changes.mark_unchanged();
+                if let Some(row) = self.view.get(id.0).filter(|row| is_wanted(row)) {
+                    return row;
+                }
+                changes.changed().await.unwrap();
+            }
+        };
+        match timeout(PATIENCE, wait).await {
+            Ok(row) => row,
+            Err(_) => panic!("waited for {what} in vain: {:#?}", self.view.get(id.0)),
+        }
+    }
+
+    pub(crate) async fn ready(&self, id: InstanceId) -> Arc<InstanceRow> {
+        self.row(id, "the instance to be ready", |row| row.ready_endpoints().next().is_some()).await
+    }
+
+    /// The events of an instance from its first on, up to the first that `is_last`.
+    pub(crate) async fn events_until(
+        &self,
+        id: InstanceId,
+        is_last: impl Fn(&Event) -> bool,
+    ) -> Vec<Recorded> {
+        let (aggregate, id) = (Some("instance".parse().unwrap()), Some(id.to_string().parse().unwrap()));
+        let mut tail = self.store.tail(&Tail { start: Start::Beginning, aggregate, id }).await.unwrap();
+        let mut events = vec![];
+        loop {
+            let recorded = timeout(PATIENCE, tail.next()).await.expect("the event comes in time").unwrap();
+            let domain::Event::Instance { event, .. } = &recorded.event else { unreachable!("filtered") };
+            let last = is_last(event);
+            events.push(recorded);
+            if last {
+                return events;
+            }
+        }
+    }
+
+    /// The log lines from the first on, up to the first that `is_last`.
+    pub(crate) async fn lines_until(&self, is_last: impl Fn(&str) -> bool) -> Vec<access_log::ContainerLine> {
+        let mut sink = self.store.sink(DataStream::Logs).await.unwrap();
+        let mut lines = vec![];
+        loop {
+            let batch = timeout(PATIENCE, sink.next()).await.expect("the line comes in time").unwrap();
+            for message in batch.messages {
+                lines.extend(store::decode::<Vec<access_log::ContainerLine>>(&message).unwrap());
+            }
+            if lines.iter().any(|line| is_last(&line.text)) {
+                return lines;
+            }
+        }
+    }
+
+    /// The processes of all replicas that were started on this platform's data directory.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let cookie = [b"MCPCAN_REPLICA_OWNER=", self.data_path().as_os_str().as_bytes()].concat();
+        processes_with(&cookie)
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_nothing_runs(&self) {
+        let processes = self.processes();
+        assert!(processes.is_empty(), "processes {processes:?} are left");
+    }
+
+    pub(crate) fn data_path(&self) -> PathBuf {
+        self.data.path().canonicalize().unwrap()
+    }
+
+    pub(crate) fn directory(&self, id: InstanceId) -> PathBuf {
+        self.data_path().join("instances").join(id.to_string())
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Worker {
+    /// Ends the worker as Ctrl-C would.
+    pub(crate) async fn stop(self) {
+        self.context.shutdown.cancel();
+        timeout(PATIENCE, self.task).await.expect("the worker ends in time").unwrap().unwrap();
+    }
+
+    /// Ends the worker in the middle of whatever it is doing.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+}
+
+/// The arguments for Python to run our own server.
+pub(crate) fn server_args(args: &[&str]) -> Vec<String> {
+    let server = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/worker/server.py");
+    [server.to_str().unwrap()].iter().chain(args).map(|arg| (*arg).to_owned()).collect()
+}
+
+/// The processes whose environment has this entry.
+pub(crate) fn processes_with(entry: &[u8]) -> Vec<u32> {
+    let numbers = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let has_entry = |number: &u32| {
+        std::fs::read(format!("/proc/{number}/environ"))
+            .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|variable| variable == entry))
+    };
+    numbers.filter(has_entry).collect()
+}
+
+/// Asks again and again until there is an answer.
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let wait = async {
+        loop {
+            if let Some(answer) = ask() {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("waited for {what} in vain"))
+}
+
+/// The bridge that was built beside this test.
+fn bridge() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let bridge = test.ancestors().nth(2).unwrap().join("mcpcan-bridge");
+    assert!(bridge.is_file(), "there is no {}: run `cargo build -p bridge`", bridge.display());
+    bridge
+}

@@ -1,0 +1,62 @@
+//! A value of an instance's environment reaches its server and nobody else.
+
+use std::collections::BTreeMap;
+
+use domain::InstanceId;
+use domain::instance::{Command, Event};
+use uuid::Uuid;
+use views::Phase;
+
+use crate::harness::{Platform, eventually, server_args};
+
+const SECRET: &str = "s3cr3t-value-that-nobody-else-sees";
+
+fn holds_secret(bytes: &[u8]) -> bool {
+    bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes())
+}
+
+#[tokio::test]
+async fn an_environment_value_reaches_the_server_and_nobody_else() {
+    let platform = Platform::start().await;
+    let worker = platform.worker().await;
+    let id = InstanceId(Uuid::now_v7());
+    let sealed = platform.store.vault().seal(id.0, SECRET.as_bytes()).await.unwrap();
+    let env = BTreeMap::from([("API_TOKEN".to_owned(), sealed)]);
+    platform.create_with(id, "python3", &server_args(&["--write-env", "API_TOKEN"]), env).await;
+    platform.ready(id).await;
+    let written = platform.directory(id).join("API_TOKEN");
+    eventually("the value to arrive", || {
+        std::fs::read_to_string(&written).ok().filter(|value| value == SECRET)
+    })
+    .await;
+
+    let processes = platform.processes();
+    assert!(!processes.is_empty());
+    for process in processes {
+        let arguments = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        assert!(!holds_secret(&arguments), "{}", String::from_utf8_lossy(&arguments));
+    }
+    platform.tell(id, Command::Stop).await;
+    platform.row(id, "the end", |row| row.phase == Phase::Stopped).await;
+    let events = platform.events_until(id, |event| matches!(event, Event::ReplicaStopped(_))).await;
+    assert!(!holds_secret(&serde_json::to_vec(&events).unwrap()));
+    assert!(!holds_secret(&serde_json::to_vec(&*platform.view.get(id.0).unwrap()).unwrap()));
+    let lines = platform.lines_until(|_| true).await;
+    assert!(!lines.iter().any(|line| holds_secret(line.text.as_bytes())));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_value_that_does_not_open_is_named_and_not_shown() {
+    let platform = Platform::start().await;
+    let worker = platform.worker().await;
+    let (id, other) = (InstanceId(Uuid::now_v7()), Uuid::now_v7());
+    // Sealed for another owner.
+    let sealed = platform.store.vault().seal(other, SECRET.as_bytes()).await.unwrap();
+    let env = BTreeMap::from([("API_TOKEN".to_owned(), sealed)]);
+    platform.create_with(id, "python3", &server_args(&[]), env).await;
+    let row = platform.row(id, "the failure", |row| row.phase == Phase::Failed).await;
+    let detail = &row.failure.as_ref().unwrap().detail;
+    assert!(detail.starts_with("the environment variable API_TOKEN cannot be unsealed: "), "{detail}");
+    worker.stop().await;
+}
