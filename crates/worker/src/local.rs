@@ -4,39 +4,32 @@
 //! It returns only when nothing of the replica is left. `reconcile` decides which replicas live.
 
 mod bridge;
+mod bring_up;
 mod cookie;
 mod environment;
+mod halt;
 mod lines;
 mod workplace;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use domain::InstanceId;
-use domain::instance::{Fact, FailureReason, Hosted, ServerInfo};
+use domain::instance::{Fact, Hosted};
 use service::CancellationToken;
 use store::Store;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 use crate::Config;
-use crate::handshake::{self, HANDSHAKE_MAX, NoAnswer};
 use crate::logs::Log;
-use crate::report::{Subject, Unwanted, report};
-use bridge::{Bridge, ChildExit, Launch, Said};
+use crate::report::{Subject, report};
+use bridge::Bridge;
 use cookie::Whose;
-use environment::Environment;
+use halt::{Halt, last_fact};
 
 /// How many replicas come up at the same time.
 const STARTS_AT_ONCE: usize = 16;
-/// How long a bridge may take to listen.
-const LISTEN_MAX: Duration = Duration::from_secs(10);
-/// How long a handshake may go on after a child has ended, because another child may be the one that answers.
-const CHILD_EXIT_GRACE: Duration = Duration::from_secs(2);
-/// How long to wait for the news that the child ended, when a handshake failed and that may be why.
-const EXPLANATION_MAX: Duration = Duration::from_millis(500);
 /// How long the report of an end is tried once the worker is shutting down; the next start makes up for it.
 const LAST_REPORT_MAX: Duration = Duration::from_secs(5);
 
@@ -76,30 +69,6 @@ pub(crate) enum How {
         /// How long it had been ready, if it ever was.
         ready_for: Option<Duration>,
     },
-}
-
-/// Why a replica cannot go on.
-enum Halt {
-    Unwanted(Unwanted),
-    Failed { reason: FailureReason, detail: String, ready_for: Option<Duration> },
-}
-
-impl Halt {
-    fn failed(reason: FailureReason, detail: impl Into<String>) -> Halt {
-        Halt::Failed { reason, detail: detail.into(), ready_for: None }
-    }
-}
-
-impl From<Unwanted> for Halt {
-    fn from(unwanted: Unwanted) -> Self {
-        Halt::Unwanted(unwanted)
-    }
-}
-
-impl From<NoAnswer> for Halt {
-    fn from(error: NoAnswer) -> Self {
-        Halt::failed(error.reason, error.detail)
-    }
 }
 
 impl Local {
@@ -160,87 +129,18 @@ impl Local {
 
     /// Brings the replica up and watches it. Returns only when it cannot go on.
     async fn serve(&self, replica: &Replica, log: &Log, place: &mut Option<Bridge>) -> Halt {
-        let (bridge, since) = match self.bring_up(replica, log, place).await {
-            Ok(up) => up,
-            Err(halt) => return halt,
-        };
-        match bridge_ended(bridge.exited().await, "while it was ready") {
-            Halt::Failed { reason, detail, .. } => {
-                Halt::Failed { reason, detail, ready_for: Some(since.elapsed()) }
+        match self.bring_up(replica, log, place).await {
+            Ok(bridge) => {
+                let since = Instant::now();
+                Halt::bridge_ended(bridge.exited().await, "while it was ready")
+                    .after_ready_for(since.elapsed())
             }
-            unwanted @ Halt::Unwanted(_) => unwanted,
+            Err(halt) => halt,
         }
-    }
-
-    async fn bring_up<'a>(
-        &self,
-        replica: &Replica,
-        log: &Log,
-        place: &'a mut Option<Bridge>,
-    ) -> Result<(&'a mut Bridge, Instant), Halt> {
-        let _start = self.starts.acquire().await.expect("the semaphore is never closed");
-        report(&self.store, replica.subject, Fact::Starting).await?;
-        let bridge = place.insert(self.start(replica, log).await?);
-        let said = bridge.said();
-        let address = listening(bridge, said.clone()).await?;
-        report(&self.store, replica.subject, Fact::Handshaking).await?;
-        let endpoint = format!("http://{address}/mcp");
-        let server = shake_hands(bridge, said, &endpoint).await?;
-        tracing::info!(
-            instance = %replica.subject.instance,
-            replica = %replica.subject.replica,
-            endpoint,
-            "replica is ready"
-        );
-        report(&self.store, replica.subject, Fact::Ready { endpoint, server }).await?;
-        Ok((bridge, Instant::now()))
-    }
-
-    /// Prepares the working directory and starts the bridge.
-    async fn start(&self, replica: &Replica, log: &Log) -> Result<Bridge, Halt> {
-        let Subject { instance, replica: id, .. } = replica.subject;
-        let environment = self.environment(replica).await?;
-        let directory = workplace::make(self.data.clone(), instance).await.map_err(|error| {
-            Halt::failed(FailureReason::SpawnFailed, format!("the working directory cannot be made: {error}"))
-        })?;
-        let command = &replica.hosted.command;
-        workplace::find_program(&command.program, environment.get("PATH"), &directory)
-            .map_err(|detail| Halt::failed(FailureReason::ProgramNotFound, detail))?;
-        let launch = Launch { bridge: &self.bridge, command, environment: &environment, directory };
-        let bridge = Bridge::start(&launch, &log.sender()).map_err(|error| {
-            let bridge = self.bridge.display();
-            Halt::failed(
-                FailureReason::SpawnFailed,
-                format!("the bridge {bridge} cannot be started: {error}"),
-            )
-        })?;
-        tracing::info!(%instance, replica = %id, "replica is started");
-        Ok(bridge)
-    }
-
-    async fn environment(&self, replica: &Replica) -> Result<Environment, Halt> {
-        let Subject { instance, replica: id, .. } = replica.subject;
-        let mut opened = vec![];
-        for (name, sealed) in &replica.hosted.env {
-            let value = self.store.vault().open(instance.0, sealed).await.map_err(|error| {
-                tracing::warn!(
-                    %instance,
-                    variable = name,
-                    error = &error as &dyn std::error::Error,
-                    "open the value of an environment variable"
-                );
-                let detail = format!("the environment variable {name} cannot be unsealed: {error}");
-                Halt::failed(FailureReason::SpawnFailed, detail)
-            })?;
-            opened.push((name.clone(), std::os::unix::ffi::OsStringExt::from_vec(value.to_vec())));
-        }
-        let own = |name: &str| std::env::var_os(name);
-        Ok(Environment::assemble(own, &self.pass_environment, opened, &self.data, id))
     }
 
     /// Gives the sequence at which the end is known; 0 if it could not be told.
     async fn report_end(&self, subject: Subject, fact: Fact) -> u64 {
-        let Subject { instance, replica, .. } = subject;
         let last_chance = async {
             self.shutdown.cancelled().await;
             tokio::time::sleep(LAST_REPORT_MAX).await;
@@ -248,11 +148,11 @@ impl Local {
         tokio::select! {
             reported = report(&self.store, subject, fact) => reported.unwrap_or_else(|reason| {
                 // Most often the instance was deleted: then it has no replicas to tell about.
-                tracing::info!(%instance, %replica, %reason, "the end of a replica is of no interest");
+                tracing::info!(%reason, "the end of a replica is of no interest");
                 0
             }),
             () = last_chance => {
-                tracing::warn!(%instance, %replica, "the end of a replica was not reported in time");
+                tracing::warn!("the end of a replica was not reported in time");
                 0
             }
         }
@@ -273,105 +173,4 @@ impl Local {
             Err(error) => tracing::error!(%error, "look for processes left behind"),
         }
     }
-}
-
-/// The last fact about a replica.
-fn last_fact(halt: Option<Halt>) -> (Fact, How) {
-    match halt {
-        None => (Fact::Stopped, How::Told),
-        Some(Halt::Unwanted(unwanted)) => {
-            tracing::info!(reason = %unwanted, "replica is not wanted");
-            (Fact::Stopped, How::Unwanted)
-        }
-        Some(Halt::Failed { reason, detail, ready_for }) => {
-            tracing::warn!(reason = reason.as_str(), detail, "replica failed");
-            (Fact::Failed { reason, detail }, How::Failed { ready_for })
-        }
-    }
-}
-
-/// Waits for the bridge to say where it listens.
-async fn listening(bridge: &mut Bridge, mut said: watch::Receiver<Said>) -> Result<SocketAddr, Halt> {
-    let address = async {
-        let address =
-            said.wait_for(|said| said.listening.is_some()).await.ok().and_then(|said| said.listening);
-        match address {
-            Some(address) => address,
-            // The bridge has closed its output: how it ended tells why.
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        address = address => Ok(address),
-        ended = bridge.exited() => Err(bridge_ended(ended, "before it listened")),
-        () = tokio::time::sleep(LISTEN_MAX) => {
-            let detail = format!("the bridge did not listen within {} s", LISTEN_MAX.as_secs());
-            Err(Halt::failed(FailureReason::SpawnFailed, detail))
-        }
-    }
-}
-
-/// Shakes hands with the server, and gives up as soon as there is nobody who could answer.
-async fn shake_hands(
-    bridge: &mut Bridge,
-    said: watch::Receiver<Said>,
-    endpoint: &str,
-) -> Result<ServerInfo, Halt> {
-    let answered = tokio::select! {
-        answered = handshake::shake_hands(endpoint) => match answered {
-            Ok(answered) => Ok(answered),
-            Err(error) => Err(explained(error, said).await),
-        },
-        halt = child_exited(said.clone()) => Err(halt),
-        ended = bridge.exited() => Err(bridge_ended(ended, "during the handshake")),
-        () = tokio::time::sleep(HANDSHAKE_MAX) => {
-            let detail = format!("no answer to the MCP handshake within {} s", HANDSHAKE_MAX.as_secs());
-            Err(Halt::failed(FailureReason::HandshakeTimeout, detail))
-        }
-    };
-    // Ending the session ends a child in good order: from here on that says nothing about the server.
-    Ok(answered?.close().await)
-}
-
-/// Waits for a child to end, and then for as long as another one might still answer.
-async fn child_exited(mut said: watch::Receiver<Said>) -> Halt {
-    match wait_for_child_exit(&mut said).await {
-        Some(exit) => {
-            tokio::time::sleep(CHILD_EXIT_GRACE).await;
-            server_ended(exit)
-        }
-        // The bridge has closed its output: how it ended tells why.
-        None => std::future::pending().await,
-    }
-}
-
-/// Why a handshake failed: because the server ended, if it did.
-async fn explained(error: NoAnswer, mut said: watch::Receiver<Said>) -> Halt {
-    match tokio::time::timeout(EXPLANATION_MAX, wait_for_child_exit(&mut said)).await {
-        Ok(Some(exit)) => server_ended(exit),
-        Ok(None) | Err(_) => error.into(),
-    }
-}
-
-async fn wait_for_child_exit(said: &mut watch::Receiver<Said>) -> Option<ChildExit> {
-    said.wait_for(|said| said.child_exit.is_some()).await.ok().and_then(|said| said.child_exit)
-}
-
-fn server_ended(exit: ChildExit) -> Halt {
-    let detail = match (exit.code, exit.signal) {
-        (Some(code), _) => format!("the server ended with exit code {code} before it answered the handshake"),
-        (None, Some(signal)) => {
-            format!("the server was ended by signal {signal} before it answered the handshake")
-        }
-        (None, None) => "the server ended before it answered the handshake".to_owned(),
-    };
-    Halt::failed(FailureReason::Exited, detail)
-}
-
-fn bridge_ended(ended: std::io::Result<ExitStatus>, when: &str) -> Halt {
-    let detail = match ended {
-        Ok(status) => format!("the bridge of the server ended {when}: {status}"),
-        Err(error) => format!("the bridge of the server cannot be watched: {error}"),
-    };
-    Halt::failed(FailureReason::Exited, detail)
 }

@@ -14,6 +14,7 @@ use service::{CancellationToken, ReadyFlag};
 use store::{Follower, Store};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 use uuid::Uuid;
 use views::{InstanceRow, Instances};
 
@@ -24,8 +25,8 @@ use crate::report::{Subject, report};
 
 /// How long nothing may happen before everything is looked at anyway.
 const RESYNC_INTERVAL: Duration = Duration::from_secs(30);
-/// How long all replicas together may take to end at shutdown. Longer than one needs at worst.
-const SHUTDOWN_MAX: Duration = Duration::from_secs(30);
+/// How long all replicas together may take to end at shutdown: longer than the bounds of one replica's end together.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(40);
 
 /// How long to wait at a time for the view to catch up.
 const VIEW_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -78,7 +79,7 @@ impl Reconciler {
         let mut resync_at = Instant::now();
         loop {
             if Instant::now() >= resync_at {
-                self.directories = self.local.directories().await.context("list working directories")?;
+                self.list_directories().await;
                 resync_at = Instant::now() + RESYNC_INTERVAL;
             }
             changes.mark_unchanged();
@@ -111,6 +112,18 @@ impl Reconciler {
                     Err(error) => tracing::warn!(%error, "waiting for the view"),
                 }
             }
+        }
+    }
+
+    /// What cannot be listed now is listed next time.
+    async fn list_directories(&mut self) {
+        match self.local.directories().await {
+            Ok(directories) => {
+                // Those of replicas that have just been started may not be there yet.
+                let started = self.observed.values().map(|observed| observed.instance);
+                self.directories = directories.into_iter().chain(started).collect();
+            }
+            Err(error) => tracing::warn!(%error, "list working directories"),
         }
     }
 
@@ -174,10 +187,12 @@ impl Reconciler {
         self.ends.insert(id, end.clone());
         self.directories.insert(instance);
         let local = Arc::clone(&self.local);
-        self.tasks.spawn(async move {
+        let live = async move {
             let ended = local.live(&replica, &end).await;
             Done::Lived { subject: replica.subject, ended }
-        });
+        };
+        self.tasks
+            .spawn(live.instrument(tracing::info_span!("replica", %instance, replica = %id, generation)));
     }
 
     fn end(&mut self, replica: ReplicaId) {
@@ -193,21 +208,23 @@ impl Reconciler {
     fn disown(&mut self, subject: Subject) {
         let Subject { instance, replica, generation, .. } = subject;
         self.observed.insert(replica, Observed { instance, generation, stage: Stage::Ending });
-        tracing::info!(%instance, %replica, "replica of an earlier life is lost");
         let (store, view) = (self.store.clone(), self.view.clone());
-        self.tasks.spawn(async move {
+        let disown = async move {
+            tracing::info!("replica of an earlier life is lost");
             let detail = "the worker that ran it went away".to_owned();
-            let reported = report(&store, subject, Fact::Failed { reason: FailureReason::Lost, detail }).await;
+            let reported =
+                report(&store, subject, Fact::Failed { reason: FailureReason::Lost, detail }).await;
             let sequence = reported.unwrap_or_else(|reason| {
-                tracing::info!(%instance, %replica, %reason, "lost replica is of no interest");
+                tracing::info!(%reason, "lost replica is of no interest");
                 0
             });
             // Then no reader of the view takes it for alive.
             if let Err(error) = view.reached(sequence, VIEW_WAIT_MAX).await {
-                tracing::warn!(%instance, %replica, %error, "the view does not tell yet that a replica is lost");
+                tracing::warn!(%error, "the view does not tell yet that a replica is lost");
             }
             Done::Disowned { replica, sequence }
-        });
+        };
+        self.tasks.spawn(disown.instrument(tracing::info_span!("replica", %instance, %replica, generation)));
     }
 
     /// Removes a working directory. A view can lack a row for other reasons than that the instance was deleted, and

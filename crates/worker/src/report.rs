@@ -61,7 +61,7 @@ pub(crate) async fn report(store: &Store, subject: Subject, fact: Fact) -> Resul
             Ok(Outcome::Failed { reason }) => return Err(Unwanted::Unreadable(reason)),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(%instance, %replica, command = %id, error, "report on a replica; trying again");
+                tracing::warn!(command = %id, error, "report on a replica; trying again");
             }
         }
         tokio::time::sleep(pause).await;

@@ -28,7 +28,7 @@ pub(crate) struct Platform {
     pub(crate) data: TempDir,
     shutdown: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
-    _server: TestServer,
+    pub(crate) server: TestServer,
 }
 
 /// A worker that runs on the platform.
@@ -52,7 +52,7 @@ impl Platform {
         ];
         let view = store.follow::<Instances>(|_, _| {}).await.unwrap();
         let data = tempfile::tempdir().unwrap();
-        Platform { store, view, data, shutdown, tasks, _server: server }
+        Platform { store, view, data, shutdown, tasks, server }
     }
 
     /// Starts a worker and waits until it is ready.

@@ -121,3 +121,36 @@ async fn the_next_worker_cleans_up_after_one_that_died() {
     worker.stop().await;
     platform.assert_nothing_runs();
 }
+
+#[tokio::test]
+async fn a_wish_that_is_taken_back_at_once_leaves_nothing() {
+    let platform = Platform::start().await;
+    let worker = platform.worker().await;
+    let id = platform.create(&[]).await;
+    platform.tell(id, Command::Stop).await;
+    platform.row(id, "the end", |row| row.phase == Phase::Stopped).await;
+    platform.tell(id, Command::Start).await;
+    platform.tell(id, Command::Restart).await;
+    let is_new = |row: &InstanceRow| row.phase == Phase::Ready && row.replicas[0].generation == 3;
+    assert_eq!(platform.row(id, "the last wish", is_new).await.replicas.len(), 1);
+    platform.tell(id, Command::Delete).await;
+    worker.stop().await;
+    platform.assert_nothing_runs();
+}
+
+#[tokio::test]
+async fn a_replica_outlives_an_outage_of_nats() {
+    let mut platform = Platform::start().await;
+    let worker = platform.worker().await;
+    let id = platform.create(&[]).await;
+    let replica = platform.ready(id).await.replicas[0].replica;
+    platform.server.kill();
+    platform.server.restart().await;
+    assert_eq!(platform.ready(id).await.replicas[0].replica, replica);
+    platform.tell(id, Command::Stop).await;
+    platform.row(id, "the end", |row| row.phase == Phase::Stopped).await;
+    let events = platform.events_until(id, |event| matches!(event, Event::ReplicaStopped(_))).await;
+    let starts = events.iter().filter(|event| event.event.name() == "instance.replica_starting").count();
+    assert_eq!(starts, 1, "the worker has not taken the outage for an end");
+    worker.stop().await;
+}

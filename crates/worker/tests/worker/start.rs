@@ -81,9 +81,10 @@ async fn what_a_failed_server_wrote_is_in_the_log_before_its_failure_is() {
     let events = platform.events_until(id, |event| matches!(event, Event::ReplicaFailed(_))).await;
     let detail = "the server ended with exit code 3 before it answered the handshake".to_owned();
     assert_eq!(failure(&events), (FailureReason::Exited, detail));
+    // Whatever the worker has not published by now is lost with it.
+    worker.kill().await;
     let lines = platform.lines_until(|text| text == "the reason stands here").await;
     assert!(lines.iter().all(|line| line.instance_id == id.0));
-    worker.stop().await;
 }
 
 #[tokio::test]

@@ -1,0 +1,166 @@
+//! From nothing to a server that has answered a handshake, with every step reported.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStringExt as _;
+use std::time::Duration;
+
+use domain::instance::{Fact, FailureReason, ServerInfo};
+use store::OpenError;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::bridge::{Bridge, ChildExit, Launch, Said};
+use super::environment::Environment;
+use super::halt::Halt;
+use super::{Local, Replica, workplace};
+use crate::handshake::{self, HANDSHAKE_MAX, NoAnswer};
+use crate::logs::Log;
+use crate::report::report;
+
+/// How long a bridge may take to listen.
+const LISTEN_MAX: Duration = Duration::from_secs(10);
+/// How long a handshake may go on after a child has ended, because another child may be the one that answers. The
+/// bridge fails the handshake itself when the child that was asked has ended.
+const CHILD_EXIT_GRACE: Duration = Duration::from_secs(5);
+/// How long to wait for the news that the child ended, when a handshake failed and that may be why.
+const EXPLANATION_MAX: Duration = Duration::from_millis(500);
+/// The pause before a secret is asked for again when NATS did not answer.
+const SECRET_RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+impl Local {
+    /// Starts the replica and shakes hands with it. The bridge is put into `place` as soon as it runs, so that it
+    /// can be ended even if this is not waited for.
+    pub(super) async fn bring_up<'a>(
+        &self,
+        replica: &Replica,
+        log: &Log,
+        place: &'a mut Option<Bridge>,
+    ) -> Result<&'a mut Bridge, Halt> {
+        let _start = self.starts.acquire().await.expect("the semaphore is never closed");
+        report(&self.store, replica.subject, Fact::Starting).await?;
+        let bridge = place.insert(self.start(replica, log).await?);
+        let said = bridge.said();
+        let address = listening(bridge, said.clone()).await?;
+        report(&self.store, replica.subject, Fact::Handshaking).await?;
+        let endpoint = format!("http://{address}/mcp");
+        let server = shake_hands(bridge, said, &endpoint).await?;
+        tracing::info!(endpoint, "replica is ready");
+        report(&self.store, replica.subject, Fact::Ready { endpoint, server }).await?;
+        Ok(bridge)
+    }
+
+    /// Prepares the working directory and starts the bridge. Nothing is awaited once the bridge runs.
+    async fn start(&self, replica: &Replica, log: &Log) -> Result<Bridge, Halt> {
+        let values = self.open_environment(replica).await?;
+        let own = |name: &str| std::env::var_os(name);
+        let id = replica.subject.replica;
+        let environment = Environment::assemble(own, &self.pass_environment, values, &self.data, id);
+        let directory =
+            workplace::make(self.data.clone(), replica.subject.instance).await.map_err(|error| {
+                let detail = format!("the working directory cannot be made: {error}");
+                Halt::failed(FailureReason::SpawnFailed, detail)
+            })?;
+        let command = &replica.hosted.command;
+        workplace::find_program(&command.program, environment.get("PATH"), &directory)
+            .map_err(|detail| Halt::failed(FailureReason::ProgramNotFound, detail))?;
+        let launch = Launch { bridge: &self.bridge, command, environment: &environment, directory };
+        let bridge = Bridge::start(&launch, &log.sender()).map_err(|error| {
+            let detail = format!("the bridge {} cannot be started: {error}", self.bridge.display());
+            Halt::failed(FailureReason::SpawnFailed, detail)
+        })?;
+        tracing::info!("replica is started");
+        Ok(bridge)
+    }
+
+    /// Opens the values of the instance's own variables.
+    async fn open_environment(&self, replica: &Replica) -> Result<Vec<(String, OsString)>, Halt> {
+        let owner = replica.subject.instance.0;
+        let mut opened = vec![];
+        for (name, sealed) in &replica.hosted.env {
+            let value = loop {
+                match self.store.vault().open(owner, sealed).await {
+                    Ok(value) => break value,
+                    // That says nothing about the secret.
+                    Err(OpenError::Unavailable(error)) => {
+                        let error = error.to_string();
+                        tracing::warn!(variable = name, error, "open a secret; trying again");
+                        sleep(SECRET_RETRY_PAUSE).await;
+                    }
+                    Err(error @ (OpenError::Shredded { .. } | OpenError::Damaged { .. })) => {
+                        let detail = format!("the environment variable {name} cannot be unsealed: {error}");
+                        return Err(Halt::failed(FailureReason::SpawnFailed, detail));
+                    }
+                }
+            };
+            opened.push((name.clone(), OsString::from_vec(value.to_vec())));
+        }
+        Ok(opened)
+    }
+}
+
+/// Waits for the bridge to say where it listens.
+async fn listening(bridge: &mut Bridge, mut said: watch::Receiver<Said>) -> Result<SocketAddr, Halt> {
+    let address = async {
+        let said = said.wait_for(|said| said.listening.is_some()).await.ok().and_then(|said| said.listening);
+        match said {
+            Some(address) => address,
+            // The bridge has closed its output: how it ended tells why.
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        address = address => Ok(address),
+        ended = bridge.exited() => Err(Halt::bridge_ended(ended, "before it listened")),
+        () = sleep(LISTEN_MAX) => {
+            let detail = format!("the bridge did not listen within {} s", LISTEN_MAX.as_secs());
+            Err(Halt::failed(FailureReason::SpawnFailed, detail))
+        }
+    }
+}
+
+/// Shakes hands with the server, and gives up as soon as there is nobody who could answer.
+async fn shake_hands(
+    bridge: &mut Bridge,
+    said: watch::Receiver<Said>,
+    endpoint: &str,
+) -> Result<ServerInfo, Halt> {
+    let answered = tokio::select! {
+        answered = handshake::shake_hands(endpoint) => match answered {
+            Ok(answered) => Ok(answered),
+            Err(error) => Err(explained(error, said).await),
+        },
+        halt = child_exited(said.clone()) => Err(halt),
+        ended = bridge.exited() => Err(Halt::bridge_ended(ended, "during the handshake")),
+        () = sleep(HANDSHAKE_MAX) => {
+            let detail = format!("no answer to the MCP handshake within {} s", HANDSHAKE_MAX.as_secs());
+            Err(Halt::failed(FailureReason::HandshakeTimeout, detail))
+        }
+    };
+    // Ending the session ends a child in good order: from here on that says nothing about the server.
+    Ok(answered?.close().await)
+}
+
+/// Waits for a child to end, and then for as long as another one might still answer.
+async fn child_exited(mut said: watch::Receiver<Said>) -> Halt {
+    match child_exit(&mut said).await {
+        Some(exit) => {
+            sleep(CHILD_EXIT_GRACE).await;
+            Halt::server_ended(exit)
+        }
+        // The bridge has closed its output: how it ended tells why.
+        None => std::future::pending().await,
+    }
+}
+
+/// Why a handshake failed: because the server ended, if it did.
+async fn explained(error: NoAnswer, mut said: watch::Receiver<Said>) -> Halt {
+    match timeout(EXPLANATION_MAX, child_exit(&mut said)).await {
+        Ok(Some(exit)) => Halt::server_ended(exit),
+        Ok(None) | Err(_) => error.into(),
+    }
+}
+
+async fn child_exit(said: &mut watch::Receiver<Said>) -> Option<ChildExit> {
+    said.wait_for(|said| said.child_exit.is_some()).await.ok().and_then(|said| said.child_exit)
+}
