@@ -1,1 +1,93 @@
 //! Role: the streaming reverse proxy that MCP clients meet.
+//!
+//! A request is let in by a token from memory, led to a replica of a hosted instance or to the remote server of a
+//! proxied one, and streams through in both directions without being held; a scanner reads past what the access log
+//! needs. Neither NATS nor a database is asked while a client waits: routes and tokens are followed views, trace
+//! events leave through a queue.
+//!
+//! ```text
+//! server ─▶ proxy ─▶ credential, tokens, routes ─▶ upstream
+//!             │  └─▶ body (both ways) ─▶ exchange ─▶ traces ─▶ publisher ─▶ NATS, or the spool
+//!             └─▶ refusal, headers, trace_context
+//! ```
+
+mod body;
+mod config;
+mod credential;
+mod exchange;
+mod headers;
+mod lease;
+mod path;
+mod proxy;
+mod refusal;
+mod routes;
+mod server;
+mod tokens;
+mod trace_context;
+mod traces;
+mod upstream;
+
+pub use config::{CONNECTIONS_MAX, Config, GRACE, REQUEST_BODY_BYTES_MAX, SPOOL_BYTES_MAX};
+pub use traces::Losses;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use service::{CancellationToken, Context};
+use store::Store;
+use tokio::net::TcpListener;
+
+use crate::lease::Closing;
+use crate::proxy::Gateway;
+use crate::routes::{Routes, opener};
+use crate::tokens::Tokens;
+use crate::traces::{Publisher, Spool, Traces};
+
+/// The role's name in the readiness report.
+pub const ROLE: &str = "gateway";
+
+/// Serves clients on `listener` until shutdown. Returns when the last request has ended, or its time of grace, and
+/// every trace event is with NATS or on disk.
+///
+/// # Errors
+/// The configuration is wrong, the spool is not usable, or the views cannot be read.
+pub async fn run(
+    config: Config,
+    store: Store,
+    context: Context,
+    listener: TcpListener,
+) -> anyhow::Result<()> {
+    config.check()?;
+    let ready = context.readiness.register(ROLE);
+    let spool = Spool::open(&config.spool_dir, config.spool_bytes_max).await?;
+    let (tokens, routes) = (Arc::new(Tokens::default()), Arc::new(Routes::default()));
+    let following = {
+        let (tokens, routes) = (tokens.clone(), routes.clone());
+        let tokens = store.follow::<views::Tokens>(move |id, row| tokens.change(id, row.map(AsRef::as_ref)));
+        let routes =
+            store.follow::<views::Instances>(move |id, row| routes.change(id, row.map(AsRef::as_ref)));
+        tokio::try_join!(tokens, routes).context("follow tokens and instances")?
+    };
+    let (traces, records) = Traces::queue(config.losses.clone());
+    let publisher = Publisher::new(store.clone(), &config.gateway_id, records, config.losses.clone(), spool);
+    let finish = CancellationToken::new();
+    let publishing = tokio::spawn(publisher.run(finish.clone()));
+    let opening = tokio::spawn(opener::run(routes.clone(), store.vault().clone()));
+    let gateway = Gateway {
+        gateway_id: config.gateway_id,
+        request_body_bytes_max: config.request_body_bytes_max,
+        tokens,
+        routes,
+        upstream: upstream::client(),
+        traces,
+        vault: store.vault().clone(),
+        closing: Closing::default(),
+        readiness: context.readiness.clone(),
+    };
+    ready.set(true);
+    server::serve(listener, Arc::new(gateway), config.connections_max, config.grace, &context.shutdown).await;
+    drop((ready, following));
+    opening.abort();
+    finish.cancel();
+    publishing.await.context("publish trace events")
+}

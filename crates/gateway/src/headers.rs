@@ -1,0 +1,170 @@
+//! Which header fields cross the gateway. Pure; `proxy` calls it on the way in and on the way out.
+//!
+//! Everything that is not named here passes unchanged, `Mcp-*` and unknown fields included: intermediaries must
+//! forward them (MCP 2026-07-28, Transports).
+
+use http::{HeaderMap, HeaderName, header};
+
+/// Fields that concern one connection only (RFC 9110 section 7.6.1), and those that the HTTP library writes itself.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+];
+
+/// Fields of a client that end at the gateway.
+const REQUEST_ONLY: [HeaderName; 18] = [
+    // Credentials for the gateway must not transit to anybody else (MCP 2025-11-25, Authorization, Token Handling).
+    header::AUTHORIZATION,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-api-key"),
+    // Cookies belong to the platform's host name, not to the server behind this path.
+    header::COOKIE,
+    // They name the gateway; an upstream that guards against DNS rebinding would refuse them.
+    header::HOST,
+    header::ORIGIN,
+    header::REFERER,
+    // Answers stay readable for the access log, and event streams are not held back by a compressor.
+    header::ACCEPT_ENCODING,
+    // Nobody in front of the gateway is trusted to say where a request comes from.
+    header::FORWARDED,
+    header::VIA,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("true-client-ip"),
+];
+
+/// Fields of an upstream that would tell its address, set state on the platform's host name, or start a login there.
+const ANSWER_ONLY: [HeaderName; 11] = [
+    header::LOCATION,
+    header::CONTENT_LOCATION,
+    header::REFRESH,
+    header::ALT_SVC,
+    header::VIA,
+    header::SET_COOKIE,
+    header::WWW_AUTHENTICATE,
+    header::PROXY_AUTHENTICATE,
+    header::STRICT_TRANSPORT_SECURITY,
+    HeaderName::from_static("clear-site-data"),
+    HeaderName::from_static("nel"),
+];
+
+/// Removes what must not reach the upstream.
+pub(crate) fn strip_request(headers: &mut HeaderMap) {
+    strip(headers, &REQUEST_ONLY);
+}
+
+/// Removes what must not reach the client.
+pub(crate) fn strip_answer(headers: &mut HeaderMap) {
+    strip(headers, &ANSWER_ONLY);
+}
+
+fn strip(headers: &mut HeaderMap, names: &[HeaderName]) {
+    for name in named_by_connection(headers) {
+        headers.remove(name);
+    }
+    for name in HOP_BY_HOP.iter().chain(names) {
+        headers.remove(name);
+    }
+}
+
+/// The fields that `Connection` declares to be of this connection only.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
+}
+
+/// The media type of a `Content-Type`, without its parameters.
+pub(crate) fn media_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+/// Whether a body is announced as an event stream.
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+    media_type(headers).eq_ignore_ascii_case(mcp::sse::CONTENT_TYPE)
+}
+
+/// Whether a body's bytes are its text, so that a scanner can read them.
+pub(crate) fn is_identity_coded(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_ENCODING)
+        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn a_request_loses_credentials_and_what_belongs_to_its_connection() {
+        let mut request = headers(&[
+            ("authorization", "Bearer secret"),
+            ("api-key", "secret"),
+            ("cookie", "session=1"),
+            ("host", "gateway"),
+            ("origin", "https://gateway"),
+            ("connection", "close, X-Only-Here"),
+            ("connection", "keep-alive"),
+            ("x-only-here", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("upgrade", "h2c"),
+            ("transfer-encoding", "chunked"),
+            ("x-forwarded-for", "203.0.113.7"),
+            ("forwarded", "for=203.0.113.7"),
+            ("accept", "application/json"),
+            ("mcp-session-id", "s"),
+            ("mcp-param-region", "eu"),
+        ]);
+        strip_request(&mut request);
+        assert_eq!(names(&request), ["accept", "mcp-param-region", "mcp-session-id"]);
+    }
+
+    #[test]
+    fn an_answer_loses_what_tells_where_it_comes_from() {
+        let mut answer = headers(&[
+            ("location", "https://upstream.internal/"),
+            ("set-cookie", "a=b"),
+            ("www-authenticate", "Bearer"),
+            ("content-type", "application/json"),
+            ("mcp-session-id", "s"),
+        ]);
+        strip_answer(&mut answer);
+        assert_eq!(names(&answer), ["content-type", "mcp-session-id"]);
+    }
+
+    #[test]
+    fn an_event_stream_is_known_by_its_media_type() {
+        assert!(is_event_stream(&headers(&[("content-type", "Text/Event-Stream; charset=utf-8")])));
+        assert!(!is_event_stream(&headers(&[("content-type", "application/json")])));
+        assert!(!is_event_stream(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,304 @@
+//! One request from its head to the head of its answer: who asks, where it goes, what crosses. Bodies stream past in
+//! `body`; every refusal is worded in `refusal`. `server` calls `serve` for each request. Nothing here waits for NATS
+//! or a database.
+
+use std::error::Error;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access_log::{Level, TraceEvent, TraceRecord};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use jiff::Timestamp;
+use mcp::session;
+use service::{Readiness, health};
+use store::Vault;
+use uuid::Uuid;
+
+use crate::body::{Answer, AnswerBody, Open, RequestBody, discard};
+use crate::exchange::{End, Exchange, bounded, truncated};
+use crate::lease::{Closing, Lease};
+use crate::path::{self, Target};
+use crate::refusal::Refusal;
+use crate::routes::{Destination, Route, Routes};
+use crate::tokens::{Grant, Tokens};
+use crate::trace_context::TraceContext;
+use crate::traces::Traces;
+use crate::upstream::{self, Upstream};
+use crate::{credential, headers};
+
+/// How long an upstream may take from the request's head to its answer's head, in which a tool runs.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(600);
+/// How much of a session id's digest the log gets, in hexadecimal digits: enough to tell sessions apart.
+const SESSION_DIGITS: usize = 16;
+
+/// Tells proxies in between not to hold an event stream back.
+const X_ACCEL_BUFFERING: header::HeaderName = header::HeaderName::from_static("x-accel-buffering");
+
+/// Everything that a request needs.
+pub(crate) struct Gateway {
+    pub(crate) gateway_id: String,
+    pub(crate) request_body_bytes_max: u64,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) upstream: Upstream,
+    pub(crate) traces: Traces,
+    pub(crate) vault: Vault,
+    pub(crate) closing: Closing,
+    pub(crate) readiness: Readiness,
+}
+
+/// A request that has been let in.
+struct Admitted {
+    lease: Lease,
+    trace: TraceContext,
+    exchange: Arc<Exchange>,
+}
+
+impl Gateway {
+    /// Answers a request.
+    pub(crate) async fn serve(&self, client: IpAddr, request: Request<Incoming>) -> Response<Answer> {
+        match path::target(request.uri().path()) {
+            Target::Healthz => plain(StatusCode::OK, "ok\n"),
+            Target::Readyz => health::readyz(&self.readiness).map(Either::Left),
+            Target::HttpSse => plain(
+                StatusCode::NOT_FOUND,
+                "HTTP+SSE is not served here; use Streamable HTTP at /mcp-gateway/<instance>/mcp\n",
+            ),
+            Target::Unknown => plain(StatusCode::NOT_FOUND, "not found\n"),
+            Target::StreamableHttp { instance } => {
+                let route = self.routes.find(instance);
+                self.exchange(client, route, request).await
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        client: IpAddr,
+        route: Option<Arc<Route>>,
+        request: Request<Incoming>,
+    ) -> Response<Answer> {
+        let (parts, body) = request.into_parts();
+        let trace = TraceContext::of(&parts.headers);
+        let grant = self.authenticate(&parts, route.as_deref());
+        let record = self.record(client, &parts, &trace, route.as_deref(), grant.as_deref().ok());
+        let exchange = Exchange::begin(self.traces.clone(), record, &parts.method, &parts.headers);
+        let method = parts.method.clone();
+        let answered = match (route, grant) {
+            (Some(route), Ok(grant)) => {
+                let lease = Lease { grant, route, closing: self.closing.clone() };
+                let admitted = Admitted { lease, trace: trace.clone(), exchange: exchange.clone() };
+                self.forward(admitted, parts, body).await
+            }
+            (_, Err(refusal)) => Err(refuse(&exchange, refusal, None, Some(body))),
+            (None, Ok(_)) => Err(refuse(&exchange, Refusal::TokenInvalid, None, Some(body))),
+        };
+        answered.unwrap_or_else(|refusal| refusal.response(&method, &trace).map(Either::Left))
+    }
+
+    /// The token of a request. The work is the same whether or not the instance exists.
+    fn authenticate(&self, parts: &Parts, route: Option<&Route>) -> Result<Arc<Grant>, Refusal> {
+        let instance = route.map(|route| route.id).unwrap_or(domain::InstanceId(Uuid::nil()));
+        let find = |credential: &str| self.tokens.find(instance, self.vault.digest(credential.as_bytes()));
+        credential::refuse_in_query(parts.uri.query(), |value| find(value).is_some())?;
+        let credential = credential::bearer(&parts.headers)?;
+        find(credential).ok_or(Refusal::TokenInvalid)
+    }
+
+    async fn forward(
+        &self,
+        admitted: Admitted,
+        parts: Parts,
+        body: Incoming,
+    ) -> Result<Response<Answer>, Refusal> {
+        let exchange = &admitted.exchange;
+        let destination = match self.check(&admitted, &parts, &body) {
+            Ok(destination) => destination,
+            Err(refusal) => return Err(refuse(exchange, refusal, None, Some(body))),
+        };
+        let has_body = parts.method == Method::POST;
+        let is_get = parts.method == Method::GET;
+        let mut request = Request::new(RequestBody::new(
+            has_body.then_some(body),
+            self.request_body_bytes_max,
+            exchange.clone(),
+        ));
+        *request.method_mut() = parts.method;
+        *request.uri_mut() = destination.uri.clone();
+        *request.headers_mut() = parts.headers;
+        let fields = request.headers_mut();
+        headers::strip_request(fields);
+        admitted.trace.inject(fields);
+        for (name, value) in &destination.headers {
+            fields.insert(name, value.clone());
+        }
+        let open = Open(exchange.clone());
+        let answer = tokio::select! {
+            biased;
+            answer = tokio::time::timeout(ANSWER_WAIT_MAX, self.upstream.request(request)) => answer,
+            refusal = admitted.lease.lost() => return Err(refuse(exchange, refusal, None, None)),
+        };
+        match answer {
+            Ok(Ok(answer)) => self.answer(admitted, open, is_get, answer),
+            Ok(Err(error)) => Err(self.upstream_failed(&admitted, &error)),
+            Err(_) => Err(refuse(exchange, Refusal::UpstreamAnswerTimeout, None, None)),
+        }
+    }
+
+    /// What can be said about a request before a byte of it is passed on.
+    fn check(
+        &self,
+        admitted: &Admitted,
+        parts: &Parts,
+        body: &Incoming,
+    ) -> Result<Arc<Destination>, Refusal> {
+        if !matches!(parts.method, Method::POST | Method::GET | Method::DELETE) {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        if body.size_hint().lower() > self.request_body_bytes_max {
+            return Err(Refusal::BodyTooLarge);
+        }
+        admitted.lease.route.destination.clone()
+    }
+
+    fn upstream_failed(&self, admitted: &Admitted, error: &hyper_util::client::legacy::Error) -> Refusal {
+        let exchange = &admitted.exchange;
+        // What looks like a broken upstream may be the client's own body that was cut off.
+        if let Some(refusal) = exchange.body_refusal() {
+            return refuse(exchange, refusal, None, None);
+        }
+        let refusal = upstream::refusal(error);
+        let route = &admitted.lease.route;
+        tracing::warn!(
+            error = error as &dyn Error,
+            instance = %route.id,
+            trace_id = admitted.trace.trace_id,
+            "request to upstream"
+        );
+        refuse(exchange, refusal, Some(chain(error)), None)
+    }
+
+    /// Passes the answer on, unless it must not be seen.
+    fn answer(
+        &self,
+        admitted: Admitted,
+        open: Open,
+        is_get: bool,
+        answer: Response<Incoming>,
+    ) -> Result<Response<Answer>, Refusal> {
+        let Admitted { lease, trace, exchange } = admitted;
+        let (mut parts, body) = answer.into_parts();
+        exchange.passed_on();
+        if let Some(refusal) = unseen(parts.status) {
+            let detail = format!("status {}", parts.status.as_u16());
+            return Err(refuse(&exchange, refusal, Some(detail), None));
+        }
+        headers::strip_answer(&mut parts.headers);
+        parts.headers.insert(crate::trace_context::X_TRACE_ID, trace.header_value());
+        let session = parts.headers.get(session::SESSION_ID).map(|id| self.session_digest(id));
+        exchange.answer_begins(parts.status, &parts.headers, session);
+        let ending = if headers::is_event_stream(&parts.headers) {
+            parts.headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+            Some(if is_get { lease.ending_of_stream() } else { lease.ending_of_call() })
+        } else {
+            None
+        };
+        Ok(Response::from_parts(parts, Either::Right(AnswerBody::new(body, ending, open))))
+    }
+
+    fn session_digest(&self, id: &HeaderValue) -> String {
+        let mut digest = self.vault.digest(id.as_bytes()).0;
+        digest.truncate(SESSION_DIGITS);
+        digest
+    }
+
+    /// What every record of a request says. Its path is that of the instance it names, or a masked one: what is no
+    /// instance may be anything, a mistyped secret included.
+    fn record(
+        &self,
+        client: IpAddr,
+        parts: &Parts,
+        trace: &TraceContext,
+        route: Option<&Route>,
+        grant: Option<&Grant>,
+    ) -> TraceRecord {
+        let path = route.map(|_| truncated(parts.uri.path()));
+        TraceRecord {
+            time: Timestamp::now(),
+            level: Level::Info,
+            event: TraceEvent::Request,
+            trace_id: trace.trace_id.clone(),
+            span_id: trace.span_id.clone(),
+            instance_id: route.map(|route| route.id.0).unwrap_or_default(),
+            instance_name: route.map(|route| route.name.clone()).unwrap_or_default(),
+            token_id: grant.map(|grant| grant.token.0).unwrap_or_default(),
+            token_label: grant.map(|grant| grant.label.clone()).unwrap_or_default(),
+            gateway_id: self.gateway_id.clone(),
+            session_id: parts
+                .headers
+                .get(session::SESSION_ID)
+                .map(|id| self.session_digest(id))
+                .unwrap_or_default(),
+            protocol_version: bounded(parts.headers.get(session::PROTOCOL_VERSION)),
+            http_method: truncated(parts.method.as_str()),
+            path: path.unwrap_or_else(|| "/mcp-gateway/…".to_owned()),
+            rpc_method: String::new(),
+            rpc_id: String::new(),
+            tool: String::new(),
+            status: 0,
+            latency_ns: 0,
+            request_bytes: 0,
+            response_bytes: 0,
+            client_address: client.to_canonical().to_string(),
+            user_agent: bounded(parts.headers.get(header::USER_AGENT)),
+            content_type: bounded(parts.headers.get(header::CONTENT_TYPE)),
+            error: String::new(),
+        }
+    }
+}
+
+/// Ends an exchange with a refusal, and takes in what the client still sends.
+fn refuse(exchange: &Exchange, refusal: Refusal, detail: Option<String>, body: Option<Incoming>) -> Refusal {
+    exchange.finish(End::Refused(refusal, detail));
+    if let Some(body) = body {
+        discard(body);
+    }
+    refusal
+}
+
+/// Why an answer with this status is not passed on, if it is not.
+fn unseen(status: StatusCode) -> Option<Refusal> {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            Some(Refusal::UpstreamDenied)
+        }
+        _ if status.is_redirection() => Some(Refusal::UpstreamRedirected),
+        _ => None,
+    }
+}
+
+/// An error with its causes in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Answer> {
+    let mut response = Response::new(Either::Left(Full::new(Bytes::from_static(text.as_bytes()))));
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+}
