@@ -34,7 +34,7 @@ pub const ROLE: &str = "worker";
 pub struct Config {
     /// The data directory. Only one worker may run on it at a time; the caller holds the lock.
     pub data: PathBuf,
-    /// The program `mcpcan-bridge`, as an absolute path.
+    /// The program `mcpcan-bridge`.
     pub bridge: PathBuf,
     /// Names of variables of the worker's own environment that hosted servers are given too, besides the few that
     /// every program needs.
@@ -44,9 +44,14 @@ pub struct Config {
 /// Runs the role until shutdown. When it returns, none of its replicas runs any more.
 ///
 /// # Errors
-/// The data directory cannot be used, or the view cannot be followed.
+/// There is no bridge, the data directory cannot be used, or the view cannot be followed.
 pub async fn run(config: Config, store: Store, context: service::Context) -> anyhow::Result<()> {
     let ready = context.readiness.register(ROLE);
+    // Servers are started in directories of their own: a relative path would be looked for there.
+    let bridge = tokio::fs::canonicalize(&config.bridge)
+        .await
+        .with_context(|| format!("find the bridge {}", config.bridge.display()))?;
+    let config = Config { bridge, ..config };
     let local = Local::open(config, store.clone(), context.shutdown.clone())
         .await
         .context("open the data directory")?;

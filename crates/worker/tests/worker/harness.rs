@@ -191,6 +191,12 @@ impl Drop for Platform {
         for task in &self.tasks {
             task.abort();
         }
+        // A test that passed has left none; one that failed must not leave them to the next.
+        for process in self.processes() {
+            let process = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
+            let _ =
+                process.map(|process| rustix::process::kill_process(process, rustix::process::Signal::KILL));
+        }
     }
 }
 
