@@ -29,7 +29,8 @@ pub(crate) struct SearchAccessLog {
     token: Option<String>,
     level: Option<String>,
     event: Option<String>,
-    /// The JSON-RPC method.
+    /// The JSON-RPC method; `rpc_method`, as rows have it, is understood too.
+    #[serde(alias = "rpc_method")]
     method: Option<String>,
     tool: Option<String>,
     status: Option<String>,

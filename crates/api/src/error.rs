@@ -14,7 +14,7 @@ use crate::command::KEY_BYTES_MAX;
 use crate::events::TAILS_MAX;
 use crate::extract::{BODY_BYTES_MAX, BODY_READ_TIMEOUT};
 use crate::problem::Problem;
-use crate::violation::Violation;
+use crate::violation::{Place, Violation};
 
 /// After how many seconds it is worth trying again, where trying again may help.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -84,6 +84,8 @@ pub(crate) enum Error {
     SecretUnreadable(#[source] OpenError),
     #[error("the access log does not answer")]
     AccessLogUnavailable(#[source] ::access_log::Error),
+    #[error("what the access log holds cannot be read; an operator has to look")]
+    AccessLogUnreadable(#[source] ::access_log::Error),
     #[error("the operating system gives no random bytes")]
     NoRandomness(#[source] getrandom::Error),
     #[error("the request met a defect of the platform; its operator finds it in the log")]
@@ -138,6 +140,7 @@ impl Error {
             Error::AccessLogUnavailable(_) => {
                 try_again(unavailable("access_log_unavailable", "Access log away"))
             }
+            Error::AccessLogUnreadable(_) => unavailable("access_log_unreadable", "Access log unreadable"),
             Error::NoRandomness(_) => unavailable("no_randomness", "No random bytes"),
             Error::Panicked => {
                 Problem::new(S::INTERNAL_SERVER_ERROR, "internal_error", "Defect of the platform")
@@ -235,6 +238,19 @@ impl From<NotReached> for Error {
 
 impl From<::access_log::Error> for Error {
     fn from(error: ::access_log::Error) -> Self {
-        Error::AccessLogUnavailable(error)
+        use ::access_log::Error as A;
+        match error {
+            A::InvalidQuery { field, reason } => {
+                Error::Invalid(vec![Violation { place: Place::Parameter(field.to_owned()), detail: reason }])
+            }
+            A::Unavailable { .. } => Error::AccessLogUnavailable(error),
+            A::Rejected { .. }
+            | A::TooManyRows { .. }
+            | A::EmptyDeduplicationToken
+            | A::InvalidUrl { .. }
+            | A::Tls { .. }
+            | A::MigrationChanged { .. }
+            | A::Corrupt { .. } => Error::AccessLogUnreadable(error),
+        }
     }
 }

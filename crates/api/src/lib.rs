@@ -51,7 +51,10 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let ready = context.readiness.register(ROLE);
     let gateway_url = &config.gateway_url;
-    anyhow::ensure!(!gateway_url.cannot_be_a_base(), "the gateway's url {gateway_url} is no http url");
+    anyhow::ensure!(
+        matches!(gateway_url.scheme(), "http" | "https"),
+        "the gateway's url {gateway_url} does not begin with http:// or https://"
+    );
     let app = app::App {
         config: Arc::new(config),
         directory: directory::Directory::follow(&store).await.context("follow the views")?,

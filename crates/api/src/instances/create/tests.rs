@@ -1,5 +1,13 @@
+//! What a new instance may look like, and what is said of one that may not.
+
 use serde_json::{Value, json};
 
+use domain::sealed::SECRET_BYTES_MAX;
+
+use super::rules::{
+    ARGS_BYTES_MAX, ARGS_MAX, ENV_MAX, ENV_NAME_BYTES_MAX, HEADERS_MAX, PROGRAM_BYTES_MAX, SECRETS_BYTES_MAX,
+    URL_BYTES_MAX,
+};
 use super::*;
 use crate::violation::Place;
 
@@ -72,6 +80,14 @@ fn everything_that_is_wrong_is_named_at_once() {
             "/command/env/OK",
         ]
     );
+}
+
+#[test]
+fn everything_that_is_missing_is_named_at_once() {
+    assert_eq!(wrong_places(&json!({})), ["/name", "/transport", "/access"]);
+    assert_eq!(wrong_places(&json!({"access": "hosted"})), ["/name", "/transport", "/command"]);
+    assert_eq!(wrong_places(&json!({"access": "direct"})), ["/name", "/transport", "/url"]);
+    assert_eq!(wrong_places(&hosted(&json!({}))), ["/command/program"]);
 }
 
 #[test]

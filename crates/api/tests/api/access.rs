@@ -1,0 +1,90 @@
+//! Who gets in, and what is there.
+
+use http::{Method, StatusCode, header};
+
+use crate::platform::{ADMIN_KEY, Platform};
+
+const ROUTES: [(&str, &str); 14] = [
+    ("GET", "/instances"),
+    ("POST", "/instances"),
+    ("GET", "/instances/x"),
+    ("DELETE", "/instances/x"),
+    ("POST", "/instances/x/start"),
+    ("POST", "/instances/x/stop"),
+    ("POST", "/instances/x/restart"),
+    ("GET", "/instances/x/tokens"),
+    ("POST", "/instances/x/tokens"),
+    ("GET", "/instances/x/tokens/y"),
+    ("DELETE", "/instances/x/tokens/y"),
+    ("GET", "/instances/x/config"),
+    ("GET", "/instances/x/logs"),
+    ("GET", "/access-logs"),
+];
+
+#[tokio::test]
+async fn nothing_is_served_without_the_admin_key() {
+    let platform = Platform::start().await;
+    let routes = ROUTES.into_iter().chain([("GET", "/events"), ("GET", "/nothing"), ("PATCH", "/instances")]);
+    for (method, path) in routes {
+        let method: Method = method.parse().unwrap();
+        let wrong_keys = ["", "Bearer", "Bearer wrong", "Basic YWRtaW4=", ADMIN_KEY];
+        for key in wrong_keys {
+            let request = platform.client.anonymous(method.clone(), &format!("/api/v1{path}"));
+            let answer = platform.client.send(request.header(header::AUTHORIZATION, key), "").await;
+            answer.problem(StatusCode::UNAUTHORIZED, "unauthorized");
+            assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"mcpcan\"");
+        }
+        let query = format!("/api/v1{path}?token={ADMIN_KEY}&access_token={ADMIN_KEY}");
+        let answer = platform.client.send(platform.client.anonymous(method, &query), "").await;
+        answer.problem(StatusCode::UNAUTHORIZED, "unauthorized");
+    }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn health_is_for_everybody() {
+    let platform = Platform::start().await;
+    let healthy = platform.client.send(platform.client.anonymous(Method::GET, "/healthz"), "").await;
+    assert_eq!((healthy.status, &healthy.body[..]), (StatusCode::OK, &b"ok\n"[..]));
+    let ready = platform.client.send(platform.client.anonymous(Method::GET, "/readyz"), "").await;
+    assert_eq!(ready.expect(StatusCode::OK)["roles"]["api"], true);
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_what_cannot_be_done_are_told_apart() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    for path in ["/", "/instances/", "/instances/x/y", "/instances/x/tokens/y/z", "/nothing"] {
+        client.get(path).await.problem(StatusCode::NOT_FOUND, "unknown_route");
+    }
+    for path in ["/", "/api", "/api/v2/instances", "/healthz/"] {
+        let answer = client.send(client.anonymous(Method::GET, path), "").await;
+        answer.problem(StatusCode::NOT_FOUND, "unknown_route");
+    }
+    for (method, path, allowed) in [
+        (Method::PUT, "/instances", "GET,HEAD,POST"),
+        (Method::POST, "/instances/x", "GET,HEAD,DELETE"),
+        (Method::GET, "/instances/x/start", "POST"),
+        (Method::DELETE, "/access-logs", "GET,HEAD"),
+    ] {
+        let answer = client.send(client.request(method, path), "").await;
+        answer.problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+        assert_eq!(answer.header("allow"), allowed);
+    }
+    let answer = client.send(client.anonymous(Method::POST, "/healthz"), "").await;
+    answer.problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn an_access_log_that_is_away_is_said_to_be_away() {
+    let platform = Platform::start().await;
+    platform.create("everything").await;
+    for path in ["/access-logs?instance=everything&since=5m", "/instances/everything/logs"] {
+        let answer = platform.client.get(path).await;
+        answer.problem(StatusCode::SERVICE_UNAVAILABLE, "access_log_unavailable");
+        assert_eq!(answer.header("retry-after"), "1");
+    }
+    platform.stop().await;
+}

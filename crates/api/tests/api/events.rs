@@ -1,0 +1,131 @@
+//! The event stream: everything, in order, from where one left off, until the api ends.
+
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use mcp::sse::Decoder;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+
+use crate::platform::{Client, Platform, WAIT};
+
+/// An open stream.
+struct Stream {
+    body: Incoming,
+    decoder: Decoder,
+    events: VecDeque<mcp::sse::Event>,
+}
+
+impl Stream {
+    async fn open(client: &Client, query: &str, last_event_id: Option<u64>) -> Self {
+        let mut request = client.request(Method::GET, &format!("/events{query}"));
+        if let Some(last) = last_event_id {
+            request = request.header("last-event-id", last);
+        }
+        let response = client.open(request, "").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Stream { body: response.into_body(), decoder: Decoder::default(), events: VecDeque::new() }
+    }
+
+    /// The next event; none when the stream has ended.
+    async fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                let document: Value = serde_json::from_slice(&event.data).unwrap();
+                let id = document["sequence"].to_string();
+                assert_eq!(event.id.as_deref(), Some(id.as_str()), "the id is the sequence");
+                return Some(document);
+            }
+            let frame = tokio::time::timeout(WAIT, self.body.frame()).await.expect("an event in time")?;
+            let mut decoded = vec![];
+            self.decoder.feed(frame.unwrap().data_ref().unwrap(), &mut decoded).unwrap();
+            self.events.extend(decoded);
+        }
+    }
+
+    async fn names(&mut self, count: usize) -> Vec<String> {
+        let mut names = vec![];
+        for _ in 0..count {
+            names.push(self.next().await.unwrap()["name"].as_str().unwrap().to_owned());
+        }
+        names
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_followed_from_its_beginning() {
+    let platform = Platform::start().await;
+    let mut stream = Stream::open(&platform.client, "?from=beginning", None).await;
+    let instance = platform.create("everything").await;
+    let token = platform.issue("everything", "dev").await;
+
+    let claimed = stream.next().await.unwrap();
+    assert_eq!((&claimed["name"], &claimed["id"]), (&json!("instance_name.claimed"), &json!("everything")));
+    let created = stream.next().await.unwrap();
+    let expected = json!({
+        "sequence": instance["sequence"], "at": instance["created_at"], "aggregate": "instance",
+        "id": instance["id"], "name": "instance.created",
+        "data": {"name": "everything", "access": {
+            "mode": "hosted", "transport": "stdio", "command": {"program": "npx", "args": ["-y", "server"]},
+            "env": {"API_KEY": "…"},
+        }},
+        "actor": "admin", "command_id": created["command_id"], "causation_id": created["causation_id"],
+        "traceparent": null,
+    });
+    assert_eq!(created, expected);
+    assert_eq!(created["command_id"], claimed["command_id"], "one command led to both");
+    let issued = stream.next().await.unwrap();
+    assert_eq!((&issued["name"], &issued["id"]), (&json!("token.issued"), &token["id"]));
+    assert_eq!((&issued["data"]["digest"], &issued["data"]["sealed"]), (&json!("…"), &json!("…")));
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_where_it_broke_off() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    for name in ["a", "b", "c"] {
+        platform.create(name).await;
+    }
+    let mut all = Stream::open(client, "?from=1&aggregate=instance", None).await;
+    let first = all.next().await.unwrap()["sequence"].as_u64().unwrap();
+    let second = all.next().await.unwrap();
+    drop(all);
+    let mut resumed = Stream::open(client, "?from=beginning&aggregate=instance", Some(first)).await;
+    assert_eq!(resumed.next().await.unwrap(), second, "`Last-Event-ID` goes before `from`");
+    let mut from =
+        Stream::open(client, &format!("?aggregate=instance&from={}", second["sequence"]), None).await;
+    assert_eq!(from.next().await.unwrap(), second, "`from` is the first to be shown");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_shows_what_was_asked_for() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("old").await;
+    let mut new = Stream::open(client, "", None).await;
+    let id = platform.create("everything").await["id"].as_str().unwrap().to_owned();
+    assert_eq!(new.next().await.unwrap()["id"], "everything", "only what is new");
+    client.post("/instances/everything/stop", &json!({})).await.expect(StatusCode::OK);
+    client.post("/instances/old/stop", &json!({})).await.expect(StatusCode::OK);
+    client.post("/instances/everything/start", &json!({})).await.expect(StatusCode::OK);
+
+    let expected = ["instance.created", "instance.stopped", "instance.started"];
+    for filter in ["id=everything".to_owned(), format!("id={id}"), format!("aggregate=instance&id={id}")] {
+        let mut stream = Stream::open(client, &format!("?from=beginning&{filter}"), None).await;
+        assert_eq!(stream.names(3).await, expected, "{filter}");
+    }
+    let names = "?from=beginning&aggregate=instance_name&id=everything";
+    assert_eq!(Stream::open(client, names, None).await.names(1).await, ["instance_name.claimed"]);
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn open_streams_end_with_the_api() {
+    let platform = Platform::start().await;
+    let mut stream = Stream::open(&platform.client, "", None).await;
+    platform.stop().await;
+    assert_eq!(stream.next().await, None);
+}

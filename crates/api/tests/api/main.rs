@@ -1,0 +1,11 @@
+//! The api as its clients meet it: over HTTP, on a real nats-server, with the real decider and projector.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod access;
+mod commands;
+mod events;
+mod hostile;
+mod instances;
+mod platform;
+mod secrets;
+mod tokens;

@@ -1,0 +1,180 @@
+//! Tokens: in clear once, masked ever after, and dead when revoked.
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::platform::{Client, Platform};
+
+async fn config(client: &Client, instance: &str, query: &str) -> Value {
+    client.get(&format!("/instances/{instance}/config{query}")).await.expect(StatusCode::OK)
+}
+
+fn authorization(config: &Value, name: &str) -> String {
+    config["mcpServers"][name]["headers"]["Authorization"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_token_is_issued_with_the_configuration_that_clients_take() {
+    let platform = Platform::start().await;
+    let instance = platform.create("everything").await;
+    let body = json!({"kind": "bearer", "label": "dev"});
+    let answer = platform.client.post("/instances/everything/tokens", &body).await;
+    let issued = answer.expect(StatusCode::CREATED);
+    let (id, token) = (issued["id"].as_str().unwrap(), issued["token"].as_str().unwrap());
+    let instance_id = instance["id"].as_str().unwrap();
+    assert_eq!(answer.header("location"), format!("/api/v1/instances/{instance_id}/tokens/{id}"));
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert!(token.starts_with("mcpcan_") && token.len() == 57, "{token}");
+    assert_eq!(
+        issued["config"],
+        json!({"mcpServers": {"everything": {
+            "type": "streamable-http",
+            "url": format!("http://gateway.example/base/mcp-gateway/{instance_id}/mcp"),
+            "headers": {"Authorization": format!("Bearer {token}")},
+            "timeout": 30_000,
+            "sseReadTimeout": 60_000,
+        }}})
+    );
+
+    for reference in [id, "dev"] {
+        let answer = platform.client.get(&format!("/instances/everything/tokens/{reference}")).await;
+        let shown = answer.expect(StatusCode::OK);
+        assert_eq!(answer.header("etag"), "\"1\"");
+        let expected = json!({
+            "id": id, "instance": instance_id, "kind": "bearer", "label": "dev", "masked": issued["masked"],
+            "state": "active", "issued_at": issued["issued_at"], "revoked_at": null,
+            "revision": 1, "sequence": issued["sequence"],
+        });
+        assert_eq!(shown, expected);
+    }
+    assert_eq!(config(&platform.client, "everything", "").await, issued["config"]);
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_repeated_request_answers_with_the_same_token() {
+    let platform = Platform::start().await;
+    platform.create("everything").await;
+    let body = json!({"kind": "bearer", "label": "dev"});
+    let issue = async || platform.client.post_as("key", "/instances/everything/tokens", &body).await;
+    let (first, again) = (issue().await, issue().await);
+    assert_eq!(first.expect(StatusCode::CREATED), again.expect(StatusCode::CREATED));
+    let other = json!({"kind": "bearer", "label": "other"});
+    let answer = platform.client.post_as("key", "/instances/everything/tokens", &other).await;
+    answer.problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused");
+
+    platform.client.delete("/instances/everything/tokens/dev").await.expect(StatusCode::OK);
+    issue().await.problem(StatusCode::GONE, "token_revoked");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_revoked_token_stays_listed_and_is_given_out_no_more() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("everything").await;
+    let (old, new) = (platform.issue("everything", "old").await, platform.issue("everything", "new").await);
+    let newest = config(client, "everything", "").await;
+    assert_eq!(authorization(&newest, "everything"), format!("Bearer {}", new["token"].as_str().unwrap()));
+
+    let revoked = client.delete("/instances/everything/tokens/new").await.expect(StatusCode::OK);
+    assert_eq!((&revoked["state"], &revoked["id"]), (&json!("revoked"), &new["id"]));
+    assert!(revoked["revoked_at"].is_string());
+    let again = client.delete("/instances/everything/tokens/new").await.expect(StatusCode::OK);
+    assert_eq!(again, revoked, "a wish that is true already");
+    let list = client.get("/instances/everything/tokens").await.expect(StatusCode::OK);
+    let states: Vec<_> = list["items"].as_array().unwrap().iter().map(|item| &item["state"]).collect();
+    assert_eq!(states, ["active", "revoked"]);
+
+    let left = config(client, "everything", "").await;
+    assert_eq!(authorization(&left, "everything"), format!("Bearer {}", old["token"].as_str().unwrap()));
+    let answer = client.get("/instances/everything/config?token=new").await;
+    answer.problem(StatusCode::GONE, "token_revoked");
+    client.delete("/instances/everything/tokens/old").await.expect(StatusCode::OK);
+    let problem = client.get("/instances/everything/config").await;
+    let problem = problem.problem(StatusCode::CONFLICT, "no_active_token");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("POST /api/v1/instances/everything/tokens"), "{detail}");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_label_means_one_token_or_none() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("everything").await;
+    let (one, other) = (platform.issue("everything", "dev").await, platform.issue("everything", "dev").await);
+    for method in [Method::GET, Method::DELETE] {
+        let request = client.request(method, "/instances/everything/tokens/dev");
+        let problem = client.send(request, "").await.problem(StatusCode::CONFLICT, "ambiguous_label");
+        assert_eq!(problem["ids"], json!([one["id"], other["id"]]));
+    }
+    let path = format!("/instances/everything/tokens/{}", one["id"].as_str().unwrap());
+    client.delete(&path).await.expect(StatusCode::OK);
+    let left = client.get("/instances/everything/tokens/dev").await.expect(StatusCode::OK);
+    assert_eq!(left["id"], other["id"], "the active one is meant");
+
+    platform.create("else").await;
+    for token in ["dev", one["id"].as_str().unwrap(), "none", "%20"] {
+        let answer = client.get(&format!("/instances/else/tokens/{token}")).await;
+        answer.problem(StatusCode::NOT_FOUND, "token_not_found");
+    }
+    let spaced = platform.issue("else", "my laptop/ü").await;
+    let found = client.get("/instances/else/tokens/my%20laptop%2F%C3%BC").await.expect(StatusCode::OK);
+    assert_eq!(found["id"], spaced["id"]);
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn tokens_come_in_pages() {
+    let platform = Platform::start().await;
+    platform.create("everything").await;
+    let mut issued = vec![];
+    for label in ["a", "b", "c"] {
+        issued.push(platform.issue("everything", label).await["id"].clone());
+    }
+    let first = platform.client.get("/instances/everything/tokens?limit=2").await.expect(StatusCode::OK);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let path = format!("/instances/everything/tokens?limit=2&cursor={cursor}");
+    let second = platform.client.get(&path).await.expect(StatusCode::OK);
+    let pages = [&first, &second].map(|page| page["items"].as_array().unwrap());
+    let seen: Vec<_> = pages.into_iter().flatten().map(|item| item["id"].clone()).collect();
+    assert_eq!((seen, &second["next_cursor"]), (issued, &Value::Null));
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn clients_of_a_direct_instance_get_its_own_address() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    let body = json!({
+        "name": "elsewhere", "access": "direct", "transport": "sse", "url": "https://mcp.example/sse",
+        "headers": {"X-Key": "hunter2"},
+    });
+    client.post("/instances", &body).await.expect(StatusCode::CREATED);
+    assert_eq!(
+        config(client, "elsewhere", "").await,
+        json!({"mcpServers": {"elsewhere": {
+            "type": "sse", "url": "https://mcp.example/sse", "headers": {"X-Key": "hunter2"},
+            "timeout": 30_000, "sseReadTimeout": 60_000,
+        }}})
+    );
+    let answer = client.post("/instances/elsewhere/tokens", &json!({"kind": "bearer"})).await;
+    answer.problem(StatusCode::CONFLICT, "direct_has_no_tokens");
+    let answer = client.get("/instances/elsewhere/logs").await;
+    answer.problem(StatusCode::CONFLICT, "not_hosted");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn an_instance_that_does_not_exist_has_no_tokens() {
+    let platform = Platform::start().await;
+    let body = json!({"kind": "bearer"});
+    for instance in ["nobody", "0199f000-0000-7000-8000-000000000000", "Not%20A%20Name"] {
+        let path = format!("/instances/{instance}/tokens");
+        let answer = platform.client.post(&path, &body).await;
+        answer.problem(StatusCode::NOT_FOUND, "instance_not_found");
+        platform.client.get(&path).await.problem(StatusCode::NOT_FOUND, "instance_not_found");
+    }
+    platform.stop().await;
+}
