@@ -129,3 +129,16 @@ async fn open_streams_end_with_the_api() {
     platform.stop().await;
     assert_eq!(stream.next().await, None);
 }
+
+#[tokio::test]
+async fn a_stream_may_begin_where_the_log_has_not_come_yet() {
+    let platform = Platform::start().await;
+    let mut early = Stream::open(&platform.client, "?from=0", None).await;
+    let mut later = Stream::open(&platform.client, "?from=3", None).await;
+    let _never = Stream::open(&platform.client, "?from=18446744073709551615", None).await;
+    platform.create("a").await;
+    platform.create("b").await;
+    assert_eq!(early.next().await.unwrap()["id"], "a");
+    assert_eq!(later.next().await.unwrap()["id"], "b");
+    platform.stop().await;
+}
