@@ -68,16 +68,14 @@ impl Store {
     pub async fn send(&self, command: &Command, given: &Given, wait: Duration) -> Result<Outcome, SendError> {
         let bucket = self.outcomes_bucket().await?;
         let watch = self.outcome_watch().await?;
-        let receiver = watch.register(given.command_id);
+        let waiter = watch.register(given.command_id);
         if let Some(digest) = &given.request_digest
             && let Some(outcome) = self.claim_key(bucket, given.command_id, digest).await?
         {
             return Ok(outcome);
         }
         self.publish_command(command, given).await?;
-        let waited = tokio::time::timeout(wait, receiver).await;
-        watch.forget(given.command_id);
-        if let Ok(Ok(outcome)) = waited {
+        if let Some(outcome) = waiter.outcome(wait).await {
             return Ok(outcome);
         }
         // The watch may have been broken at the wrong moment; the record is the truth.

@@ -74,22 +74,36 @@ impl OutcomeWatch {
     }
 
     /// Waits for an outcome that is recorded after this call.
-    pub(crate) fn register(&self, id: CommandId) -> oneshot::Receiver<Outcome> {
+    pub(crate) fn register(&self, id: CommandId) -> Waiter {
         let (sender, receiver) = oneshot::channel();
-        let mut waiting = self.waiting.lock();
-        let senders = waiting.entry(id).or_default();
-        senders.retain(|sender| !sender.is_closed());
-        senders.push(sender);
-        receiver
+        self.waiting.lock().entry(id).or_default().push(sender);
+        Waiter { id, receiver, waiting: self.waiting.clone() }
     }
+}
 
-    /// Forgets waiters that have given up.
-    pub(crate) fn forget(&self, id: CommandId) {
+/// Somebody who waits for an outcome. Dropping it leaves nothing behind.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    id: CommandId,
+    receiver: oneshot::Receiver<Outcome>,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+impl Waiter {
+    /// The outcome, if it is recorded within `wait`.
+    pub(crate) async fn outcome(mut self, wait: Duration) -> Option<Outcome> {
+        tokio::time::timeout(wait, &mut self.receiver).await.ok()?.ok()
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.receiver.close();
         let mut waiting = self.waiting.lock();
-        if let Some(senders) = waiting.get_mut(&id) {
+        if let Some(senders) = waiting.get_mut(&self.id) {
             senders.retain(|sender| !sender.is_closed());
             if senders.is_empty() {
-                waiting.remove(&id);
+                waiting.remove(&self.id);
             }
         }
     }
