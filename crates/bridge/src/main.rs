@@ -1,3 +1,36 @@
-//! The binary next to a hosted server: MCP over HTTP outside, stdio inside.
+//! The binary next to a hosted server: MCP over Streamable HTTP outside, stdio inside.
+//!
+//! `mcpcan-bridge stdio` gives every session a child process of its own, because only then are sampling, elicitation
+//! and roots right: a child has one client. It never rewrites a message. It talks to the worker that started it by JSON
+//! lines on stdout ([`report`]) and ends when its lifeline does. It knows nothing of instances, tokens or NATS.
+//!
+//! The way of a message: [`http`] takes it, [`session`] remembers who waits for what, [`child`] moves it through the
+//! pipes. Everything runs on one thread, so state is in `Rc` and `RefCell` and no borrow is held across an await.
 
-fn main() {}
+mod child;
+mod config;
+mod http;
+mod pool;
+mod report;
+mod serve;
+mod session;
+mod sessions;
+mod stop;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+fn main() -> anyhow::Result<()> {
+    let config::Arguments { command: config::Command::Stdio(config) } = config::Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(config::log_filter()?)
+        .with_writer(std::io::stderr)
+        .try_init()
+        .map_err(|error| anyhow::anyhow!(error))?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    let served = tokio::task::LocalSet::new().block_on(&runtime, serve::run(config));
+    // A write to stdout that nobody reads any more must not keep the process.
+    runtime.shutdown_background();
+    served
+}

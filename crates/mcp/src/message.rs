@@ -37,8 +37,8 @@ pub enum Message<'a> {
 /// A call that wants an answer.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// The whole message.
-    pub raw: &'a RawValue,
+    /// The whole message, without white space around it.
+    pub raw: &'a str,
     /// The id: a string or a number, as it stands in the message.
     pub id: &'a RawValue,
     /// The method.
@@ -50,8 +50,8 @@ pub struct Request<'a> {
 /// A call that wants no answer.
 #[derive(Clone, Debug)]
 pub struct Notification<'a> {
-    /// The whole message.
-    pub raw: &'a RawValue,
+    /// The whole message, without white space around it.
+    pub raw: &'a str,
     /// The method.
     pub method: Cow<'a, str>,
     /// The parameters, when there are any.
@@ -61,8 +61,8 @@ pub struct Notification<'a> {
 /// The answer to a request.
 #[derive(Clone, Debug)]
 pub struct Response<'a> {
-    /// The whole message.
-    pub raw: &'a RawValue,
+    /// The whole message, without white space around it.
+    pub raw: &'a str,
     /// The id of the request; `null` when the receiver could not read it.
     pub id: &'a RawValue,
     /// What came of the request.
@@ -138,25 +138,29 @@ pub fn parse(bytes: &[u8]) -> Result<Body<'_>, ParseError> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         ParseError::NotJson(serde::de::Error::custom(format_args!("it is not UTF-8: {error}")))
     })?;
-    let raw: &RawValue = serde_json::from_str(text).map_err(ParseError::NotJson)?;
-    if !raw.get().starts_with('[') {
-        return message(raw).map(Body::One);
+    let text = text.trim_matches([' ', '\t', '\r', '\n']);
+    if !text.starts_with('[') {
+        return message(text).map(Body::One);
     }
-    let elements: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(ParseError::NotJson)?;
+    let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(ParseError::NotJson)?;
     if elements.is_empty() {
         return Err(ParseError::NotJsonRpc("a batch must not be empty"));
     }
-    elements.into_iter().map(message).collect::<Result<_, _>>().map(Body::Batch)
+    elements.into_iter().map(|raw| message(raw.get())).collect::<Result<_, _>>().map(Body::Batch)
 }
 
-/// Reads one message that is known to be JSON.
-pub fn message(raw: &RawValue) -> Result<Message<'_>, ParseError> {
+/// Reads the text of one message.
+fn message(raw: &str) -> Result<Message<'_>, ParseError> {
     let invalid = |what| Err(ParseError::NotJsonRpc(what));
-    if !raw.get().starts_with('{') {
+    if !raw.starts_with('{') {
+        // An array must not pass for an object with its members in order.
+        serde_json::from_str::<serde::de::IgnoredAny>(raw).map_err(ParseError::NotJson)?;
         return invalid("a message must be an object");
     }
-    let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(raw.get()) else {
-        return invalid("`jsonrpc` and `method` must be strings, and no member may occur twice");
+    let envelope: Envelope<'_> = match serde_json::from_str(raw) {
+        Ok(envelope) => envelope,
+        Err(error) if !error.is_data() => return Err(ParseError::NotJson(error)),
+        Err(_) => return invalid("`jsonrpc` and `method` must be strings, and no member may occur twice"),
     };
     if envelope.jsonrpc.as_deref() != Some("2.0") {
         return invalid("`jsonrpc` must be \"2.0\"");
@@ -182,7 +186,7 @@ pub fn message(raw: &RawValue) -> Result<Message<'_>, ParseError> {
 }
 
 fn response<'a>(
-    raw: &'a RawValue,
+    raw: &'a str,
     id: Option<&'a RawValue>,
     outcome: Outcome<'a>,
 ) -> Result<Message<'a>, ParseError> {
@@ -242,10 +246,9 @@ impl Id {
     }
 }
 
-/// The message on one line, as stdio wants it. Outside of strings a line end is white space, and inside of them JSON
-/// allows none, so nothing else changes.
-pub fn line(raw: &RawValue) -> Cow<'_, str> {
-    let text = raw.get();
+/// The text of a message on one line, as stdio wants it. Outside of strings a line end is white space, and inside of
+/// them JSON allows none, so nothing else changes.
+pub fn line(text: &str) -> Cow<'_, str> {
     if memchr::memchr2(b'\r', b'\n', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }

@@ -17,7 +17,7 @@ fn a_request_keeps_its_bytes() {
     let text = r#"{"params":{"z":1.0,"a":123456789012345678901234567890,"é":-0e5},"id":9007199254740993,"x":1,
         "jsonrpc":"2.0","method":"tools\/call"}"#;
     let Message::Request(request) = one(text) else { panic!("no request") };
-    assert_eq!(request.raw.get(), text);
+    assert_eq!(request.raw, text);
     assert_eq!(request.id.get(), "9007199254740993");
     assert_eq!(request.method, "tools/call");
     assert_eq!(request.params.unwrap().get(), r#"{"z":1.0,"a":123456789012345678901234567890,"é":-0e5}"#);
@@ -62,6 +62,7 @@ fn what_is_no_message_is_refused_with_the_code_for_it() {
         (r#"{"jsonrpc":"2.0","id":1,"method":"a","result":1}"#, code::INVALID_REQUEST),
         (r#"{"jsonrpc":"2.0","id":1}"#, code::INVALID_REQUEST),
         (r#"{"jsonrpc":"2.0","result":1}"#, code::INVALID_REQUEST),
+        (r#"[["2.0",1,"a",null,null,null]]"#, code::INVALID_REQUEST),
         (r#"[{"jsonrpc":"2.0","method":"a"},1]"#, code::INVALID_REQUEST),
     ];
     for (text, code) in cases {

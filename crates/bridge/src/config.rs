@@ -1,0 +1,101 @@
+//! The command line. Whatever is secret comes in the environment, which the children inherit, never as an argument.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// The environment variable with the filter of the bridge's own diagnostics.
+const FILTER_VARIABLE: &str = "MCPCAN_LOG";
+
+/// Speaks MCP over HTTP for a server that does not.
+#[derive(Debug, Parser)]
+#[command(name = "mcpcan-bridge", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Stand before a server that speaks MCP on stdin and stdout.
+    Stdio(Stdio),
+}
+
+/// How `mcpcan-bridge stdio` serves.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Stdio {
+    /// Socket address to listen on; port 0 takes a free one. On a loopback address, foreign Host and Origin are refused.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+
+    /// Working directory of the children.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workdir: Option<PathBuf>,
+
+    /// Open files a child may have; by default as many as the bridge.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(16..))]
+    pub(crate) open_files: Option<u64>,
+
+    /// Children started ahead of the sessions that will use them.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(..=64))]
+    pub(crate) warm: u16,
+
+    /// Sessions at a time; each has a child.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) sessions_max: u16,
+
+    /// Seconds after which a session that nobody uses ends.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u64).range(1..))]
+    session_idle: u64,
+
+    /// Largest request body, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024)]
+    pub(crate) body_bytes_max: usize,
+
+    /// Longest line a child may write on stdout, in bytes: the largest message it can send.
+    #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024)]
+    pub(crate) line_bytes_max: usize,
+
+    /// End when stdin ends: whoever holds the other side of that pipe has gone.
+    #[arg(long)]
+    pub(crate) lifeline: bool,
+
+    /// The server's program and its arguments.
+    #[arg(last = true, required = true, value_name = "PROGRAM")]
+    pub(crate) program: Vec<OsString>,
+}
+
+impl Stdio {
+    pub(crate) fn session_idle(&self) -> Duration {
+        Duration::from_secs(self.session_idle)
+    }
+
+    /// Finds at the start what would otherwise fail every spawn with a misleading error.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        if let Some(directory) = &self.workdir
+            && !directory.is_dir()
+        {
+            anyhow::bail!("--workdir {} is no directory", directory.display());
+        }
+        if let (Some(wanted), Some(most)) =
+            (self.open_files, rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum)
+            && wanted > most
+        {
+            anyhow::bail!("--open-files {wanted} is above the limit of this process, {most}");
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn log_filter() -> anyhow::Result<EnvFilter> {
+    match std::env::var(FILTER_VARIABLE) {
+        Ok(filter) => EnvFilter::try_new(&filter)
+            .with_context(|| format!("read the log filter {FILTER_VARIABLE}={filter}")),
+        Err(_) => Ok(EnvFilter::new("info")),
+    }
+}

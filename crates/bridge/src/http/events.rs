@@ -1,0 +1,56 @@
+//! A stream of a session as the body of an answer, with comments that keep a quiet connection open.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ::http::Response;
+use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use bytes::{Bytes, BytesMut};
+use mcp::sse;
+use tokio::time::{Instant, Interval, interval_at};
+
+use super::body::Body;
+use crate::session::{Connection, Next};
+
+/// Time without an event after which a comment is sent. Proxies often close connections that were quiet for a minute.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(25);
+/// Tells nginx and its kin not to hold events back.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+pub(crate) struct Events {
+    connection: Connection,
+    keep_alive: Interval,
+}
+
+/// Answers with the stream of a connection.
+pub(super) fn response(connection: Connection) -> Response<Body> {
+    let keep_alive = interval_at(Instant::now() + KEEP_ALIVE_INTERVAL, KEEP_ALIVE_INTERVAL);
+    let mut response = Response::new(Body::Events(Events { connection, keep_alive }));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(sse::CONTENT_TYPE));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+impl Events {
+    /// The next bytes to send; `None` at the end of the stream.
+    pub(super) fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        match self.connection.poll_next(context) {
+            Poll::Ready(Next::Chunk(chunk)) => {
+                self.keep_alive.reset();
+                Poll::Ready(Some(chunk))
+            }
+            Poll::Ready(Next::End) => Poll::Ready(None),
+            Poll::Ready(Next::Lost) => {
+                tracing::warn!("a client read its stream too slowly and has lost events");
+                Poll::Ready(None)
+            }
+            Poll::Pending => self.keep_alive.poll_tick(context).map(|_| {
+                let mut comment = BytesMut::new();
+                sse::comment("", &mut comment);
+                Some(comment.freeze())
+            }),
+        }
+    }
+}

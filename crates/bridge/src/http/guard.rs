@@ -1,0 +1,136 @@
+//! What a request must say about itself before anything is done with it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ::http::header::{ACCEPT, CONTENT_TYPE, HOST, ORIGIN};
+use ::http::uri::Authority;
+use ::http::{HeaderMap, HeaderName};
+use mcp::protocol::{Era, Revision};
+use mcp::session::PROTOCOL_VERSION;
+
+use super::Refusal;
+
+/// Refuses what a web page elsewhere can make a browser send (DNS rebinding; 2025-11-25, Transports, Security Warning).
+/// On a loopback address, Host and Origin must name this machine. Elsewhere, names are the network's business, but a
+/// page must come from the host that it talks to.
+pub(super) fn host_and_origin(headers: &HeaderMap, address: SocketAddr) -> Result<(), Refusal> {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let loopback_only = address.ip().is_loopback();
+    if loopback_only && !is_loopback(host) {
+        return Err(Refusal::ForeignHost);
+    }
+    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    match origin {
+        Some(origin) if loopback_only && is_loopback(origin) => Ok(()),
+        Some(origin) if !loopback_only && origin.eq_ignore_ascii_case(host) => Ok(()),
+        _ => Err(Refusal::ForeignOrigin),
+    }
+}
+
+fn is_loopback(authority: &str) -> bool {
+    let Ok(authority) = authority.parse::<Authority>() else { return false };
+    let host = authority.host();
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost") || literal.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Whether the client takes all of these media types. Without the header it takes any (RFC 9110, section 12.5.1).
+pub(super) fn accepts(headers: &HeaderMap, wanted: &'static [&'static str]) -> Result<(), Refusal> {
+    if !headers.contains_key(ACCEPT) {
+        return Ok(());
+    }
+    let accepted = |media_type: &&str| {
+        let (kind, _) = media_type.split_once('/').expect("a media type has a slash");
+        values(headers, &ACCEPT).any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let range = parts.next().unwrap_or_default();
+            let refused = parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+            let any_of_kind = range.strip_suffix("/*").is_some_and(|range| range.eq_ignore_ascii_case(kind));
+            !refused && (range.eq_ignore_ascii_case(media_type) || range == "*/*" || any_of_kind)
+        })
+    };
+    if wanted.iter().all(accepted) { Ok(()) } else { Err(Refusal::NotAcceptable(wanted)) }
+}
+
+/// Whether the body is said to be JSON.
+pub(super) fn json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Refusal::NotJson) }
+}
+
+/// Whether the revision that the request names, if it names one, has sessions.
+pub(super) fn revision(headers: &HeaderMap) -> Result<(), Refusal> {
+    let Some(value) = headers.get(PROTOCOL_VERSION) else { return Ok(()) };
+    let revision = value.to_str().ok().and_then(|text| text.parse::<Revision>().ok());
+    match revision {
+        Some(revision) if revision.era() == Era::Sessions => Ok(()),
+        _ => Err(Refusal::UnknownRevision),
+    }
+}
+
+/// The elements of a header that is a list, over all its lines.
+fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn on_loopback_only_this_machine_may_be_named() {
+        let address = "127.0.0.1:41234".parse().unwrap();
+        let check = |host, origin: Option<&'static str>| {
+            let mut pairs = vec![(HOST, host)];
+            pairs.extend(origin.map(|origin| (ORIGIN, origin)));
+            host_and_origin(&headers(&pairs), address).is_ok()
+        };
+        for host in ["127.0.0.1:41234", "localhost", "LOCALHOST:1", "[::1]:5", "127.8.8.8"] {
+            assert!(check(host, None), "{host}");
+        }
+        for host in ["evil.example", "localhost.evil.example", "10.0.0.1", "", "127.0.0.1.evil.example:80"] {
+            assert!(!check(host, None), "{host}");
+        }
+        assert!(check("localhost", Some("http://localhost:3000")));
+        for origin in ["http://evil.example", "null", "http://localhost@evil.example", "localhost"] {
+            assert!(!check("localhost", Some(origin)), "{origin}");
+        }
+    }
+
+    #[test]
+    fn elsewhere_a_page_must_come_from_the_host() {
+        let address = "0.0.0.0:80".parse().unwrap();
+        let check =
+            |origin| host_and_origin(&headers(&[(HOST, "bridge:8080"), (ORIGIN, origin)]), address).is_ok();
+        assert!(check("http://bridge:8080"));
+        assert!(!check("http://evil.example"));
+        assert!(host_and_origin(&headers(&[(HOST, "bridge")]), address).is_ok());
+    }
+
+    #[test]
+    fn accept_is_read_as_a_list_of_ranges() {
+        let both: &[&str] = &["application/json", "text/event-stream"];
+        let check = |accept| accepts(&headers(&[(ACCEPT, accept)]), both).is_ok();
+        assert!(check("application/json, text/event-stream"));
+        assert!(check("text/*;q=0.5, Application/JSON; charset=utf-8"));
+        assert!(check("*/*"));
+        assert!(!check("application/json"));
+        assert!(!check("text/event-stream, application/json;q=0"));
+        assert!(accepts(&HeaderMap::new(), both).is_ok());
+    }
+
+    #[test]
+    fn only_known_revisions_with_sessions_pass() {
+        let check = |version| revision(&headers(&[(PROTOCOL_VERSION, version)])).is_ok();
+        assert!(check("2025-06-18") && check("2024-11-05"));
+        assert!(!check("2026-07-28") && !check("1.0"));
+        assert!(revision(&HeaderMap::new()).is_ok());
+    }
+}

@@ -1,0 +1,222 @@
+//! POST: messages of the client, answered with JSON or with a stream.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use ::http::{Request, Response, StatusCode};
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use mcp::message::{self, Message, Outcome};
+use mcp::protocol::{Era, Revision};
+use mcp::session::SESSION_ID;
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::body::Body;
+use super::{Refusal, empty, events, guard};
+use crate::serve::{Bridge, chain};
+use crate::session::{CallRefused, First, Session, Stream};
+use crate::sessions::{OpenError, Opening};
+
+/// Time a body has to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(120);
+/// Time an answer has to come as JSON. One that takes longer comes on a stream, which a client can resume.
+const JSON_PATIENCE: Duration = Duration::from_secs(1);
+/// Time a server has to answer `initialize`; it may have to be installed first.
+const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(300);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InitializeResult {
+    protocol_version: String,
+}
+
+pub(super) async fn answer(
+    bridge: &Rc<Bridge>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Refusal> {
+    let (head, body) = request.into_parts();
+    guard::json(&head.headers)?;
+    guard::accepts(&head.headers, &["application/json", "text/event-stream"])?;
+    let body = read(body, bridge.config.body_bytes_max).await?;
+    let parsed = message::parse(&body).map_err(Refusal::NotAMessage)?;
+    let (messages, batch) = match parsed {
+        message::Body::One(message) => (vec![message], false),
+        message::Body::Batch(messages) => (messages, true),
+    };
+    let initialize = messages.iter().any(is_initialize);
+    let Some(session) = named_session(bridge, &head.headers)? else {
+        return match &messages[..] {
+            [Message::Request(request)] if initialize && !batch => initialize_session(bridge, request).await,
+            [Message::Request(request), ..] => Err(Refusal::NoSession { id: Some(request.id.to_owned()) }),
+            _ => Err(Refusal::NoSession { id: None }),
+        };
+    };
+    guard::revision(&head.headers)?;
+    if batch && (initialize || !session.revision().is_some_and(Revision::allows_batches)) {
+        return Err(Refusal::BatchNotAllowed);
+    }
+    if initialize {
+        return Err(Refusal::InitializedAlready);
+    }
+    forward(&session, &messages, &body, batch).await
+}
+
+fn is_initialize(message: &Message<'_>) -> bool {
+    matches!(message, Message::Request(request) if request.method == "initialize")
+}
+
+/// The session that the request names; `None` if it names none.
+fn named_session(bridge: &Bridge, headers: &HeaderMap) -> Result<Option<Rc<Session>>, Refusal> {
+    let Some(id) = headers.get(SESSION_ID) else { return Ok(None) };
+    let session = id.to_str().ok().and_then(|id| bridge.sessions.get(id)).ok_or(Refusal::UnknownSession)?;
+    session.used();
+    Ok(Some(session))
+}
+
+async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Refusal> {
+    let too_large = || Refusal::TooLarge { bytes_max };
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_large());
+    }
+    match timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Refusal::BodyIncomplete),
+        Err(_) => Err(Refusal::BodyTooSlow),
+    }
+}
+
+/// Opens a session with the child's answer to `initialize`.
+async fn initialize_session(
+    bridge: &Rc<Bridge>,
+    request: &message::Request<'_>,
+) -> Result<Response<Body>, Refusal> {
+    let opening = Opening::begin(bridge).map_err(|error| {
+        if let OpenError::Spawn(_) = &error {
+            bridge.report.note(&chain(&error));
+        }
+        Refusal::NotOpened(error)
+    })?;
+    let session = opening.session().clone();
+    let stream = session.call(&[request]).map_err(refused)?;
+    // A session that is over by now has answered the call with the reason.
+    if session.send(line(request.raw)).await.is_err() {
+        tracing::debug!(session = session.id(), "the child was gone before initialize");
+    }
+    // What the server says before its answer goes to the stream as well, and with the answer to the client.
+    if timeout(INITIALIZE_TIMEOUT, stream.finished()).await.is_err() {
+        opening.fail();
+        return Err(Refusal::InitializeTimeout { seconds: INITIALIZE_TIMEOUT.as_secs() });
+    }
+    if let Some(ending) = session.over() {
+        return Err(Refusal::InitializeFailed(ending));
+    }
+    match stream.last().as_deref().and_then(agreed_revision) {
+        Some(revision) => session.set_revision(revision),
+        // The server's error, or an answer the client will not understand either: both are for the client to read.
+        None => {
+            opening.fail();
+            return Ok(json(stream.take_answers(), false));
+        }
+    }
+    let id = HeaderValue::from_str(session.id()).expect("a session id is visible ASCII");
+    let mut response = respond(&session, &stream, false).await;
+    response.headers_mut().insert(SESSION_ID, id);
+    opening.succeed();
+    Ok(response)
+}
+
+/// The revision that a successful answer to `initialize` names. One we do not know is treated as the oldest.
+fn agreed_revision(answer: &[u8]) -> Option<Revision> {
+    let Ok(message::Body::One(Message::Response(response))) = message::parse(answer) else { return None };
+    let Outcome::Result(result) = response.outcome else { return None };
+    let result: InitializeResult = serde_json::from_str(result.get()).ok()?;
+    let known = result.protocol_version.parse().ok();
+    Some(known.filter(|revision: &Revision| revision.era() == Era::Sessions).unwrap_or(Revision::ALL[0]))
+}
+
+/// Gives the child the messages, and the client what comes of them.
+async fn forward(
+    session: &Rc<Session>,
+    messages: &[Message<'_>],
+    body: &Bytes,
+    batch: bool,
+) -> Result<Response<Body>, Refusal> {
+    let requests: Vec<_> = messages
+        .iter()
+        .filter_map(|message| if let Message::Request(request) = message { Some(request) } else { None })
+        .collect();
+    let stream = if requests.is_empty() { None } else { Some(session.call(&requests).map_err(refused)?) };
+    for message in messages {
+        let raw = match message {
+            Message::Request(request) => request.raw,
+            Message::Response(response) => response.raw,
+            Message::Notification(notification) => {
+                if notification.method == "notifications/cancelled" {
+                    session.cancelled(notification);
+                }
+                notification.raw
+            }
+        };
+        let sent = session.send(line_of(body, raw)).await;
+        if sent.is_err() && stream.is_none() {
+            return Err(Refusal::UnknownSession);
+        }
+    }
+    match stream {
+        Some(stream) => Ok(respond(session, &stream, batch).await),
+        None => Ok(empty(StatusCode::ACCEPTED)),
+    }
+}
+
+async fn respond(session: &Rc<Session>, stream: &Rc<Stream>, batch: bool) -> Response<Body> {
+    match timeout(JSON_PATIENCE, stream.first()).await {
+        Ok(First::Answers) => json(stream.take_answers(), batch),
+        Ok(First::Events) | Err(_) => events::response(session.open(stream)),
+    }
+}
+
+fn json(mut answers: VecDeque<Bytes>, batch: bool) -> Response<Body> {
+    let body = match answers.pop_front() {
+        Some(answer) if !batch => answer,
+        first => {
+            let mut body = BytesMut::from(&b"["[..]);
+            for (at, answer) in first.into_iter().chain(answers).enumerate() {
+                if at > 0 {
+                    body.extend_from_slice(b",");
+                }
+                body.extend_from_slice(&answer);
+            }
+            body.extend_from_slice(b"]");
+            body.freeze()
+        }
+    };
+    let mut response = Response::new(Body::full(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A message of the body as one line, without a copy if it is one already.
+fn line_of(body: &Bytes, raw: &str) -> Bytes {
+    match message::line(raw) {
+        std::borrow::Cow::Borrowed(raw) => body.slice_ref(raw.as_bytes()),
+        std::borrow::Cow::Owned(line) => line.into(),
+    }
+}
+
+fn line(raw: &str) -> Bytes {
+    message::line(raw).into_owned().into()
+}
+
+fn refused(refused: CallRefused) -> Refusal {
+    match refused {
+        CallRefused::IdInUse => Refusal::IdInUse,
+        CallRefused::TooMany => Refusal::TooManyCalls,
+        CallRefused::Over => Refusal::UnknownSession,
+    }
+}

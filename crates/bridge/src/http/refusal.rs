@@ -1,0 +1,135 @@
+//! Every answer that refuses a request: its status, its JSON-RPC code and its words, in one place.
+//!
+//! Clients read the code and the status: 404 makes them initialise again, and a 400 that is no error of 2026-07-28 tells
+//! newer clients that this server has sessions.
+
+use ::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use ::http::{Response, StatusCode};
+use mcp::message::{self, ParseError, code};
+use serde_json::value::RawValue;
+
+use super::body::Body;
+use crate::serve::chain;
+use crate::session::Ending;
+use crate::sessions::OpenError;
+
+/// Seconds after which a client may try again when all sessions are in use.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+/// Why a request is refused. Its text is the message of the JSON-RPC error.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("there is nothing here: MCP is served at /mcp")]
+    NoSuchPath,
+    #[error("use POST, GET or DELETE")]
+    NoSuchMethod,
+    #[error("the Host header must name this machine")]
+    ForeignHost,
+    #[error("requests from pages of that Origin are not taken")]
+    ForeignOrigin,
+    #[error("the Accept header must allow {}", .0.join(" and "))]
+    NotAcceptable(&'static [&'static str]),
+    #[error("the Content-Type must be application/json")]
+    NotJson,
+    #[error("the body is larger than {bytes_max} bytes")]
+    TooLarge { bytes_max: usize },
+    #[error("the body broke off")]
+    BodyIncomplete,
+    #[error("the body took too long to arrive")]
+    BodyTooSlow,
+    #[error("{}", chain(.0))]
+    NotAMessage(ParseError),
+    #[error("the MCP-Protocol-Version is not supported here; use 2025-11-25, 2025-06-18 or 2025-03-26")]
+    UnknownRevision,
+    #[error("only sessions of revision 2025-03-26 take batches, and initialize is never in one")]
+    BatchNotAllowed,
+    #[error("no session: send initialize first, then its Mcp-Session-Id with every request")]
+    NoSession { id: Option<Box<RawValue>> },
+    #[error("the session does not exist or is over: initialize a new one")]
+    UnknownSession,
+    #[error("the session is initialised already: leave Mcp-Session-Id out to open another")]
+    InitializedAlready,
+    #[error("a request with the same id waits for its answer")]
+    IdInUse,
+    #[error("the session has too many calls in flight")]
+    TooManyCalls,
+    #[error("the session has too many GET streams")]
+    TooManyStreams,
+    #[error("the stream cannot be resumed: the event named by Last-Event-ID is not kept")]
+    NotResumable,
+    #[error("{}", chain(.0))]
+    NotOpened(OpenError),
+    #[error("{0} before it was initialised")]
+    InitializeFailed(Ending),
+    #[error("the server did not answer initialize within {seconds} s")]
+    InitializeTimeout { seconds: u64 },
+}
+
+impl Refusal {
+    pub(super) fn into_response(self) -> Response<Body> {
+        let id = if let Self::NoSession { id } = &self { id.as_deref() } else { None };
+        let mut response =
+            Response::new(Body::full(message::error(id, self.code(), &self.to_string(), None)));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Self::NoSuchMethod = self {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
+        }
+        if let Self::NotOpened(OpenError::Full(_)) | Self::TooManyCalls = self {
+            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        response
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NoSuchPath | Self::UnknownSession => StatusCode::NOT_FOUND,
+            Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyIncomplete
+            | Self::NotAMessage(_)
+            | Self::UnknownRevision
+            | Self::BatchNotAllowed
+            | Self::NoSession { .. }
+            | Self::InitializedAlready
+            | Self::IdInUse
+            | Self::NotResumable => StatusCode::BAD_REQUEST,
+            Self::TooManyCalls => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyStreams => StatusCode::CONFLICT,
+            Self::NotOpened(OpenError::Full(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotOpened(OpenError::Spawn(_)) | Self::InitializeFailed(_) => StatusCode::BAD_GATEWAY,
+            Self::InitializeTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    fn code(&self) -> i64 {
+        match self {
+            Self::NotAMessage(error) => error.code(),
+            Self::UnknownSession => code::SESSION_NOT_FOUND,
+            Self::TooLarge { .. } | Self::BatchNotAllowed | Self::InitializedAlready | Self::IdInUse => {
+                code::INVALID_REQUEST
+            }
+            Self::NoSuchPath
+            | Self::NoSuchMethod
+            | Self::ForeignHost
+            | Self::ForeignOrigin
+            | Self::NotAcceptable(_)
+            | Self::NotJson
+            | Self::BodyIncomplete
+            | Self::BodyTooSlow
+            | Self::UnknownRevision
+            | Self::NoSession { .. }
+            | Self::TooManyCalls
+            | Self::TooManyStreams
+            | Self::NotResumable
+            | Self::NotOpened(_)
+            | Self::InitializeFailed(_)
+            | Self::InitializeTimeout { .. } => code::SERVER_ERROR,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Listens, serves connections, and ends everything in order: no child outlives the bridge.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::spawn_local;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config;
+use crate::pool::{self, Pool};
+use crate::report::Report;
+use crate::session::{Ending, Session};
+use crate::sessions::{self, Sessions};
+use crate::{http, stop};
+
+/// Connections at a time; more wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 4096;
+/// Time a connection has to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause after an accept that failed, for example for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Time the children have to end when the bridge does: longer than each of them is given.
+const CHILDREN_GRACE: Duration = Duration::from_secs(10);
+/// Time connections have to send their last answers when the bridge ends.
+const CONNECTIONS_GRACE: Duration = Duration::from_secs(2);
+/// Time the last records have to be read from stdout.
+const REPORT_GRACE: Duration = Duration::from_secs(1);
+
+/// What all connections share.
+pub(crate) struct Bridge {
+    pub(crate) config: config::Stdio,
+    /// The address it listens on.
+    pub(crate) address: SocketAddr,
+    pub(crate) report: Report,
+    pub(crate) sessions: Sessions,
+    pub(crate) pool: Pool,
+    /// The tasks that see the children to their end.
+    pub(crate) children: TaskTracker,
+}
+
+impl Bridge {
+    pub(crate) fn end(&self, session: &Session, ending: Ending) {
+        self.sessions.remove(session);
+        session.end(ending);
+    }
+
+    /// A session is over because its child is.
+    pub(crate) fn forget(&self, session: &Rc<Session>) {
+        self.sessions.remove(session);
+        if self.pool.remove(session)
+            && let Some(ending) = session.over()
+        {
+            self.report.note(&format!("{ending} before a client came"));
+        }
+    }
+}
+
+/// Serves until it is told to stop.
+pub(crate) async fn run(config: config::Stdio) -> anyhow::Result<()> {
+    config.check()?;
+    let stopped = stop::requested(config.lifeline)?;
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
+    let address = listener.local_addr().context("read the address that was bound")?;
+    let (report, writer) = Report::start();
+    let bridge = Rc::new(Bridge {
+        config,
+        address,
+        report,
+        sessions: Sessions::default(),
+        pool: Pool::default(),
+        children: TaskTracker::new(),
+    });
+    let filler = spawn_local(pool::fill(bridge.clone()));
+    let sweeper = spawn_local(sessions::sweep(bridge.clone()));
+    let (closing, connections) = (CancellationToken::new(), TaskTracker::new());
+    let acceptor = spawn_local(accept(bridge.clone(), listener, closing.clone(), connections.clone()));
+    bridge.report.listening(address).await;
+    tracing::info!(%address, "listening");
+
+    let reason = stopped.await;
+    tracing::info!(reason, "ending");
+    acceptor.abort();
+    filler.abort();
+    sweeper.abort();
+    end(&bridge, &closing, &connections).await;
+    drop((bridge, acceptor.await, filler.await, sweeper.await));
+    drop(timeout(REPORT_GRACE, writer).await);
+    Ok(())
+}
+
+async fn end(bridge: &Bridge, closing: &CancellationToken, connections: &TaskTracker) {
+    bridge.sessions.end(Ending::ShuttingDown);
+    bridge.pool.end(Ending::ShuttingDown);
+    closing.cancel();
+    connections.close();
+    bridge.children.close();
+    if timeout(CHILDREN_GRACE, bridge.children.wait()).await.is_err() {
+        tracing::error!(children = bridge.children.len(), "children are left that cannot be killed");
+    }
+    drop(timeout(CONNECTIONS_GRACE, connections.wait()).await);
+}
+
+async fn accept(
+    bridge: Rc<Bridge>,
+    listener: TcpListener,
+    closing: CancellationToken,
+    connections: TaskTracker,
+) {
+    let places = Rc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let place = places.acquire().await.expect("the semaphore is never closed");
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                place.forget();
+                let (places, connection) = (places.clone(), serve(bridge.clone(), stream, closing.clone()));
+                connections.spawn_local(async move {
+                    connection.await;
+                    places.add_permits(1);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(bridge: Rc<Bridge>, stream: TcpStream, closing: CancellationToken) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let service = service_fn(move |request| {
+        let bridge = bridge.clone();
+        async move { Ok::<_, Infallible>(http::answer(bridge, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        // A client that went away; its calls go on.
+        tracing::debug!(error = chain(&error), "connection ended");
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}

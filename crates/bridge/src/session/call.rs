@@ -1,0 +1,202 @@
+//! Calls that wait for an answer of the child.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mcp::message::{self, Id, Notification, Request, code};
+use memchr::memmem;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, sleep_until};
+
+use super::{Ending, Session, Stream};
+
+/// Calls of one session at a time.
+const CALLS_MAX: usize = 1024;
+/// Time a server has to answer a call that was cancelled; it need not answer at all.
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+pub(super) struct Calls {
+    by_id: HashMap<Id, Call>,
+    by_token: HashMap<Id, Id>,
+}
+
+struct Call {
+    /// The id as the client wrote it.
+    raw_id: Box<RawValue>,
+    progress_token: Option<Id>,
+    /// No longer counted when a message is to be given to the only call in flight.
+    cancelled: bool,
+    batch: Rc<Batch>,
+}
+
+/// The calls of one POST, which share its stream.
+struct Batch {
+    stream: Rc<Stream>,
+    unanswered: Cell<usize>,
+}
+
+/// Why a call cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallRefused {
+    /// A call with the same id waits, or comes twice in a batch.
+    IdInUse,
+    /// There are [`CALLS_MAX`] already.
+    TooMany,
+    /// The session is over.
+    Over,
+}
+
+#[derive(Deserialize)]
+struct CallParams<'a> {
+    #[serde(borrow, default, rename = "_meta")]
+    meta: Option<Meta<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Meta<'a> {
+    #[serde(borrow, default, rename = "progressToken")]
+    progress_token: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct CancelledParams<'a> {
+    #[serde(borrow, rename = "requestId")]
+    request_id: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct ProgressParams<'a> {
+    #[serde(borrow, rename = "progressToken")]
+    progress_token: &'a RawValue,
+}
+
+impl Session {
+    /// Notes the calls of one POST, before they are sent to the child. Their answers come on the stream.
+    pub(crate) fn call(&self, requests: &[&Request<'_>]) -> Result<Rc<Stream>, CallRefused> {
+        if self.over().is_some() {
+            return Err(CallRefused::Over);
+        }
+        let stream = self.new_stream();
+        let mut calls = self.calls.borrow_mut();
+        if calls.by_id.len() + requests.len() > CALLS_MAX {
+            return Err(CallRefused::TooMany);
+        }
+        let batch = Rc::new(Batch { stream: stream.clone(), unanswered: requests.len().into() });
+        for (at, request) in requests.iter().enumerate() {
+            let id = Id::read(request.id).expect("a request has an id that can be read");
+            if calls.by_id.contains_key(&id) {
+                for earlier in &requests[..at] {
+                    Id::read(earlier.id).and_then(|id| calls.remove(&id));
+                }
+                return Err(CallRefused::IdInUse);
+            }
+            let progress_token = progress_token(request.params);
+            if let Some(token) = &progress_token {
+                calls.by_token.insert(token.clone(), id.clone());
+            }
+            let (raw_id, batch) = (request.id.to_owned(), batch.clone());
+            calls.by_id.insert(id, Call { raw_id, progress_token, cancelled: false, batch });
+        }
+        drop(calls);
+        Ok(stream)
+    }
+
+    /// Gives an answer to the POST that waits for it; `false` if none does.
+    pub(super) fn answer(&self, id: &Id, message: Bytes) -> bool {
+        let Some(call) = self.calls.borrow_mut().remove(id) else { return false };
+        self.used();
+        call.answer(message);
+        true
+    }
+
+    /// Answers a call with an error of our own; `false` if it does not wait.
+    pub(super) fn fail(&self, id: &Id, text: &str) -> bool {
+        let Some(call) = self.calls.borrow_mut().remove(id) else { return false };
+        call.fail(text);
+        true
+    }
+
+    pub(super) fn fail_calls(&self, ending: &Ending) {
+        for call in self.calls.take().by_id.into_values() {
+            call.fail(&format!("{ending} before it answered"));
+        }
+    }
+
+    /// The stream of the call that a `notifications/progress` is about.
+    pub(super) fn progress_stream(&self, params: Option<&RawValue>) -> Option<Rc<Stream>> {
+        let params: ProgressParams<'_> = serde_json::from_str(params?.get()).ok()?;
+        let token = Id::read(params.progress_token)?;
+        let calls = self.calls.borrow();
+        calls.by_token.get(&token).and_then(|id| calls.by_id.get(id)).map(|call| call.batch.stream.clone())
+    }
+
+    /// The stream of the only POST in flight.
+    pub(super) fn only_stream(&self) -> Option<Rc<Stream>> {
+        let calls = self.calls.borrow();
+        let mut batches = calls.by_id.values().filter(|call| !call.cancelled).map(|call| &call.batch);
+        let first = batches.next()?;
+        batches.all(|batch| Rc::ptr_eq(batch, first)).then(|| first.stream.clone())
+    }
+
+    /// Notes that the client gave up a call. The server may still answer, but need not: then the call ends here.
+    pub(crate) fn cancelled(self: &Rc<Self>, notification: &Notification<'_>) {
+        let Some(params) = notification.params else { return };
+        let Ok(params) = serde_json::from_str::<CancelledParams<'_>>(params.get()) else { return };
+        let Some(id) = Id::read(params.request_id) else { return };
+        match self.calls.borrow_mut().by_id.get_mut(&id) {
+            Some(call) if !call.cancelled => call.cancelled = true,
+            _ => return,
+        }
+        let session = Rc::downgrade(self);
+        let deadline = Instant::now() + CANCEL_GRACE;
+        tokio::task::spawn_local(async move {
+            sleep_until(deadline).await;
+            if let Some(session) = session.upgrade() {
+                session.fail(&id, "the call was cancelled");
+            }
+        });
+    }
+}
+
+impl Calls {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    fn remove(&mut self, id: &Id) -> Option<Call> {
+        let call = self.by_id.remove(id)?;
+        if let Some(token) = &call.progress_token {
+            self.by_token.remove(token);
+        }
+        Some(call)
+    }
+}
+
+impl Call {
+    fn answer(self, message: Bytes) {
+        let Batch { stream, unanswered } = &*self.batch;
+        stream.answer(message);
+        unanswered.set(unanswered.get() - 1);
+        if unanswered.get() == 0 {
+            stream.finish();
+        }
+    }
+
+    fn fail(self, text: &str) {
+        let error = message::error(Some(&self.raw_id), code::SERVER_ERROR, text, None);
+        self.answer(error.into());
+    }
+}
+
+/// The progress token of a call. The search saves a second reading of large parameters, which rarely have one.
+fn progress_token(params: Option<&RawValue>) -> Option<Id> {
+    let params = params?.get();
+    memmem::find(params.as_bytes(), b"\"progressToken\"")?;
+    let params: CallParams<'_> = serde_json::from_str(params).ok()?;
+    params.meta?.progress_token.and_then(Id::read)
+}

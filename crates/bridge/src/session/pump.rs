@@ -1,0 +1,147 @@
+//! The tasks between a child's pipes and its session, and the one that sees the child to its end.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use mcp::scan::Scanner;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::timeout;
+
+use super::{Ending, STDIN_MESSAGES_MAX, Session};
+use crate::child::{Child, LineReader, Process};
+use crate::report::{Report, Source};
+use crate::serve::Bridge;
+
+/// Time to read what a child has written before it exited. Longer only if something it started holds its stdout open.
+const DRAIN_GRACE: Duration = Duration::from_millis(500);
+/// Time between the end of a child's stdout and its exit, after which it counts as one that does not mean to exit.
+const EXIT_GRACE: Duration = Duration::from_millis(250);
+/// Messages below this size are gathered into one write.
+const GATHERED_BYTES_MAX: usize = 16 * 1024;
+/// Longest line of a child's stderr that stays one line in the log.
+const LOG_LINE_BYTES_MAX: usize = 16 * 1024;
+
+pub(super) fn start(
+    bridge: &Rc<Bridge>,
+    session: &Rc<Session>,
+    child: Child,
+    messages: mpsc::Receiver<Bytes>,
+) {
+    let Child { stdin, stdout, stderr, process } = child;
+    let writer = spawn_local(write_messages(session.clone(), messages, stdin));
+    let stdout = LineReader::new(stdout, bridge.config.line_bytes_max);
+    let reader = spawn_local(read_messages(session.clone(), stdout, bridge.report.clone()));
+    let log = spawn_local(read_log(LineReader::new(stderr, LOG_LINE_BYTES_MAX), bridge.report.clone()));
+    let tasks = Tasks { writer, reader, log };
+    bridge.children.spawn_local(supervise(bridge.clone(), session.clone(), process, tasks));
+}
+
+struct Tasks {
+    writer: JoinHandle<()>,
+    reader: JoinHandle<()>,
+    log: JoinHandle<()>,
+}
+
+/// Waits for the end of the session or of the child, whichever comes first, and sees to the other.
+async fn supervise(bridge: Rc<Bridge>, session: Rc<Session>, process: Process, mut tasks: Tasks) {
+    tokio::select! {
+        () = process.exited() => {
+            // Its last answers may still be in the pipe.
+            drop(timeout(DRAIN_GRACE, &mut tasks.reader).await);
+        }
+        _ = &mut tasks.reader => {
+            if timeout(EXIT_GRACE, process.exited()).await.is_err() {
+                session.end(Ending::PipeClosed);
+                process.end().await;
+            }
+        }
+        () = session.over_signal.notified() => process.end().await,
+    }
+    drop(timeout(DRAIN_GRACE, &mut tasks.log).await);
+    tasks.writer.abort();
+    tasks.reader.abort();
+    tasks.log.abort();
+    match process.reap() {
+        Ok(exit) => {
+            session.end(Ending::Exited(exit));
+            bridge.forget(&session);
+            tracing::debug!(session = session.id(), %exit, "child ended");
+            bridge.report.child_exited(exit.code, exit.signal).await;
+        }
+        Err(error) => {
+            session.end(Ending::PipeClosed);
+            bridge.forget(&session);
+            tracing::error!(%error, "cannot wait for a child");
+        }
+    }
+}
+
+/// Writes messages to the child, one a line, until the session is over.
+async fn write_messages(session: Rc<Session>, mut messages: mpsc::Receiver<Bytes>, mut stdin: pipe::Sender) {
+    let mut batch = Vec::new();
+    let mut lines = BytesMut::new();
+    while messages.recv_many(&mut batch, STDIN_MESSAGES_MAX).await > 0 {
+        if let Err(error) = write_batch(&mut stdin, &mut lines, &mut batch).await {
+            tracing::debug!(%error, session = session.id(), "the child's stdin is closed");
+            session.end(Ending::PipeClosed);
+            return;
+        }
+    }
+}
+
+async fn write_batch(
+    stdin: &mut pipe::Sender,
+    lines: &mut BytesMut,
+    batch: &mut Vec<Bytes>,
+) -> io::Result<()> {
+    for message in batch.drain(..) {
+        if message.len() >= GATHERED_BYTES_MAX {
+            stdin.write_all_buf(lines).await?;
+            stdin.write_all(&message).await?;
+        } else {
+            lines.put_slice(&message);
+        }
+        lines.put_u8(b'\n');
+    }
+    stdin.write_all_buf(lines).await
+}
+
+/// Reads messages of the child until its stdout ends.
+async fn read_messages(session: Rc<Session>, mut stdout: LineReader<pipe::Receiver>, report: Report) {
+    let mut too_long: Option<(Scanner, u64)> = None;
+    loop {
+        let part = match stdout.next().await {
+            Ok(Some(part)) => part,
+            Ok(None) => break,
+            Err(error) => {
+                tracing::warn!(%error, session = session.id(), "cannot read a child's stdout");
+                break;
+            }
+        };
+        if too_long.is_none() && part.ends {
+            if !part.bytes.trim_ascii().is_empty() {
+                session.deliver(&part.bytes, &report);
+            }
+            continue;
+        }
+        let (scanner, bytes) = too_long.get_or_insert_default();
+        scanner.feed(&part.bytes);
+        *bytes += part.bytes.len() as u64;
+        if part.ends
+            && let Some((scanner, bytes)) = too_long.take()
+        {
+            session.deliver_too_long(scanner, bytes, &report);
+        }
+    }
+}
+
+async fn read_log(mut stderr: LineReader<pipe::Receiver>, report: Report) {
+    while let Ok(Some(part)) = stderr.next().await {
+        report.line(Source::Stderr, &part.bytes);
+    }
+}
