@@ -20,9 +20,6 @@ use crate::report::report;
 
 /// How long a bridge may take to listen.
 const LISTEN_MAX: Duration = Duration::from_secs(10);
-/// How long a handshake may go on after a child has ended, because another child may be the one that answers. The
-/// bridge fails the handshake itself when the child that was asked has ended.
-const CHILD_EXIT_GRACE: Duration = Duration::from_secs(5);
 /// How long to wait for the news that the child ended, when a handshake failed and that may be why.
 const EXPLANATION_MAX: Duration = Duration::from_millis(500);
 /// The pause before a secret is asked for again when NATS did not answer.
@@ -119,7 +116,8 @@ async fn listening(bridge: &mut Bridge, mut said: watch::Receiver<Said>) -> Resu
     }
 }
 
-/// Shakes hands with the server, and gives up as soon as there is nobody who could answer.
+/// Shakes hands with the server, and gives up as soon as there is nobody who could answer: when the child that was
+/// asked ends, the bridge fails the request. That another child has ended, one that was started ahead, says nothing.
 async fn shake_hands(
     bridge: &mut Bridge,
     said: watch::Receiver<Said>,
@@ -130,7 +128,6 @@ async fn shake_hands(
             Ok(answered) => Ok(answered),
             Err(error) => Err(explained(error, said).await),
         },
-        halt = child_exited(said.clone()) => Err(halt),
         ended = bridge.exited() => Err(Halt::bridge_ended(ended, "during the handshake")),
         () = sleep(HANDSHAKE_MAX) => {
             let detail = format!("no answer to the MCP handshake within {} s", HANDSHAKE_MAX.as_secs());
@@ -139,18 +136,6 @@ async fn shake_hands(
     };
     // Ending the session ends a child in good order: from here on that says nothing about the server.
     Ok(answered?.close().await)
-}
-
-/// Waits for a child to end, and then for as long as another one might still answer.
-async fn child_exited(mut said: watch::Receiver<Said>) -> Halt {
-    match child_exit(&mut said).await {
-        Some(exit) => {
-            sleep(CHILD_EXIT_GRACE).await;
-            Halt::server_ended(exit)
-        }
-        // The bridge has closed its output: how it ended tells why.
-        None => std::future::pending().await,
-    }
 }
 
 /// Why a handshake failed: because the server ended, if it did.

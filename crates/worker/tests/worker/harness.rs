@@ -11,7 +11,7 @@ use domain::{Actor, CommandId, InstanceId, Recorded, Sealed};
 use jiff::Timestamp;
 use service::{CancellationToken, Context, Readiness};
 use store::testing::TestServer;
-use store::{DataStream, Follower, Given, Outcome, Start, Store, Tail};
+use store::{DataStream, Follower, Given, Outcome, ProjectError, Start, Store, Tail};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -48,7 +48,10 @@ impl Platform {
             tokio::spawn(async move {
                 decider::run(decider::Config::default(), decide, context).await.unwrap();
             }),
-            tokio::spawn(async move { fold.project::<Instances>(|| ()).await.unwrap() }),
+            tokio::spawn(async move {
+                // After an outage it goes on where it was, as the projector has it do.
+                while let Err(ProjectError::Unavailable(_)) = fold.project::<Instances>(|| ()).await {}
+            }),
         ];
         let view = store.follow::<Instances>(|_, _| {}).await.unwrap();
         let data = tempfile::tempdir().unwrap();
