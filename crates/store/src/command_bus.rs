@@ -14,7 +14,7 @@ use jiff::Timestamp;
 pub use domain::CommandId;
 
 use crate::connection::{Reconnects, Store};
-use crate::error::{During, Unavailable};
+use crate::error::{self, During, Unavailable};
 use crate::outcome::{self, Outcome, OutcomeRecord};
 use crate::subject::{self, header};
 use crate::{codec, envelope};
@@ -164,8 +164,8 @@ impl ReceivedCommands {
     /// The consumer broke; receive anew.
     pub async fn next(&mut self) -> Result<ReceivedCommand, Unavailable> {
         loop {
-            let message = self.reconnects.unless_reconnected(RECEIVE, self.messages.next()).await?;
-            let message = message.during(RECEIVE)?;
+            let next = async { error::given(self.messages.next().await, RECEIVE) };
+            let message = self.reconnects.unless_reconnected(RECEIVE, next).await?;
             match read(&message) {
                 Ok((command, given)) => {
                     return Ok(ReceivedCommand { command, given, store: self.store.clone(), message });

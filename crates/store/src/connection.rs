@@ -157,16 +157,17 @@ impl Store {
 pub(crate) struct Reconnects(watch::Receiver<u64>);
 
 impl Reconnects {
-    /// Waits for `next`, or for a new connection, which is an error: what was being read has to be opened anew.
+    /// Waits for `reading`, or for a new connection, which is an error: requests and consumers of the old one are
+    /// gone, and what was being read has to be opened anew.
     pub(crate) async fn unless_reconnected<T>(
         &mut self,
         operation: &'static str,
-        next: impl Future<Output = Option<T>>,
+        reading: impl Future<Output = Result<T, Unavailable>>,
     ) -> Result<T, Unavailable> {
         tokio::select! {
             biased;
             Ok(()) = self.0.changed() => Err(Unavailable::new(operation, "the connection was made anew")),
-            next = next => next.ok_or("the consumer has ended").during(operation),
+            read = reading => read,
         }
     }
 }

@@ -34,6 +34,14 @@ impl Unreadable {
     }
 }
 
+/// What a stream of messages gave, where its end is an error as well.
+pub(crate) fn given<T, E: Into<Source>>(
+    next: Option<Result<T, E>>,
+    operation: &'static str,
+) -> Result<T, Unavailable> {
+    next.ok_or("the consumer has ended").during(operation)?.during(operation)
+}
+
 /// Names the operation that failed.
 pub(crate) trait During<T> {
     fn during(self, operation: &'static str) -> Result<T, Unavailable>;

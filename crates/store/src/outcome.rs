@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::codec;
 use crate::connection::Reconnects;
-use crate::error::{During, Unavailable};
+use crate::error::{self, During, Unavailable};
 
 /// How long to wait before a broken watch is made anew.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
@@ -141,7 +141,8 @@ async fn run(
 
 async fn next(watch: &mut kv::Watch, reconnects: &mut Reconnects) -> Result<kv::Entry, Unavailable> {
     const OPERATION: &str = "watch outcomes";
-    reconnects.unless_reconnected(OPERATION, watch.next()).await?.during(OPERATION)
+    let next = async { error::given(watch.next().await, OPERATION) };
+    reconnects.unless_reconnected(OPERATION, next).await
 }
 
 fn deliver(waiting: &Mutex<Waiting>, entry: &kv::Entry) {

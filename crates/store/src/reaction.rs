@@ -7,7 +7,7 @@ use domain::Recorded;
 use futures_util::StreamExt;
 
 use crate::connection::{Reconnects, Store};
-use crate::error::{During, Unavailable};
+use crate::error::{self, During, Unavailable};
 use crate::{subject, tail};
 
 /// Events that wait for a reaction, shared with everyone who reacts.
@@ -48,8 +48,8 @@ impl ReceivedEvents {
     pub async fn next(&mut self) -> Result<ReceivedEvent, Unavailable> {
         const OPERATION: &str = "receive events";
         loop {
-            let message = self.reconnects.unless_reconnected(OPERATION, self.messages.next()).await?;
-            let message = message.during(OPERATION)?;
+            let next = async { error::given(self.messages.next().await, OPERATION) };
+            let message = self.reconnects.unless_reconnected(OPERATION, next).await?;
             let sequence = message.info().during(OPERATION)?.stream_sequence;
             match tail::recorded(&message, sequence) {
                 Ok(recorded) => return Ok(ReceivedEvent { recorded, message }),

@@ -7,7 +7,10 @@ use async_nats::jetstream::{self};
 use futures_util::StreamExt;
 
 use crate::connection::{Reconnects, Store};
-use crate::error::{During, Unavailable};
+use crate::error::{self, During, Unavailable};
+
+/// What is done here, in errors.
+const OPERATION: &str = "read a stream";
 
 /// How long to wait before a broken consumer is made anew.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
@@ -22,60 +25,62 @@ pub(crate) struct Read {
 
 /// Reads one stream.
 pub(crate) struct Reader {
+    place: Place,
+    reconnects: Reconnects,
+}
+
+/// Where the reading is.
+struct Place {
     store: Store,
     stream: &'static str,
     filter: String,
     next_sequence: u64,
     ordered: Option<pull::Ordered>,
-    reconnects: Reconnects,
 }
 
 impl Reader {
     /// Reads from `next_sequence` on what `filter` lets through.
     pub(crate) fn new(store: Store, stream: &'static str, filter: String, next_sequence: u64) -> Self {
         let reconnects = store.reconnects();
-        Reader { store, stream, filter, next_sequence: next_sequence.max(1), ordered: None, reconnects }
+        let next_sequence = next_sequence.max(1);
+        Reader { place: Place { store, stream, filter, next_sequence, ordered: None }, reconnects }
     }
 
     /// The next message. Waits as long as it takes; dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> Read {
         loop {
-            match self.try_next().await {
+            match self.reconnects.unless_reconnected(OPERATION, self.place.try_next()).await {
                 Ok(read) => {
-                    self.next_sequence = read.sequence + 1;
+                    self.place.next_sequence = read.sequence + 1;
                     return read;
                 }
                 Err(error) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
-                        stream = self.stream,
+                        stream = self.place.stream,
                         "reading broke, trying again"
                     );
-                    self.ordered = None;
+                    self.place.ordered = None;
                     tokio::time::sleep(RETRY_DELAY).await;
                 }
             }
         }
     }
+}
 
+impl Place {
     async fn try_next(&mut self) -> Result<Read, Unavailable> {
-        const OPERATION: &str = "read a stream";
-        let ordered = match &mut self.ordered {
-            Some(ordered) => ordered,
-            None => {
-                let ordered = self.open().await?;
-                self.ordered.insert(ordered)
-            }
-        };
-        let message = self.reconnects.unless_reconnected(OPERATION, ordered.next()).await?;
-        let message = message.during(OPERATION)?;
+        if self.ordered.is_none() {
+            self.ordered = Some(self.open().await?);
+        }
+        let ordered = self.ordered.as_mut().expect("it was opened above");
+        let message = error::given(ordered.next().await, OPERATION)?;
         let info = message.info().during(OPERATION)?;
         let (sequence, pending) = (info.stream_sequence, info.pending);
         Ok(Read { message, sequence, pending })
     }
 
     async fn open(&mut self) -> Result<pull::Ordered, Unavailable> {
-        const OPERATION: &str = "open a consumer";
         let stream = self.store.jetstream.get_stream_no_info(self.stream).await.during(OPERATION)?;
         let config = pull::OrderedConfig {
             filter_subject: self.filter.clone(),

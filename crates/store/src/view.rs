@@ -17,7 +17,7 @@ use views::View;
 
 use crate::codec;
 use crate::connection::{Reconnects, Store};
-use crate::error::{During, Unavailable};
+use crate::error::{self, During, Unavailable};
 
 /// The key of the position among the rows.
 pub(crate) const POSITION_KEY: &str = "position";
@@ -70,8 +70,7 @@ pub(crate) async fn read_rows<V: View>(bucket: &kv::Store) -> Result<Rows<V>, Un
         return Ok(rows);
     }
     loop {
-        let entry = watch.next().await.ok_or("the watch has ended").during("read a view")?;
-        let entry = entry.during("read a view")?;
+        let entry = error::given(watch.next().await, "read a view")?;
         match read_entry::<V>(&entry)? {
             Change::Row(id, Some(row)) => drop(rows.rows.insert(id, Arc::new(row))),
             Change::Row(id, None) => drop(rows.rows.remove(&id)),
@@ -139,14 +138,12 @@ impl Store {
         });
         let follower = Follower { shared: shared.clone() };
         let (loaded, is_loaded) = tokio::sync::oneshot::channel();
-        let mut following = Following {
-            bucket,
-            shared: Arc::downgrade(&shared),
-            on_change,
-            loaded: Some(loaded),
-            reconnects: self.reconnects(),
-        };
-        let task = tokio::spawn(async move { following.run().await });
+        let mut following =
+            Following { bucket, shared: Arc::downgrade(&shared), on_change, loaded: Some(loaded) };
+        let task = tokio::spawn({
+            let reconnects = self.reconnects();
+            async move { following.run(reconnects).await }
+        });
         *shared.task.write() = Some(task.abort_handle());
         is_loaded.await.during("follow a view")??;
         Ok(follower)
@@ -197,13 +194,13 @@ struct Following<V: View, F> {
     shared: std::sync::Weak<Shared<V>>,
     on_change: F,
     loaded: Option<Loaded>,
-    reconnects: Reconnects,
 }
 
 impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
-    async fn run(&mut self) {
+    async fn run(&mut self, mut reconnects: Reconnects) {
         loop {
-            let Err(error) = self.follow_once().await else { return };
+            let following = reconnects.unless_reconnected("follow a view", self.follow_once()).await;
+            let Err(error) = following else { return };
             match self.loaded.take() {
                 // The caller of `follow` still waits: it decides what to do.
                 Some(loaded) => {
@@ -229,8 +226,7 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
             self.finish_loading(&mut unseen);
         }
         loop {
-            let entry = self.reconnects.unless_reconnected("follow a view", watch.next()).await?;
-            let entry = entry.during("follow a view")?;
+            let entry = error::given(watch.next().await, "follow a view")?;
             let change = read_entry::<V>(&entry)?;
             let Some(shared) = self.shared.upgrade() else { return Ok(()) };
             match change {
