@@ -25,8 +25,8 @@ use crate::logs::{LINE_BYTES_MAX, LineSender};
 
 /// The most files that a server may hold open.
 const OPEN_FILES_MAX: u64 = 4096;
-/// The longest line of the bridge's standard output: a line of a child in JSON, where a byte can take six.
-const MESSAGE_BYTES_MAX: usize = 6 * LINE_BYTES_MAX + 1024;
+/// The longest line of the bridge's standard output: far above a line of a child in JSON, where a byte can take six.
+const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// How long the bridge may take to end by itself, with the children that it gives a chance to end in order.
 const LIFELINE_GRACE: Duration = Duration::from_secs(8);
 /// How long the bridge may take to end after SIGTERM.

@@ -50,12 +50,15 @@ pub(crate) const PASSED_VARIABLES: &[&str] = &[
     "npm_config_registry",
 ];
 
+/// What every process is given: its output goes into a log, not to a terminal.
+const PLAIN_OUTPUT: (&str, &str) = ("NO_COLOR", "1");
+
 /// The variables of a process. No `Debug`: the values may be credentials.
 #[derive(Clone)]
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
-    /// Later ones win: `passed` of the worker's own, then the instance's, then the cookie.
+    /// Later ones win: what every process is given, what is passed on, the instance's own, the cookie.
     pub(crate) fn assemble(
         own: impl Fn(&str) -> Option<OsString>,
         also_passed: &[String],
@@ -66,7 +69,9 @@ impl Environment {
         let passed = PASSED_VARIABLES.iter().copied().chain(also_passed.iter().map(String::as_str));
         let passed = passed.filter_map(|name| Some((OsString::from(name), own(name)?)));
         let instance = instance.into_iter().map(|(name, value)| (OsString::from(name), value));
-        Environment(passed.chain(instance).chain(cookie::variables(owner, replica)).collect())
+        let given = std::iter::once((PLAIN_OUTPUT.0.into(), PLAIN_OUTPUT.1.into()));
+        let cookie = cookie::variables(owner, replica);
+        Environment(given.chain(passed).chain(instance).chain(cookie).collect())
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
@@ -110,6 +115,7 @@ mod tests {
             HOME=/elsewhere
             MCPCAN_REPLICA=00000000-0000-0000-0000-000000000001
             MCPCAN_REPLICA_OWNER=/data
+            NO_COLOR=1
             PATH=/bin
         "#]]
         .assert_eq(&lines.collect::<String>());

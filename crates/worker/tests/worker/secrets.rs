@@ -43,6 +43,9 @@ async fn an_environment_value_reaches_the_server_and_nobody_else() {
     assert!(!holds_secret(&serde_json::to_vec(&*platform.view.get(id.0).unwrap()).unwrap()));
     let lines = platform.lines_until(|_| true).await;
     assert!(!lines.iter().any(|line| holds_secret(line.text.as_bytes())));
+    // The bridge's own words are among them, and written for a log.
+    assert!(lines.iter().any(|line| line.text.starts_with("[mcpcan-bridge] ")));
+    assert!(lines.iter().all(|line| !line.text.contains('\u{1b}')));
     worker.stop().await;
 }
 
