@@ -97,7 +97,12 @@ impl InstanceRow {
             (false, _) => Phase::Stopping,
             (true, false) => Phase::Configured,
             (true, true) if self.replicas.iter().any(|replica| replica.url.is_some()) => Phase::Ready,
-            (true, true) if self.failure.is_some() => Phase::Failed,
+            // A lost replica says something about its worker, nothing about the server: another one is on its way.
+            (true, true)
+                if self.failure.as_ref().is_some_and(|failure| failure.reason != FailureReason::Lost) =>
+            {
+                Phase::Failed
+            }
             (true, true) => Phase::Starting,
         }
     }

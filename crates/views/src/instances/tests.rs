@@ -43,7 +43,11 @@ fn ready(replica: ReplicaId, endpoint: &str) -> Event {
 }
 
 fn failed(replica: ReplicaId) -> Event {
-    let (reason, detail) = (FailureReason::Exited, "exit code 1".to_owned());
+    failed_because(replica, FailureReason::Exited)
+}
+
+fn failed_because(replica: ReplicaId, reason: FailureReason) -> Event {
+    let detail = "exit code 1".to_owned();
     Event::ReplicaFailed(ReplicaFailed { replica, reason, detail })
 }
 
@@ -63,6 +67,8 @@ fn the_phase_follows_the_replica() {
     assert_eq!(phase([hosted(), starting(FIRST, 1), handshaking()]), Phase::Starting);
     assert_eq!(phase([hosted(), starting(FIRST, 1), ready(FIRST, "a")]), Phase::Ready);
     assert_eq!(phase([hosted(), starting(FIRST, 1), failed(FIRST)]), Phase::Failed);
+    let lost = failed_because(FIRST, FailureReason::Lost);
+    assert_eq!(phase([hosted(), starting(FIRST, 1), ready(FIRST, "a"), lost]), Phase::Starting);
     assert_eq!(phase([hosted(), starting(FIRST, 1), Event::Stopped(Stopped {})]), Phase::Stopping);
     assert_eq!(phase([hosted(), Event::Stopped(Stopped {})]), Phase::Stopped);
     assert_eq!(phase([proxied()]), Phase::Configured);
