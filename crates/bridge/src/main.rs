@@ -17,6 +17,8 @@ mod session;
 mod sessions;
 mod stop;
 
+use std::io::IsTerminal as _;
+
 use anyhow::Context as _;
 use clap::Parser as _;
 
@@ -24,6 +26,7 @@ fn main() -> anyhow::Result<()> {
     let config::Arguments { command: config::Command::Stdio(config) } = config::Arguments::parse();
     tracing_subscriber::fmt()
         .with_env_filter(config::log_filter()?)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .try_init()
         .map_err(|error| anyhow::anyhow!(error))?;

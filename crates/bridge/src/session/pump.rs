@@ -19,7 +19,7 @@ use crate::serve::Bridge;
 
 /// Time to read what a child has written before it exited. Longer only if something it started holds its stdout open.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
-/// Time between the end of a child's stdout and its exit, after which it counts as one that does not mean to exit.
+/// Time between a child's closing a pipe and its exit, after which it is taken not to mean to exit.
 const EXIT_GRACE: Duration = Duration::from_millis(250);
 /// Messages below this size are gathered into one write.
 const GATHERED_BYTES_MAX: usize = 16 * 1024;
@@ -47,20 +47,31 @@ struct Tasks {
     log: JoinHandle<()>,
 }
 
+impl Tasks {
+    /// Waits until the child has closed its stdin or its stdout.
+    async fn pipe_closed(&mut self) {
+        tokio::select! {
+            _ = &mut self.writer => {}
+            _ = &mut self.reader => {}
+        }
+    }
+}
+
 /// Waits for the end of the session or of the child, whichever comes first, and sees to the other.
 async fn supervise(bridge: Rc<Bridge>, session: Rc<Session>, process: Process, mut tasks: Tasks) {
     tokio::select! {
-        () = process.exited() => {
-            // Its last answers may still be in the pipe.
-            drop(timeout(DRAIN_GRACE, &mut tasks.reader).await);
-        }
-        _ = &mut tasks.reader => {
+        () = process.exited() => {}
+        () = tasks.pipe_closed() => {
             if timeout(EXIT_GRACE, process.exited()).await.is_err() {
                 session.end(Ending::PipeClosed);
                 process.end().await;
             }
         }
         () = session.over_signal.notified() => process.end().await,
+    }
+    // The last answers of a child that exited may still be in the pipe.
+    if session.over().is_none() && !tasks.reader.is_finished() {
+        drop(timeout(DRAIN_GRACE, &mut tasks.reader).await);
     }
     drop(timeout(DRAIN_GRACE, &mut tasks.log).await);
     tasks.writer.abort();
@@ -81,14 +92,13 @@ async fn supervise(bridge: Rc<Bridge>, session: Rc<Session>, process: Process, m
     }
 }
 
-/// Writes messages to the child, one a line, until the session is over.
+/// Writes messages to the child, one a line, until the session is over or the child reads no more.
 async fn write_messages(session: Rc<Session>, mut messages: mpsc::Receiver<Bytes>, mut stdin: pipe::Sender) {
     let mut batch = Vec::new();
     let mut lines = BytesMut::new();
     while messages.recv_many(&mut batch, STDIN_MESSAGES_MAX).await > 0 {
         if let Err(error) = write_batch(&mut stdin, &mut lines, &mut batch).await {
             tracing::debug!(%error, session = session.id(), "the child's stdin is closed");
-            session.end(Ending::PipeClosed);
             return;
         }
     }

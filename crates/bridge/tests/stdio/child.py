@@ -1,0 +1,156 @@
+"""A server whose every fault can be called for: `tools/call` with the name of one of the functions below."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+out_lock = threading.Lock()
+waiting = {}
+
+
+def write(text):
+    with out_lock:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def send(message):
+    write(json.dumps({"jsonrpc": "2.0", **message}))
+
+
+def answer(request, result):
+    send({"id": request["id"], "result": result})
+
+
+def echo(request, line):
+    answer(request, {"text": request["params"].get("arguments", {}).get("text", "")})
+
+
+def raw(request, line):
+    # What came, as text, and numbers and an order that no parser would write again.
+    numbers = '{"z":1.0,"a":9007199254740993,"huge":123456789012345678901234567890,"m":1e2,"got":%s}'
+    write('{"jsonrpc":"2.0","result":%s,"id":%s,"extra":[1.50]}' % (numbers % json.dumps(line), json.dumps(request["id"])))
+
+
+def progress(request, line):
+    token = request["params"]["_meta"]["progressToken"]
+    for step in range(request["params"]["arguments"]["steps"]):
+        send({"method": "notifications/progress", "params": {"progressToken": token, "progress": step}})
+    waiting[token] = request
+    if len(waiting) == request["params"]["arguments"]["parties"]:
+        for other in waiting.values():
+            answer(other, {})
+        waiting.clear()
+
+
+def ask(request, line):
+    waiting["asked"] = request
+    send({"id": "s-1", "method": "sampling/createMessage", "params": {}})
+
+
+def hold(request, line):
+    waiting["held"] = request
+    send({"method": "notifications/message", "params": {"level": "info", "data": "held"}})
+
+
+def release(request, line):
+    answer(waiting.pop("held"), {"text": "released"})
+    answer(request, {})
+
+
+def silence(request, line):
+    sys.stderr.write("silent\n")
+    sys.stderr.flush()
+
+
+def change(request, line):
+    send({"method": "notifications/tools/list_changed"})
+    answer(request, {})
+
+
+def die(request, line):
+    os._exit(3)
+
+
+def junk(request, line):
+    write("this is no JSON")
+    write('{"neither": "is this JSON-RPC"}')
+    write("")
+    answer(request, {})
+
+
+def flood(request, line):
+    for number in range(20_000):
+        sys.stderr.write("flood %d %s\n" % (number, "x" * 200))
+    sys.stderr.flush()
+    answer(request, {})
+
+
+def big(request, line):
+    answer(request, {"text": "x" * request["params"]["arguments"]["bytes"]})
+
+
+def stubborn(request, line):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    answer(request, {})
+    while True:
+        time.sleep(60)
+
+
+def close_stdin(request, line):
+    os.close(0)
+    answer(request, {})
+    while True:
+        time.sleep(60)
+
+
+def close_stdout(request, line):
+    os.close(1)
+    while True:
+        time.sleep(60)
+
+
+def grandchild(request, line):
+    # It holds the pipes open and would outlive its parent.
+    subprocess.Popen(["sleep", "600"])
+    answer(request, {})
+
+
+def about(request, line):
+    answer(request, {
+        "pid": os.getpid(),
+        "directory": os.getcwd(),
+        "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        "given": os.environ.get("GIVEN"),
+    })
+
+
+def main():
+    for line in iter(sys.stdin.readline, ""):
+        message = json.loads(line)
+        method = message.get("method")
+        if method == "initialize":
+            answer(message, {
+                "protocolVersion": message["params"]["protocolVersion"],
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "child", "version": "1"},
+            })
+        elif method == "ping":
+            answer(message, {})
+        elif method == "tools/call":
+            globals()[message["params"]["name"]](message, line.rstrip("\n"))
+        elif method == "notifications/cancelled":
+            sys.stderr.write("cancelled %s\n" % json.dumps(message["params"]["requestId"]))
+            sys.stderr.flush()
+        elif method is None and message.get("id") == "s-1":
+            answer(waiting.pop("asked"), {"answer": message["result"]})
+        elif method is not None and "id" in message:
+            send({"id": message["id"], "error": {"code": -32601, "message": "unknown method"}})
+
+
+main()
