@@ -1,1 +1,14 @@
-//! The harness of the system tests.
+//! The harness of the system tests: starts the real program on ports and directories of its own, speaks to it as
+//! people and clients do, and ends it with everything it started. It knows no rule of the product.
+
+mod client;
+mod platform;
+mod processes;
+mod tools;
+mod wait;
+
+pub use client::{Sdk, Seen};
+pub use platform::{Finished, Platform};
+pub use processes::{Process, below};
+pub use tools::Tools;
+pub use wait::until;

@@ -1,3 +1,39 @@
-//! The mcpcan binary: command line, `up`, and the roles as subcommands.
+//! The mcpcan binary: the command line, `up`, and the roles as subcommands. No rule lives here.
 
-fn main() {}
+mod access_log;
+mod backing;
+mod bound;
+mod calls;
+mod cli;
+mod clickhouse_embedded;
+mod config;
+mod data_directory;
+mod events;
+mod failure;
+mod instance;
+mod logs;
+mod output;
+mod provision;
+mod rest;
+mod role;
+mod token;
+mod up;
+mod whereabouts;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match cli::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nothing is left to do when stderr is gone.
+            let _ = failure.describe(&mut std::io::stderr().lock());
+            let _ = std::io::stderr().flush();
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

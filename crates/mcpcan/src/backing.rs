@@ -1,0 +1,86 @@
+//! How a process of the platform reaches NATS and ClickHouse: the options that the roles and `provision` share.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use store::{Credentials, MasterKey, Options, Store};
+use zeroize::Zeroizing;
+
+/// Where NATS is, and the key that secrets in it are sealed under.
+#[derive(Debug, Args)]
+pub(crate) struct NatsArguments {
+    /// nats://HOST:PORT, or tls://…
+    #[arg(long, env = "MCPCAN_NATS_URL", value_name = "URL")]
+    nats_url: String,
+    #[arg(long, env = "MCPCAN_NATS_USER", value_name = "USER", requires = "nats_password_file")]
+    nats_user: Option<String>,
+    /// A file that holds the user's password.
+    #[arg(long, env = "MCPCAN_NATS_PASSWORD_FILE", value_name = "FILE", requires = "nats_user")]
+    nats_password_file: Option<PathBuf>,
+    /// The platform's master key, the same for all roles.
+    #[arg(long, env = "MCPCAN_MASTER_KEY_FILE", value_name = "FILE")]
+    master_key_file: PathBuf,
+}
+
+impl NatsArguments {
+    /// Connects under the role's name.
+    pub(crate) async fn connect(&self, name: &str) -> anyhow::Result<Store> {
+        let file = &self.master_key_file;
+        // A key that is made by mistake would lock everybody else out of what it seals.
+        ensure!(file.exists(), "there is no master key in {}: `mcpcan up` makes one", file.display());
+        let options = Options {
+            url: self.nats_url.clone(),
+            credentials: credentials(self.nats_user.as_deref(), self.nats_password_file.as_deref())?,
+            name: name.to_owned(),
+            master_key: MasterKey::load_or_create(file).context("read the master key")?,
+        };
+        Ok(Store::connect(&options).await?)
+    }
+}
+
+/// A user with the password in a file.
+pub(crate) fn credentials(user: Option<&str>, file: Option<&Path>) -> anyhow::Result<Option<Credentials>> {
+    let (Some(user), Some(file)) = (user, file) else { return Ok(None) };
+    Ok(Some(Credentials { user: user.to_owned(), password: read_secret(file)? }))
+}
+
+/// Where ClickHouse is.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ClickhouseArguments {
+    /// ClickHouse's HTTP interface, as http://HOST:PORT.
+    #[arg(long, env = "MCPCAN_CLICKHOUSE_URL", value_name = "URL")]
+    pub(crate) clickhouse_url: Option<String>,
+    #[arg(long, env = "MCPCAN_CLICKHOUSE_USER", value_name = "USER", default_value = "default")]
+    pub(crate) clickhouse_user: String,
+    /// A file that holds the user's password.
+    #[arg(long, env = "MCPCAN_CLICKHOUSE_PASSWORD_FILE", value_name = "FILE")]
+    pub(crate) clickhouse_password_file: Option<PathBuf>,
+}
+
+impl ClickhouseArguments {
+    /// A client; nothing is sent yet.
+    pub(crate) fn client(&self) -> anyhow::Result<access_log::Client> {
+        let url =
+            self.clickhouse_url.as_deref().context("--clickhouse-url is missing: where is ClickHouse?")?;
+        self.client_of(url)
+    }
+
+    /// A client of the server at `url` with the user that was given.
+    pub(crate) fn client_of(&self, url: &str) -> anyhow::Result<access_log::Client> {
+        let password = match &self.clickhouse_password_file {
+            Some(file) => read_secret(file)?,
+            None => Zeroizing::default(),
+        };
+        Ok(access_log::Client::connect(url, &self.clickhouse_user, &password)?)
+    }
+}
+
+/// A secret in a file, without the line feed that editors put at its end.
+pub(crate) fn read_secret(file: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let text = fs::read_to_string(file).with_context(|| format!("read the secret in {}", file.display()))?;
+    let secret = Zeroizing::new(Zeroizing::new(text).trim_end_matches(['\r', '\n']).to_owned());
+    ensure!(!secret.is_empty(), "{} is empty", file.display());
+    Ok(secret)
+}

@@ -1,0 +1,111 @@
+//! The command line's root: what commands there are, and which file carries each out.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use tokio::runtime;
+
+use crate::failure::{EXIT_CODES, Failure};
+use crate::output::{Form, Output};
+use crate::rest::Rest;
+use crate::{
+    access_log, bound, calls, clickhouse_embedded, config, events, instance, logs, provision, role, token, up,
+};
+
+/// Hosts MCP servers behind one gateway with tokens, logs and an access log.
+#[derive(Debug, Parser)]
+#[command(name = "mcpcan", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// Print JSON: one document (lists: an array), or with --json=lines one document a line.
+    #[arg(long, global = true, value_enum, value_name = "FORM", num_args = 0..=1, require_equals = true,
+          default_missing_value = "document")]
+    json: Option<Form>,
+
+    /// The data directory: for `up` where state is kept (default: .mcpcan), for other commands the `up` that is meant.
+    #[arg(long, global = true, env = "MCPCAN_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything on this machine: NATS, ClickHouse and all roles, until Ctrl-C.
+    Up(up::Arguments),
+
+    /// Create, list and control instances: the MCP servers of this platform.
+    #[command(subcommand)]
+    Instance(instance::Command),
+    /// Issue, list and revoke the tokens that clients present.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Print the mcpServers JSON of an instance, ready to paste into a client.
+    Config(config::Arguments),
+    /// List the tools of an instance, through the gateway.
+    Tools(calls::ToolsArguments),
+    /// Call a tool of an instance, through the gateway.
+    Call(calls::CallArguments),
+    /// Search what went through the gateway.
+    #[command(subcommand)]
+    AccessLog(access_log::Command),
+    /// Print what an instance's server wrote.
+    Logs(logs::Arguments),
+    /// Follow the domain events.
+    #[command(subcommand)]
+    Events(events::Command),
+
+    /// Bring the streams, consumers and buckets of a NATS server up to date, and the tables of a ClickHouse.
+    Provision(provision::Arguments),
+    /// Run the role that serves the command and query API.
+    Api(role::ApiArguments),
+    /// Run the role that decides commands.
+    Decider(role::DeciderArguments),
+    /// Run the role that folds events into views and carries logs into ClickHouse.
+    Projector(role::ProjectorArguments),
+    /// Run the role that makes what runs equal to what should run.
+    Worker(role::WorkerArguments),
+    /// Run the role that MCP clients meet.
+    Gateway(role::GatewayArguments),
+    /// Serve the embedded ClickHouse engine on loopback.
+    ClickhouseEmbedded(clickhouse_embedded::Arguments),
+
+    /// Become another program that ends with this process's parent.
+    #[command(hide = true)]
+    Bound(bound::Arguments),
+}
+
+/// Carries the command out.
+pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+    let (data, output) = (cli.data, Output { form: cli.json.unwrap_or_default() });
+    // Everything here that speaks TLS takes this one provider.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let rest = || Rest::find(data.as_deref());
+    match cli.command {
+        Command::Up(arguments) => up::run(arguments, data, output),
+        Command::Instance(command) => wait(async { instance::run(command, &rest()?, output).await }),
+        Command::Token(command) => wait(async { token::run(command, &rest()?, output).await }),
+        Command::Config(arguments) => wait(async { config::run(arguments, &rest()?, output).await }),
+        Command::Tools(arguments) => wait(async { calls::tools(arguments, &rest()?, output).await }),
+        Command::Call(arguments) => wait(async { calls::call(arguments, &rest()?, output).await }),
+        Command::AccessLog(command) => wait(async { access_log::run(command, &rest()?, output).await }),
+        Command::Logs(arguments) => wait(async { logs::run(arguments, &rest()?, output).await }),
+        Command::Events(command) => wait(async { events::run(command, &rest()?, output).await }),
+        Command::Provision(arguments) => wait(provision::run(arguments, output)),
+        Command::Api(arguments) => role::api(arguments),
+        Command::Decider(arguments) => role::decider(arguments),
+        Command::Projector(arguments) => role::projector(arguments),
+        Command::Worker(arguments) => role::worker(arguments, data),
+        Command::Gateway(arguments) => role::gateway(arguments, data),
+        Command::ClickhouseEmbedded(arguments) => clickhouse_embedded::run(arguments, data),
+        Command::Bound(arguments) => Err(bound::run(&arguments)),
+    }
+}
+
+/// Runs one client command to its end.
+fn wait(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(command)
+}

@@ -1,0 +1,148 @@
+//! `instance …`: the MCP servers of this platform.
+
+mod create;
+mod progress;
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::output::{Output, field, table};
+use crate::rest::Rest;
+
+pub(crate) use create::CreateArguments;
+
+/// How long `create`, `start` and `restart` wait for a server unless told otherwise: it may have to be installed first.
+const TIMEOUT_SECONDS: &str = "300";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create an instance; a hosted one is ready when its server has answered an MCP handshake.
+    Create(CreateArguments),
+    /// List the instances.
+    List,
+    /// Show one instance.
+    Show {
+        /// Name or id.
+        instance: String,
+    },
+    /// Let a stopped instance run again.
+    Start(Control),
+    /// Let an instance stand still; its configuration and tokens stay.
+    Stop(Control),
+    /// Replace what runs by a fresh start.
+    Restart(Control),
+    /// Remove an instance, its tokens and its secrets for good.
+    Delete {
+        /// Name or id.
+        instance: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Control {
+    /// Name or id.
+    instance: String,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+/// Whether and how long a command waits until what was wished for is so.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Patience {
+    /// Return as soon as the command is accepted.
+    #[arg(long)]
+    no_wait: bool,
+    /// Give up waiting after so many seconds; what was wished for stays wished for.
+    #[arg(long, value_name = "SECONDS", default_value = TIMEOUT_SECONDS, value_parser = seconds)]
+    timeout: Duration,
+}
+
+/// What a command waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goal {
+    Ready,
+    Stopped,
+}
+
+pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result<(), Failure> {
+    match command {
+        Command::Create(arguments) => create::run(arguments, rest, output).await,
+        Command::List => {
+            let instances = rest.items(&["instances"], &[], usize::MAX).await?;
+            Ok(output.list(
+                &instances,
+                ["name", "phase", "access", "transport", "gateway", "id"],
+                |instance| {
+                    ["/name", "/phase", "/access", "/transport", "/gateway_url", "/id"]
+                        .map(|pointer| field(instance, pointer))
+                },
+            )?)
+        }
+        Command::Show { instance } => {
+            let instance = rest.get(&["instances", &instance], &[]).await?;
+            Ok(output.one(&instance, || describe(&instance))?)
+        }
+        Command::Start(control) => change(rest, output, &control, "start", Goal::Ready).await,
+        Command::Stop(control) => change(rest, output, &control, "stop", Goal::Stopped).await,
+        Command::Restart(control) => change(rest, output, &control, "restart", Goal::Ready).await,
+        Command::Delete { instance } => {
+            let deleted = rest.delete(&["instances", &instance]).await?;
+            Ok(output.one(&deleted, || format!("{instance} is deleted"))?)
+        }
+    }
+}
+
+async fn change(
+    rest: &Rest,
+    output: Output,
+    control: &Control,
+    verb: &str,
+    goal: Goal,
+) -> Result<(), Failure> {
+    let accepted = rest.post(&["instances", &control.instance, verb], None).await?;
+    finish(rest, output, accepted, goal, control.patience).await
+}
+
+/// Waits until an accepted command has had its effect, and prints the instance as it is then.
+async fn finish(
+    rest: &Rest,
+    output: Output,
+    accepted: Value,
+    goal: Goal,
+    patience: Patience,
+) -> Result<(), Failure> {
+    let waits = !patience.no_wait && accepted.get("access").and_then(Value::as_str) == Some("hosted");
+    let instance =
+        if waits { progress::follow(rest, &accepted, goal, patience.timeout).await? } else { accepted };
+    Ok(output
+        .one(&instance, || format!("{} is {}", field(&instance, "/name"), field(&instance, "/phase")))?)
+}
+
+/// Everything worth knowing about an instance, a line each.
+fn describe(instance: &Value) -> String {
+    const SHOWN: [(&str, &str); 14] = [
+        ("name", "/name"),
+        ("id", "/id"),
+        ("access", "/access"),
+        ("transport", "/transport"),
+        ("phase", "/phase"),
+        ("gateway", "/gateway_url"),
+        ("program", "/command/program"),
+        ("arguments", "/command/args"),
+        ("environment", "/command/env"),
+        ("url", "/url"),
+        ("server", "/server/name"),
+        ("version", "/server/version"),
+        ("failure", "/failure/reason"),
+        ("detail", "/failure/detail"),
+    ];
+    let rows = SHOWN.map(|(name, pointer)| [name.to_owned(), field(instance, pointer)]);
+    table(["instance", ""], rows.into_iter().filter(|row| !row[1].is_empty()))
+}
+
+fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
+    text.parse().map(Duration::from_secs)
+}

@@ -1,0 +1,265 @@
+//! Follows an instance until what was wished for is so, showing each step. The events alone decide: the view that the
+//! api answers from may be a moment behind them.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::Goal;
+use crate::events::{Event, EventStream};
+use crate::failure::Failure;
+use crate::logs;
+use crate::output::{Progress, field};
+use crate::rest::Rest;
+
+/// How many lines of a server's output are shown when it failed.
+const LOG_LINES: usize = 20;
+/// How long the api's view may take to show the last event.
+const VIEW_WAIT: Duration = Duration::from_secs(5);
+/// How often the view is asked meanwhile.
+const VIEW_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What is known of the instance while it is followed.
+#[derive(Debug, Deserialize)]
+struct Watch {
+    name: String,
+    generation: u64,
+    sequence: u64,
+    /// The replicas that started and did not end.
+    replicas: Vec<Replica>,
+    /// Why the last replica of this generation failed, while nothing has come up since.
+    failure: Option<ReplicaFailure>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Replica {
+    id: String,
+    generation: u64,
+    ready: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct ReplicaFailure {
+    reason: String,
+    detail: String,
+}
+
+/// What an event means for somebody who waits.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Shown(&'static str),
+    Failed(ReplicaFailure),
+    Gone,
+    Nothing,
+}
+
+/// Waits until the goal is reached; returns the instance as it is then.
+pub(super) async fn follow(
+    rest: &Rest,
+    accepted: &Value,
+    goal: Goal,
+    patience: Duration,
+) -> Result<Value, Failure> {
+    let mut watch: Watch = serde_json::from_value(accepted.clone())
+        .map_err(|error| anyhow::Error::from(error).context("read the api's answer"))?;
+    let mut progress = Progress::new();
+    let started = Instant::now();
+    let walked = timeout_at(started + patience, walk(rest, &mut watch, goal, &mut progress, accepted)).await;
+    progress.end()?;
+    match walked {
+        Ok(Ok(())) => shown(rest, accepted, watch.sequence).await,
+        Ok(Err(Stop::Failure(failure))) => Err(failure),
+        Ok(Err(Stop::Replica(ReplicaFailure { reason, detail }))) => {
+            let why = format!("{} failed ({reason}): {detail}", watch.name);
+            Err(Failure::Failed(anyhow::anyhow!(with_output(rest, accepted, why).await)))
+        }
+        Err(_) => {
+            let why = format!(
+                "{} is not there after {} s; it goes on trying, see `mcpcan instance show {0}`",
+                watch.name,
+                patience.as_secs()
+            );
+            Err(Failure::Failed(anyhow::anyhow!(with_output(rest, accepted, why).await)))
+        }
+    }
+}
+
+/// Why the walk ended early.
+enum Stop {
+    Failure(Failure),
+    Replica(ReplicaFailure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Stop::Failure(failure)
+    }
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Stop::Failure(error.into())
+    }
+}
+
+async fn walk(
+    rest: &Rest,
+    watch: &mut Watch,
+    goal: Goal,
+    progress: &mut Progress,
+    accepted: &Value,
+) -> Result<(), Stop> {
+    progress.step(&format!("{}: accepted", watch.name))?;
+    if watch.reached(goal) {
+        return Ok(());
+    }
+    if let Some(failure) = watch.failure.take().filter(|_| goal == Goal::Ready) {
+        return Err(Stop::Replica(failure));
+    }
+    let query = [("id", field(accepted, "/id")), ("from", (watch.sequence + 1).to_string())];
+    let mut events = EventStream::open(rest, &query).await?;
+    loop {
+        let event: Event =
+            serde_json::from_value(events.next().await?).map_err(|error| Failure::Failed(error.into()))?;
+        match watch.take(&event, goal) {
+            Step::Shown(step) => progress.step(&format!("{}: {step}", watch.name))?,
+            Step::Failed(failure) => return Err(Stop::Replica(failure)),
+            Step::Gone => {
+                return Err(Failure::Refused(format!("{} was deleted meanwhile", watch.name)).into());
+            }
+            Step::Nothing => {}
+        }
+        if watch.reached(goal) {
+            return Ok(());
+        }
+    }
+}
+
+impl Watch {
+    fn reached(&self, goal: Goal) -> bool {
+        match goal {
+            Goal::Ready => {
+                self.replicas.iter().any(|known| known.ready && known.generation >= self.generation)
+            }
+            Goal::Stopped => self.replicas.is_empty(),
+        }
+    }
+
+    fn take(&mut self, event: &Event, goal: Goal) -> Step {
+        self.sequence = event.sequence;
+        let replica = field(&event.data, "/replica");
+        match event.name.as_str() {
+            "instance.replica_starting" => {
+                let generation = event.data.get("generation").and_then(Value::as_u64).unwrap_or_default();
+                self.replicas.push(Replica { id: replica, generation, ready: false });
+                Step::Shown("starting")
+            }
+            "instance.replica_handshaking" => Step::Shown("handshake"),
+            "instance.replica_ready" => {
+                for known in self.replicas.iter_mut().filter(|known| known.id == replica) {
+                    known.ready = true;
+                }
+                Step::Shown("ready")
+            }
+            "instance.replica_failed" => {
+                let current = self.end(&replica).is_none_or(|generation| generation >= self.generation);
+                if goal == Goal::Stopped || !current {
+                    return Step::Shown("stopping");
+                }
+                let (reason, detail) = (field(&event.data, "/reason"), field(&event.data, "/detail"));
+                Step::Failed(ReplicaFailure { reason, detail })
+            }
+            "instance.replica_stopped" => {
+                self.end(&replica);
+                Step::Shown("stopping")
+            }
+            "instance.deleted" => Step::Gone,
+            _ => Step::Nothing,
+        }
+    }
+
+    /// Forgets a replica; returns its generation.
+    fn end(&mut self, replica: &str) -> Option<u64> {
+        let at = self.replicas.iter().position(|known| known.id == replica)?;
+        Some(self.replicas.remove(at).generation)
+    }
+}
+
+/// The instance, once the api shows it at this sequence.
+async fn shown(rest: &Rest, accepted: &Value, sequence: u64) -> Result<Value, Failure> {
+    let deadline = Instant::now() + VIEW_WAIT;
+    loop {
+        let instance = rest.get(&["instances", &field(accepted, "/id")], &[]).await?;
+        let reached = instance.get("sequence").and_then(Value::as_u64).is_some_and(|at| at >= sequence);
+        if reached || Instant::now() >= deadline {
+            return Ok(instance);
+        }
+        sleep(VIEW_INTERVAL).await;
+    }
+}
+
+/// Adds the last lines that the server wrote; that there are none must not hide the reason.
+async fn with_output(rest: &Rest, accepted: &Value, why: String) -> String {
+    match logs::tail(rest, &field(accepted, "/id"), LOG_LINES).await {
+        Ok(lines) if !lines.is_empty() => format!("{why}\nits last lines:\n  {}", lines.join("\n  ")),
+        Ok(_) => format!("{why}\nit wrote nothing"),
+        Err(failure) => format!("{why}\n(its output cannot be shown: {failure})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn watch(generation: u64, replicas: &[(&str, u64, bool)]) -> Watch {
+        let replicas = replicas.iter().map(|(id, generation, ready)| Replica {
+            id: (*id).to_owned(),
+            generation: *generation,
+            ready: *ready,
+        });
+        Watch { name: "x".to_owned(), generation, sequence: 1, replicas: replicas.collect(), failure: None }
+    }
+
+    fn event(name: &str, data: Value) -> Event {
+        Event { sequence: 2, name: format!("instance.{name}"), data }
+    }
+
+    #[test]
+    fn a_new_instance_is_ready_when_its_replica_is() {
+        let mut watch = watch(1, &[]);
+        for (name, step) in [("replica_starting", "starting"), ("replica_handshaking", "handshake")] {
+            let seen = watch.take(&event(name, json!({ "replica": "a", "generation": 1 })), Goal::Ready);
+            assert_eq!(seen, Step::Shown(step));
+            assert!(!watch.reached(Goal::Ready));
+        }
+        watch.take(&event("replica_ready", json!({ "replica": "a" })), Goal::Ready);
+        assert!(watch.reached(Goal::Ready));
+    }
+
+    #[test]
+    fn a_restart_waits_for_the_new_generation_and_forgives_the_old() {
+        let mut watch = watch(2, &[("old", 1, true)]);
+        assert!(!watch.reached(Goal::Ready));
+        let seen = watch
+            .take(&event("replica_failed", json!({ "replica": "old", "reason": "exited" })), Goal::Ready);
+        assert_eq!(seen, Step::Shown("stopping"));
+        watch.take(&event("replica_starting", json!({ "replica": "new", "generation": 2 })), Goal::Ready);
+        let seen = watch
+            .take(&event("replica_failed", json!({ "replica": "new", "reason": "exited" })), Goal::Ready);
+        let failure = ReplicaFailure { reason: "exited".to_owned(), detail: String::new() };
+        assert_eq!(seen, Step::Failed(failure));
+    }
+
+    #[test]
+    fn an_instance_stands_still_when_its_last_replica_has_ended() {
+        let mut watch = watch(1, &[("a", 1, true), ("b", 1, false)]);
+        watch.take(&event("replica_stopped", json!({ "replica": "a" })), Goal::Stopped);
+        assert!(!watch.reached(Goal::Stopped));
+        watch.take(&event("replica_failed", json!({ "replica": "b", "reason": "exited" })), Goal::Stopped);
+        assert!(watch.reached(Goal::Stopped));
+    }
+}

@@ -1,0 +1,166 @@
+//! How results are shown: short tables for people, JSON for scripts. The only place that writes to stdout.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+/// The form that was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// Tables and sentences.
+    #[default]
+    #[value(skip)]
+    Human,
+    /// One JSON document; a list is an array.
+    Document,
+    /// One JSON document a line.
+    Lines,
+}
+
+/// Where results go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    pub(crate) form: Form,
+}
+
+impl Output {
+    /// One thing: its JSON document, or what `human` makes of it.
+    pub(crate) fn one(self, document: &Value, human: impl FnOnce() -> String) -> io::Result<()> {
+        match self.form {
+            Form::Human => print(&human()),
+            Form::Document => print(&pretty(document)),
+            Form::Lines => print(&document.to_string()),
+        }
+    }
+
+    /// A list: an array, a line for each, or a table with these columns.
+    pub(crate) fn list<const N: usize>(
+        self,
+        items: &[Value],
+        columns: [&str; N],
+        row: impl Fn(&Value) -> [String; N],
+    ) -> io::Result<()> {
+        match self.form {
+            Form::Human => print(&table(columns, items.iter().map(row))),
+            Form::Document | Form::Lines => self.json_list(items),
+        }
+    }
+
+    /// A list of which people want no table: a line for each item.
+    pub(crate) fn lines(self, items: &[Value], line: impl Fn(&Value) -> String) -> io::Result<()> {
+        match self.form {
+            Form::Human => items.iter().try_for_each(|item| print(&line(item))),
+            Form::Document | Form::Lines => self.json_list(items),
+        }
+    }
+
+    fn json_list(self, items: &[Value]) -> io::Result<()> {
+        match self.form {
+            Form::Lines => items.iter().try_for_each(|item| print(&item.to_string())),
+            Form::Human | Form::Document => print(&pretty(&Value::Array(items.to_vec()))),
+        }
+    }
+
+    /// One item of a list that has no end: `human` makes a line of it, JSON is always a line.
+    pub(crate) fn streamed(self, item: &Value, human: impl FnOnce() -> String) -> io::Result<()> {
+        match self.form {
+            Form::Human => print(&human()),
+            Form::Document | Form::Lines => print(&item.to_string()),
+        }
+    }
+}
+
+/// Something long is under way: a line that is written over on a terminal, a line for each step elsewhere. On stderr,
+/// so that stdout holds results only.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    live: bool,
+    shown: bool,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        Self { live: io::stderr().is_terminal(), shown: false }
+    }
+
+    pub(crate) fn step(&mut self, text: &str) -> io::Result<()> {
+        let mut err = io::stderr().lock();
+        if self.live {
+            // Back to the first column, and clear what stood there.
+            write!(err, "\r\x1b[2K{text}")?;
+            self.shown = true;
+        } else {
+            writeln!(err, "{text}")?;
+        }
+        err.flush()
+    }
+
+    /// Leaves the terminal on a fresh line.
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.shown) { writeln!(io::stderr().lock()) } else { Ok(()) }
+    }
+}
+
+/// A table without frames, as wide as its content or the terminal.
+pub(crate) fn table<const N: usize>(columns: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(columns.map(str::to_uppercase));
+    for row in rows {
+        table.add_row(row.map(|cell| printable(&cell)));
+    }
+    table.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// A member of a document as a person reads it; nothing when it is absent.
+pub(crate) fn field(document: &Value, pointer: &str) -> String {
+    match document.pointer(pointer) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// Text that a hosted server or a client made, safe to show on a terminal: control characters are spelled out.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\t' => shown.push('\t'),
+            control if control.is_control() => shown.extend(control.escape_default()),
+            other => shown.push(other),
+        }
+    }
+    shown
+}
+
+fn pretty(document: &Value) -> String {
+    serde_json::to_string_pretty(document).expect("a JSON value can always be written")
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_a_heading_and_a_line_for_each_row() {
+        let rows = [["everything".to_owned(), "ready".to_owned()], ["a".to_owned(), "stopped".to_owned()]];
+        assert_eq!(
+            table(["name", "phase"], rows.into_iter()),
+            "NAME        PHASE\neverything  ready\na           stopped"
+        );
+    }
+
+    #[test]
+    fn control_characters_of_a_server_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31mred\u{7}\tb"), "a\\u{1b}[31mred\\u{7}\tb");
+    }
+}

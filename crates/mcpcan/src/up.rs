@@ -1,0 +1,284 @@
+//! `up`: the whole platform on this machine. NATS and ClickHouse run beside it as processes, the roles in this one.
+//!
+//! Reading order: [`run`], then `roles` for how they start and end, `nats` and `clickhouse` for the parts. A role or a
+//! part that ends by itself ends `up` with the reason: what is left would only seem to work.
+
+mod clickhouse;
+mod nats;
+mod part;
+mod port;
+mod roles;
+mod summary;
+
+use std::env;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use service::CancellationToken;
+use service::tracing_setup::LogFormat;
+use store::{Credentials, MasterKey, Options, Store};
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::backing::{self, ClickhouseArguments};
+use crate::data_directory::DataDirectory;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::role;
+use crate::whereabouts::{DATA_DIRECTORY, RunFile};
+use part::Part;
+use roles::Roles;
+
+/// What is logged unless `MCPCAN_LOG` says otherwise: the terminal is the user's.
+const LOG_FILTER: &str = "warn";
+
+/// On how many servers each stream is kept: the NATS beside us is one.
+const NATS_REPLICAS: u8 = 1;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Where to serve the API, as IP:PORT.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7080")]
+    api: SocketAddr,
+    /// Where to meet MCP clients, as IP:PORT.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7090")]
+    gateway: SocketAddr,
+    /// The address at which clients reach the gateway, when it is another than the one it listens on.
+    #[arg(long, value_name = "URL")]
+    gateway_url: Option<Url>,
+    /// The loopback port for NATS; 0 is any free one.
+    #[arg(long, value_name = "PORT", default_value_t = 7422)]
+    nats_port: u16,
+    /// Use this NATS server instead of starting one.
+    #[arg(long, value_name = "URL")]
+    nats_url: Option<String>,
+    #[arg(long, value_name = "USER", requires_all = ["nats_url", "nats_password_file"])]
+    nats_user: Option<String>,
+    /// A file that holds the NATS user's password.
+    #[arg(long, value_name = "FILE", requires = "nats_user")]
+    nats_password_file: Option<PathBuf>,
+    /// The loopback port for ClickHouse; 0 is any free one.
+    #[arg(long, value_name = "PORT", default_value_t = 7123)]
+    clickhouse_port: u16,
+    #[command(flatten)]
+    clickhouse: ClickhouseArguments,
+    /// The program mcpcan-bridge; the one beside this program otherwise.
+    #[arg(long, value_name = "FILE")]
+    bridge: Option<PathBuf>,
+    /// A variable of this environment that hosted servers are given too; repeat for more.
+    #[arg(long, value_name = "NAME")]
+    pass_env: Vec<String>,
+    /// How diagnostics are written to stderr.
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+/// Where the roles find what they work on.
+struct Backing {
+    nats_url: String,
+    nats_credentials: Option<Credentials>,
+    clickhouse_url: String,
+    access_log: access_log::Client,
+}
+
+/// The parts that run beside the roles, as far as they are ours.
+#[derive(Default)]
+struct Parts {
+    nats: Option<Part>,
+    clickhouse: Option<Part>,
+}
+
+/// Everything that must be free or present is taken before anything is started.
+struct Claims {
+    api: TcpListener,
+    gateway: TcpListener,
+    bridge: PathBuf,
+}
+
+/// Runs until Ctrl-C, a signal, or the end of something that must not end.
+pub(crate) fn run(arguments: Arguments, data: Option<PathBuf>, output: Output) -> Result<(), Failure> {
+    service::tracing_setup::init(arguments.log_format, LOG_FILTER)?;
+    let data = DataDirectory::take(&data.unwrap_or_else(|| PathBuf::from(DATA_DIRECTORY)))?;
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    // The future runs on the main thread, which `Part::start` asks for.
+    Ok(runtime.block_on(async {
+        let shutdown = service::shutdown::on_signal().context("listen for signals")?;
+        let mut parts = Parts::default();
+        let ended = live(&arguments, &data, &mut parts, &shutdown, output).await;
+        parts.stop().await;
+        ended
+    })?)
+}
+
+async fn live(
+    arguments: &Arguments,
+    data: &DataDirectory,
+    parts: &mut Parts,
+    shutdown: &CancellationToken,
+    output: Output,
+) -> anyhow::Result<()> {
+    let claims = claim(arguments)?;
+    let run = |backing: &Backing| run_file(arguments, data, &claims, backing);
+    let backing = tokio::select! {
+        backing = start_parts(arguments, data, parts) => backing?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    let run = run(&backing)?;
+    let store = connect(&backing, data).await?;
+    let mut roles = Roles::start(arguments, data, claims, &backing, store, &run)?;
+    let ended = tokio::select! {
+        ended = tell_when_ready(&mut roles, &run, data, output) => ended,
+        error = parts.ended() => Err(error),
+        () = shutdown.cancelled() => Ok(()),
+    };
+    run.remove(data.path());
+    roles.stop().await;
+    ended
+}
+
+fn claim(arguments: &Arguments) -> anyhow::Result<Claims> {
+    let api = port::listen(arguments.api, "the api", "--api")?;
+    let gateway = port::listen(arguments.gateway, "the gateway", "--gateway")?;
+    if arguments.nats_url.is_none() {
+        port::check_free(arguments.nats_port, "NATS", "--nats-port")?;
+    }
+    if arguments.clickhouse.clickhouse_url.is_none() {
+        port::check_free(arguments.clickhouse_port, "ClickHouse", "--clickhouse-port")?;
+    }
+    let bridge = role::find_bridge(arguments.bridge.as_deref())?;
+    Ok(Claims { api: TcpListener::from_std(api)?, gateway: TcpListener::from_std(gateway)?, bridge })
+}
+
+/// Starts NATS and ClickHouse, unless others are named, and brings both up to date.
+async fn start_parts(
+    arguments: &Arguments,
+    data: &DataDirectory,
+    parts: &mut Parts,
+) -> anyhow::Result<Backing> {
+    let (nats_url, nats_credentials) = match &arguments.nats_url {
+        Some(url) => {
+            let (user, file) = (arguments.nats_user.as_deref(), arguments.nats_password_file.as_deref());
+            (url.clone(), backing::credentials(user, file)?)
+        }
+        None => {
+            let nats = nats::start(data, arguments.nats_port).await?;
+            parts.nats = Some(nats.part);
+            (nats.url, Some(nats.credentials))
+        }
+    };
+    let (clickhouse_url, access_log) = match &arguments.clickhouse.clickhouse_url {
+        Some(url) => (url.clone(), arguments.clickhouse.client()?),
+        None => {
+            let clickhouse = clickhouse::start(data, arguments.clickhouse_port).await?;
+            parts.clickhouse = Some(clickhouse.part);
+            (clickhouse.url, clickhouse.client)
+        }
+    };
+    Ok(Backing { nats_url, nats_credentials, clickhouse_url, access_log })
+}
+
+/// The roles share one connection; streams, buckets and tables are as they must be when it is handed out.
+async fn connect(backing: &Backing, data: &DataDirectory) -> anyhow::Result<Store> {
+    let options = Options {
+        url: backing.nats_url.clone(),
+        credentials: backing.nats_credentials.clone(),
+        name: "mcpcan up".to_owned(),
+        master_key: MasterKey::load_or_create(&data.master_key_file()).context("take the master key")?,
+    };
+    let store = Store::connect(&options).await?;
+    for change in store.provision(NATS_REPLICAS).await.context("provision NATS")? {
+        tracing::info!(%change, "provisioned");
+    }
+    let migrated = backing.access_log.migrate().await.context("migrate ClickHouse")?;
+    tracing::info!(applied = ?migrated.applied, "migrated");
+    Ok(store)
+}
+
+fn run_file(
+    arguments: &Arguments,
+    data: &DataDirectory,
+    claims: &Claims,
+    backing: &Backing,
+) -> anyhow::Result<RunFile> {
+    let gateway = match &arguments.gateway_url {
+        Some(url) => url.clone(),
+        None => reachable(claims.gateway.local_addr()?)?,
+    };
+    Ok(RunFile {
+        pid: std::process::id(),
+        api: reachable(claims.api.local_addr()?)?,
+        gateway,
+        nats: backing.nats_url.clone(),
+        clickhouse: backing.clickhouse_url.clone(),
+        admin_key_file: data.admin_key_file(),
+    })
+}
+
+/// The address under which this machine reaches a listener, which may listen on all addresses.
+fn reachable(mut address: SocketAddr) -> anyhow::Result<Url> {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Ok(Url::parse(&format!("http://{address}"))?)
+}
+
+/// Says where everything is once all of it is ready, and returns only when a role ends by itself.
+async fn tell_when_ready(
+    roles: &mut Roles,
+    run: &RunFile,
+    data: &DataDirectory,
+    output: Output,
+) -> anyhow::Result<()> {
+    roles.ready().await?;
+    run.write(data.path()).context("write the run file")?;
+    let document = serde_json::to_value(run).context("write the run file")?;
+    output.one(&document, || summary::summary(run, data))?;
+    Err(roles.ended().await)
+}
+
+impl Parts {
+    /// Waits for a part to end, which none should while this is waited for.
+    async fn ended(&mut self) -> anyhow::Error {
+        tokio::select! {
+            error = ended(&mut self.nats) => error,
+            error = ended(&mut self.clickhouse) => error,
+        }
+    }
+
+    /// Ends ClickHouse, then NATS.
+    async fn stop(self) {
+        for part in [self.clickhouse, self.nats].into_iter().flatten() {
+            part.stop().await;
+        }
+    }
+}
+
+async fn ended(part: &mut Option<Part>) -> anyhow::Error {
+    match part {
+        Some(part) => part.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A program on PATH.
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(program)).find(|file| is_executable(file))
+}
+
+fn is_executable(file: &Path) -> bool {
+    const ANY_EXECUTE_BIT: u32 = 0o111;
+    file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & ANY_EXECUTE_BIT != 0)
+}
+
+/// A server part that `make tools` fetched: this program lies in a build folder of the same tree.
+fn tool(path: &str) -> Option<PathBuf> {
+    let program = env::current_exe().ok()?;
+    program.ancestors().map(|folder| folder.join(".tools").join(path)).find(|file| file.exists())
+}

@@ -1,0 +1,34 @@
+//! What goes wrong, and what the command line says then.
+
+use harness::Platform;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_wrong_is_said_with_its_exit_code() {
+    let scratch = tempfile::tempdir().expect("make a directory");
+    let platform = Platform::up(&scratch.path().join("data")).await;
+
+    let hosted = |name: &'static str, command: &[&'static str]| {
+        [&["instance", "create", name, "--access", "hosted", "--transport", "stdio", "--"], command].concat()
+    };
+    let missing = hosted("missing", &["no-such-program"]);
+    let failed = platform.run(&missing).await.code(1, &missing);
+    assert!(failed.stderr.contains("no-such-program"), "{}", failed.stderr);
+
+    let quitter = hosted("quitter", &["sh", "-c", "echo the reason is here >&2; exit 3"]);
+    let failed = platform.run(&quitter).await.code(1, &quitter);
+    assert!(failed.stderr.contains("the reason is here"), "{}", failed.stderr);
+
+    let taken = hosted("quitter", &["true"]);
+    platform.run(&taken).await.code(3, &taken);
+    let wrong_name = hosted("Not_A_Label", &["true"]);
+    platform.run(&wrong_name).await.code(2, &wrong_name);
+    for unknown in [&["instance", "show", "nobody"][..], &["logs", "nobody"], &["token", "list", "nobody"]] {
+        platform.run(unknown).await.code(3, unknown);
+    }
+    platform.run(&["instance", "fly"]).await.code(2, &["instance", "fly"]);
+
+    let second = ["up", "--api", "127.0.0.1:0", "--gateway", "127.0.0.1:0", "--nats-port", "0"];
+    let refused = platform.run(&second).await.code(1, &second);
+    assert!(refused.stderr.contains("in use by process"), "{}", refused.stderr);
+    platform.stop().await;
+}
