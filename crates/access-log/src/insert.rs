@@ -57,7 +57,7 @@ impl Client {
             return Ok(());
         }
         let operation = "insert traces";
-        let describe = self.clickhouse().insert::<TraceRow<'_>>("mcpcan.access_log");
+        let describe = self.clickhouse().insert_unescaped::<TraceRow<'_>>("mcpcan.access_log");
         let mut insert = once(self.within(operation, describe).await?, deduplication_token);
         for record in records {
             let row = TraceRow::of(record)?;
@@ -79,7 +79,7 @@ impl Client {
             return Ok(());
         }
         let operation = "insert lines";
-        let describe = self.clickhouse().insert::<LineRow<'_>>("mcpcan.container_log");
+        let describe = self.clickhouse().insert_unescaped::<LineRow<'_>>("mcpcan.container_log");
         let mut insert = once(self.within(operation, describe).await?, deduplication_token);
         for line in lines {
             let row = LineRow::of(line)?;
