@@ -73,7 +73,6 @@ struct Functions {
     set_signal_handlers_enabled: unsafe extern "C" fn(c_int),
     connect: unsafe extern "C" fn(c_int, *mut *mut c_char) -> *mut *mut RawConnection,
     close: unsafe extern "C" fn(*mut *mut RawConnection),
-    shutdown: unsafe extern "C" fn() -> c_int,
     classify: unsafe extern "C" fn(
         *mut RawConnection,
         *const c_char,
@@ -101,7 +100,7 @@ struct Functions {
     insert_destroy: unsafe extern "C" fn(*mut RawInsert),
 }
 
-/// Why the engine could not be opened or closed.
+/// Why the engine could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("open the ClickHouse engine {}: `make tools` fetches it", path.display())]
@@ -113,8 +112,6 @@ pub(crate) enum Error {
         path.display()
     )]
     Connect { path: PathBuf },
-    #[error("the engine's threads did not all end")]
-    Shutdown,
 }
 
 /// The engine of this process, open on one data path.
@@ -164,7 +161,6 @@ impl Functions {
             set_signal_handlers_enabled: function!(b"chdb_set_signal_handlers_enabled"),
             connect: function!(b"chdb_connect"),
             close: function!(b"chdb_close_conn"),
-            shutdown: function!(b"chdb_shutdown"),
             classify: function!(b"chdb_classify_query_n"),
             query: function!(b"chdb_query_with_params_n"),
             stream_query: function!(b"chdb_stream_query_with_params_n"),
@@ -219,18 +215,12 @@ impl Engine {
         Ok(Session { connection, engine: PhantomData })
     }
 
-    /// Closes the data path and ends the engine's threads, so that the process can exit. It cannot be opened again.
+    /// Closes the data path, so that the process can exit. Taking the engine by value proves that no session lives.
     ///
-    /// # Errors
-    /// [`Error::Shutdown`] when a thread could not be stopped; the data is closed all the same.
-    pub(crate) fn close(self) -> Result<(), Error> {
-        let Self { functions, anchor, .. } = self;
-        drop(anchor);
-        // SAFETY: taking the engine by value proves that no session lives, and the engine's own connection is closed.
-        match unsafe { (functions.shutdown)() } {
-            SUCCESS => Ok(()),
-            _ => Err(Error::Shutdown),
-        }
+    /// The engine's idle threads stay, and the end of the process ends them. (`chdb_shutdown`, which would join them,
+    /// reports in 26.7 that it could not.)
+    pub(crate) fn close(self) {
+        drop(self.anchor);
     }
 }
 

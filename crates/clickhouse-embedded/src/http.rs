@@ -17,6 +17,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::chunks::Joiner;
 use crate::engine::Summary;
 use crate::exception::{Exception, code};
 use crate::pool::{Answer, Data, Job, PIECES_MAX, Pool, Work};
@@ -28,6 +29,9 @@ const STATEMENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// The data of one insert, at most.
 const INSERT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// An answer that cannot be streamed, at most, as ClickHouse counts its bytes; a request may set another bound.
+const RESULT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// How long a client may take for the next piece of its body.
 const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
@@ -127,7 +131,13 @@ impl Interface {
             Exception::new(code::SYNTAX_ERROR, "SYNTAX_ERROR", "Syntax error: the statement is not UTF-8.")
         })?;
         let format = statement::output_format(&sql).unwrap_or(&request.format).to_owned();
-        let work = Work::Statement { sql, format: request.format.clone() };
+        // A setting of the output may give a format a beginning and an end.
+        let as_usual = !request.settings.iter().any(|(name, _)| name.starts_with("output_format_"));
+        let joiner = if as_usual && statement::is_select(&sql) { Joiner::of(&format) } else { None };
+        if joiner.is_none() {
+            request.settings.insert(0, ("max_result_bytes".to_owned(), RESULT_BYTES_MAX.to_string()));
+        }
+        let work = Work::Statement { sql, format: request.format.clone(), joiner };
         Ok((self.submit(&request, work)?, format))
     }
 

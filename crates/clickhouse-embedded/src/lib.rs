@@ -7,6 +7,7 @@
 //! It is not a server for others: one user, loopback only, no sessions, no compression, no native protocol. Whoever has
 //! the password may do what the process may do, files included.
 
+mod chunks;
 mod engine;
 mod exception;
 mod http;
@@ -193,7 +194,7 @@ async fn close(interface: Arc<Interface>, engine: Arc<Engine>) -> anyhow::Result
     });
     let closed =
         tokio::time::timeout(STOP_TIME_MAX, stopped).await.context("wait for the last statement")??;
-    closed.context("a statement thread still holds the engine")??;
+    closed.context("a statement thread still holds the engine")?;
     tracing::info!("the ClickHouse engine is closed");
     Ok(())
 }

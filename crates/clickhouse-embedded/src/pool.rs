@@ -13,9 +13,9 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use crate::chunks::Joiner;
 use crate::engine::{Engine, Parameter, Session, Summary};
 use crate::exception::{Exception, code};
-use crate::statement;
 
 /// Statements running at once.
 pub(crate) const RUNNING_MAX: usize = 8;
@@ -40,7 +40,12 @@ pub(crate) struct Job {
 
 pub(crate) enum Work {
     /// A whole statement; its output is written in `format` unless it names its own.
-    Statement { sql: String, format: String },
+    Statement {
+        sql: String,
+        format: String,
+        /// How to join the output if it may be streamed.
+        joiner: Option<Joiner>,
+    },
     /// An `INSERT` without its `FORMAT` clause, and its data.
     Insert { sql: String, format: String, data: mpsc::Receiver<Data> },
 }
@@ -134,10 +139,10 @@ fn run(engine: &Engine, job: Job, client: &Client<'_>) -> Result<Option<Summary>
     }
     match job.work {
         Work::Insert { sql, format, data } => insert(&mut session, &sql, &format, &job.parameters, data),
-        Work::Statement { sql, format } => {
+        Work::Statement { sql, format, joiner } => {
             check_single(&mut session, &sql)?;
-            if statement::is_select(&sql) {
-                return select(&mut session, &sql, &format, &job.parameters, client);
+            if let Some(joiner) = joiner {
+                return select(&mut session, &sql, &format, &job.parameters, joiner, client);
             }
             let (output, summary) = session.execute(&sql, &format, &job.parameters)?;
             let heard = output.is_empty() || client.tell(Answer::Piece(output));
@@ -165,11 +170,13 @@ fn select(
     sql: &str,
     format: &str,
     parameters: &[Parameter],
+    mut joiner: Joiner,
     client: &Client<'_>,
 ) -> Result<Option<Summary>, Exception> {
     let mut rows = session.select(sql, format, parameters)?;
-    while let Some(piece) = rows.next_chunk()? {
-        if !client.tell(Answer::Piece(piece)) {
+    while let Some(chunk) = rows.next_chunk()? {
+        let piece = joiner.join(chunk)?;
+        if !piece.is_empty() && !client.tell(Answer::Piece(piece)) {
             return Ok(None);
         }
     }

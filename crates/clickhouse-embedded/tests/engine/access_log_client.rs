@@ -1,0 +1,297 @@
+//! `access-log` on the real engine: migrations, inserts that take effect once, searches.
+
+use access_log::{
+    ContainerLine, Cursor, Error, Level, LineQuery, MAX_ROWS_PER_INSERT, Stream, TraceEvent, TraceQuery,
+    TraceRecord,
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::harness::{Engine, PASSWORD};
+
+/// The `number`th nanosecond of a day in the future, so that no row expires under a test.
+pub(crate) fn at(number: i64) -> Timestamp {
+    Timestamp::from_nanosecond(i128::from(number) + 4_070_908_800_000_000_000).unwrap()
+}
+
+pub(crate) fn record(time: Timestamp, number: i64) -> TraceRecord {
+    TraceRecord {
+        time,
+        level: Level::Info,
+        event: TraceEvent::Request,
+        trace_id: format!("{:032x}", number + 1),
+        span_id: format!("{:016x}", number + 1),
+        instance_id: Uuid::from_u128(1),
+        instance_name: "everything".to_owned(),
+        token_id: Uuid::from_u128(2),
+        token_label: "dev".to_owned(),
+        gateway_id: "gateway-1".to_owned(),
+        session_id: "5f2c".to_owned(),
+        protocol_version: "2025-11-25".to_owned(),
+        http_method: "POST".to_owned(),
+        path: "/mcp-gateway/everything/mcp".to_owned(),
+        rpc_method: "tools/call".to_owned(),
+        rpc_id: number.to_string(),
+        tool: "echo".to_owned(),
+        status: 0,
+        latency_ns: 0,
+        request_bytes: 120,
+        response_bytes: 0,
+        client_address: "127.0.0.1".to_owned(),
+        user_agent: "node".to_owned(),
+        content_type: "application/json".to_owned(),
+        error: String::new(),
+    }
+}
+
+async fn migrated(engine: &Engine) -> access_log::Client {
+    let client = engine.access_log();
+    client.migrate().await.unwrap();
+    client
+}
+
+async fn number(engine: &Engine, sql: &str) -> u64 {
+    engine.client().query(sql).fetch_one().await.unwrap()
+}
+
+#[tokio::test]
+async fn migrations_run_once_however_often_and_however_many_start() {
+    let engine = Engine::start();
+    let (client, other) = (engine.access_log(), engine.access_log());
+    let (one, two) = tokio::join!(client.migrate(), other.migrate());
+    let (one, two) = (one.unwrap(), two.unwrap());
+    let all = ["0001_access_log", "0002_container_log"];
+    assert!(one.applied == all || two.applied == all, "{one:?} {two:?}");
+
+    let again = client.migrate().await.unwrap();
+    assert_eq!((again.applied.len(), again.already_applied.as_slice()), (0, &all.map(str::to_owned)[..]));
+    assert_eq!(number(&engine, "SELECT count() FROM mcpcan.migrations").await, 2);
+}
+
+#[tokio::test]
+async fn an_edited_migration_is_noticed() {
+    let engine = Engine::start();
+    let client = migrated(&engine).await;
+    let edit = "ALTER TABLE mcpcan.migrations UPDATE checksum = 'edited' WHERE name = '0001_access_log' \
+                SETTINGS mutations_sync = 1";
+    engine.client().query(edit).execute().await.unwrap();
+    let error = client.migrate().await.unwrap_err();
+    assert!(matches!(&error, Error::MigrationChanged { name, .. } if name == "0001_access_log"), "{error}");
+}
+
+#[tokio::test]
+async fn a_full_batch_is_one_block_and_the_same_token_adds_nothing() {
+    let engine = Engine::start();
+    let client = migrated(&engine).await;
+    let batch: Vec<_> = (0..MAX_ROWS_PER_INSERT as i64).map(|n| record(at(n), n)).collect();
+    client.insert_traces("TRACES 1-100000", &batch).await.unwrap();
+    let parts = "SELECT count() FROM system.parts WHERE database = 'mcpcan' AND table = 'access_log'";
+    assert_eq!(number(&engine, parts).await, 1);
+    client.insert_traces("TRACES 1-100000", &batch).await.unwrap();
+    assert_eq!(number(&engine, "SELECT count() FROM mcpcan.access_log").await, batch.len() as u64);
+    assert_eq!(number(&engine, "SELECT uniqExact(span_id) FROM mcpcan.access_log").await, batch.len() as u64);
+}
+
+#[tokio::test]
+async fn many_small_batches_over_several_days_are_each_deduplicated() {
+    let engine = Engine::start();
+    let client = migrated(&engine).await;
+    const HOUR_NS: i64 = 3_600_000_000_000;
+    // Each batch reaches over midnight, so it is a block in each of two partitions.
+    let batches: Vec<Vec<_>> = (0..100_i64)
+        .map(|batch| {
+            (0..1_000)
+                .map(|n| record(at(batch % 3 * 24 * HOUR_NS + n % 30 * HOUR_NS + n), batch * 1_000 + n))
+                .collect()
+        })
+        .collect();
+    for _retry in 0..2 {
+        for (position, batch) in batches.iter().enumerate() {
+            client.insert_traces(&format!("TRACES {position}"), batch).await.unwrap();
+        }
+    }
+    assert_eq!(number(&engine, "SELECT count() FROM mcpcan.access_log").await, 100_000);
+    assert_eq!(number(&engine, "SELECT uniqExact(span_id) FROM mcpcan.access_log").await, 100_000);
+}
+
+#[tokio::test]
+async fn a_repeated_batch_is_not_counted_twice_behind_a_materialised_view() {
+    let engine = Engine::start();
+    let client = migrated(&engine).await;
+    for sql in [
+        "CREATE TABLE mcpcan.calls (instance_id UUID, calls UInt64) ENGINE = SummingMergeTree ORDER BY instance_id \
+         SETTINGS non_replicated_deduplication_window = 1000",
+        "CREATE MATERIALIZED VIEW mcpcan.calls_view TO mcpcan.calls AS \
+         SELECT instance_id, count() AS calls FROM mcpcan.access_log GROUP BY instance_id",
+    ] {
+        engine.client().query(sql).execute().await.unwrap();
+    }
+    // Two batches whose rollup is the same row: told apart by their tokens, not by their content.
+    for token in ["TRACES 1-10", "TRACES 11-20", "TRACES 1-10", "TRACES 11-20"] {
+        let batch: Vec<_> = (0..10).map(|n| record(at(n), n)).collect();
+        client.insert_traces(token, &batch).await.unwrap();
+    }
+    assert_eq!(number(&engine, "SELECT count() FROM mcpcan.access_log").await, 20);
+    assert_eq!(number(&engine, "SELECT sum(calls) FROM mcpcan.calls").await, 20);
+}
+
+#[tokio::test]
+async fn what_an_insert_cannot_carry_is_refused_before_it_starts() {
+    let engine = Engine::start();
+    let client = migrated(&engine).await;
+    let one = record(at(0), 0);
+    assert!(matches!(client.insert_traces("", &[one.clone()]).await, Err(Error::EmptyDeduplicationToken)));
+    let too_many = vec![one; MAX_ROWS_PER_INSERT + 1];
+    assert!(matches!(client.insert_traces("x", &too_many).await, Err(Error::TooManyRows { .. })));
+    assert_eq!(number(&engine, "SELECT count() FROM mcpcan.access_log").await, 0);
+}
+
+/// Twelve rows that differ in everything one can search for, the newest last.
+fn varied() -> Vec<TraceRecord> {
+    (0..12)
+        .map(|n| {
+            let mut row = record(at(n * 1_000_000_000), n);
+            row.level = Level::ALL[n as usize % 5];
+            row.event = TraceEvent::ALL[n as usize % 6];
+            row.instance_id = Uuid::from_u128(n as u128 % 3);
+            row.token_id = Uuid::from_u128(n as u128 % 4);
+            row.token_label = format!("label '{}'?", n % 4);
+            row.rpc_method = if n % 2 == 0 { "tools/call" } else { "ping" }.to_owned();
+            row.tool = format!("tool-{}", n % 3);
+            row.status = 200 + (n % 2) as u16;
+            row.error = "ö\\\n\0".to_owned();
+            row
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn every_filter_finds_its_rows_newest_first() {
+    let engine = Engine::start();
+    let client = migrated(&engine).await;
+    let rows = varied();
+    client.insert_traces("TRACES 1-12", &rows).await.unwrap();
+
+    let all = TraceQuery::default();
+    type Keeps = fn(&TraceRecord) -> bool;
+    let cases: [(TraceQuery, Keeps); 13] = [
+        (all.clone(), |_| true),
+        (TraceQuery { instance_id: Some(Uuid::from_u128(1)), ..all.clone() }, |row| {
+            row.instance_id.as_u128() == 1
+        }),
+        (TraceQuery { trace_id: Some(format!("{:032x}", 5)), ..all.clone() }, |row| row.rpc_id == "4"),
+        (TraceQuery { token_id: Some(Uuid::from_u128(3)), ..all.clone() }, |row| row.token_id.as_u128() == 3),
+        (TraceQuery { token_label: Some("label '2'?".to_owned()), ..all.clone() }, |row| {
+            row.token_id.as_u128() == 2
+        }),
+        (TraceQuery { level: Some(Level::Warn), ..all.clone() }, |row| row.level == Level::Warn),
+        (TraceQuery { event: Some(TraceEvent::SseEnd), ..all.clone() }, |row| {
+            row.event == TraceEvent::SseEnd
+        }),
+        (TraceQuery { rpc_method: Some("ping".to_owned()), ..all.clone() }, |row| row.rpc_method == "ping"),
+        (TraceQuery { tool: Some("tool-2".to_owned()), ..all.clone() }, |row| row.tool == "tool-2"),
+        (TraceQuery { status: Some(201), ..all.clone() }, |row| row.status == 201),
+        (TraceQuery { since: Some(at(5_000_000_000)), ..all.clone() }, |row| row.time >= at(5_000_000_000)),
+        (TraceQuery { until: Some(at(5_000_000_000)), ..all.clone() }, |row| row.time < at(5_000_000_000)),
+        (
+            TraceQuery {
+                status: Some(200),
+                tool: Some("tool-0".to_owned()),
+                level: Some(Level::Trace),
+                ..all
+            },
+            |row| row.rpc_id == "0",
+        ),
+    ];
+    for (query, keeps) in cases {
+        let mut expected: Vec<_> = rows.iter().filter(|row| keeps(row)).cloned().collect();
+        expected.reverse();
+        assert!(!expected.is_empty());
+        assert_eq!(client.search(&query).await.unwrap(), expected, "{query:?}");
+    }
+}
+
+#[tokio::test]
+async fn paging_gives_every_row_once_though_times_are_equal_and_rows_arrive() {
+    let engine = Engine::start();
+    let client = migrated(&engine).await;
+    let rows: Vec<_> = (0..25).map(|n| record(at(n / 10), n)).collect();
+    client.insert_traces("TRACES 1-25", &rows).await.unwrap();
+
+    let mut query = TraceQuery { limit: 7, ..TraceQuery::default() };
+    let mut found = Vec::new();
+    loop {
+        let page = client.search(&query).await.unwrap();
+        let Some(last) = page.last() else { break };
+        let cursor = Cursor::after(last).unwrap().to_string();
+        query.after = Some(cursor.parse().unwrap());
+        found.extend(page);
+        let newer = record(at(1_000 + found.len() as i64), 1_000 + found.len() as i64);
+        client.insert_traces(&format!("newer {}", found.len()), &[newer]).await.unwrap();
+    }
+    let mut expected = rows;
+    expected.reverse();
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn lines_come_in_the_order_they_were_written() {
+    let engine = Engine::start();
+    let client = migrated(&engine).await;
+    let lines: Vec<_> = (0..30_u128)
+        .map(|n| ContainerLine {
+            time: at(n as i64),
+            instance_id: Uuid::from_u128(n % 2),
+            replica_id: Uuid::from_u128(n % 3),
+            stream: Stream::ALL[n as usize % 2],
+            text: format!("line {n}: {}", "ü".repeat(n as usize)),
+        })
+        .collect();
+    client.insert_lines("LOGS 1-30", &lines).await.unwrap();
+    client.insert_lines("LOGS 1-30", &lines).await.unwrap();
+
+    let of =
+        |instance: u128| lines.iter().filter(move |line| line.instance_id.as_u128() == instance).cloned();
+    let query = LineQuery::of(Uuid::from_u128(1));
+    assert_eq!(client.lines(&query).await.unwrap(), of(1).collect::<Vec<_>>());
+    let last = client.lines(&LineQuery { last: 4, ..query.clone() }).await.unwrap();
+    assert_eq!(last, of(1).skip(11).collect::<Vec<_>>());
+    let replica = LineQuery { replica_id: Some(Uuid::from_u128(2)), since: Some(at(10)), ..query };
+    let expected: Vec<_> =
+        of(1).filter(|line| line.replica_id.as_u128() == 2 && line.time >= at(10)).collect();
+    assert_eq!(client.lines(&replica).await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn expired_rows_go_without_being_asked_for() {
+    let engine = Engine::start();
+    let client = migrated(&engine).await;
+    let old = record("2020-01-01T00:00:00Z".parse().unwrap(), 1);
+    client.insert_traces("TRACES 1", &[old, record(at(1), 2)]).await.unwrap();
+    engine.client().query("OPTIMIZE TABLE mcpcan.access_log FINAL").execute().await.unwrap();
+    assert_eq!(number(&engine, "SELECT count() FROM mcpcan.access_log").await, 1);
+    let kept =
+        "SELECT toUInt64(expires_at = toDateTime(time, 'UTC') + toIntervalDay(7)) FROM mcpcan.access_log";
+    assert_eq!(number(&engine, kept).await, 1);
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_or_not_migrated_or_closed_to_us_is_worth_a_retry() {
+    let engine = Engine::start();
+    let rows = [record(at(1), 1)];
+    let error = engine.access_log().insert_traces("TRACES 1", &rows).await.unwrap_err();
+    assert!(error.is_retryable(), "not migrated: {error:?}");
+
+    let stranger = access_log::Client::connect(&engine.url, "default", "guess").unwrap();
+    assert!(stranger.ping().await.unwrap_err().is_retryable());
+
+    let client = migrated(&engine).await;
+    client.ping().await.unwrap();
+    let url = engine.url.clone();
+    drop(engine.kill());
+    let client_again = access_log::Client::connect(&url, "default", PASSWORD).unwrap();
+    for client in [client, client_again] {
+        assert!(client.ping().await.unwrap_err().is_retryable());
+        assert!(client.insert_traces("TRACES 1", &rows).await.unwrap_err().is_retryable());
+    }
+}
