@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 
 /// Records that wait for stdout.
 const QUEUE_RECORDS_MAX: usize = 1024;
+/// Bytes of text in a record; a longer line is cut at a character.
+pub(crate) const TEXT_BYTES_MAX: usize = 16 * 1024;
 
 /// Where a line was written.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -56,10 +58,19 @@ impl Report {
         self.send(&Record::Listening { address }).await;
     }
 
-    /// A line that a child wrote, without its line end.
+    /// A line that a child wrote, without its line end. A long one becomes several.
     pub(crate) fn line(&self, stream: Source, text: &[u8]) {
+        let time = Timestamp::now();
         let text = String::from_utf8_lossy(text);
-        self.offer(&Record::Line { time: Timestamp::now(), stream, text: &text });
+        let mut rest = &*text;
+        loop {
+            let (text, more) = rest.split_at(rest.floor_char_boundary(TEXT_BYTES_MAX));
+            self.offer(&Record::Line { time, stream, text });
+            if more.is_empty() {
+                return;
+            }
+            rest = more;
+        }
     }
 
     /// Something about a child that the user of the instance should read in its log.

@@ -26,8 +26,9 @@ use crate::{http, stop};
 
 /// Connections at a time; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 4096;
-/// Time a connection has to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time a connection has to send the head of a request, from the end of the one before. Longer than clients keep unused
+/// connections (90 s are common), so that none is closed under a request that is just being sent.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(150);
 /// Pause after an accept that failed, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Time the children have to end when the bridge does: longer than each of them is given.

@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mcp::protocol::Revision;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
+use tokio::task::spawn_local;
 use tokio::time::Instant;
 
 use crate::child::{Child, Exit, SpawnError};
@@ -123,20 +125,42 @@ impl Session {
         self.revision.set(Some(revision));
     }
 
-    /// Gives the child a message. Waits while the child is slow to read.
-    pub(crate) async fn send(&self, line: Bytes) -> Result<(), Over> {
+    /// Gives the child messages, in order. Waits while the child is slow to read; what was taken is delivered even if
+    /// the client leaves meanwhile, because in this era leaving does not cancel.
+    pub(crate) async fn send(&self, lines: Vec<Bytes>) -> Result<(), Over> {
         let stdin = self.stdin.borrow().clone().ok_or(Over)?;
-        stdin.send(line).await.map_err(|_| Over)
+        let mut lines = lines.into_iter();
+        while let Some(line) = lines.next() {
+            match stdin.try_send(line) {
+                Ok(()) => {}
+                Err(TrySendError::Closed(_)) => return Err(Over),
+                Err(TrySendError::Full(line)) => {
+                    let rest = spawn_local(async move {
+                        for line in std::iter::once(line).chain(lines) {
+                            stdin.send(line).await.map_err(|_| Over)?;
+                        }
+                        Ok(())
+                    });
+                    return rest.await.unwrap_or(Err(Over));
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn used(&self) {
         self.last_used.set(Instant::now());
     }
 
-    /// How long nobody has used the session; `None` while someone does.
+    /// How long nobody has used the session; `None` while a client is connected, or is being introduced. Calls whose
+    /// client has left do not count: a server that never answers them must not keep the session for ever.
     pub(crate) fn idle(&self) -> Option<Duration> {
-        let unused = self.connections.get() == 0 && self.calls.borrow().is_empty();
+        let unused = self.connections.get() == 0 && self.revision().is_some();
         unused.then(|| self.last_used.get().elapsed())
+    }
+
+    pub(crate) fn has_calls(&self) -> bool {
+        !self.calls.borrow().is_empty()
     }
 
     pub(crate) fn over(&self) -> Option<Ending> {

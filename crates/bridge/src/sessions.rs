@@ -9,7 +9,7 @@ use crate::child::SpawnError;
 use crate::serve::Bridge;
 use crate::session::{Ending, Session};
 
-/// When all places are taken, a session that was not used for this long makes room for a new one.
+/// When all places are taken, a session that was not used for this long, and waits for nothing, makes room.
 const YIELD_IDLE: Duration = Duration::from_secs(30);
 /// Longest time between two looks for sessions that nobody uses.
 const SWEEP_INTERVAL_MAX: Duration = Duration::from_secs(30);
@@ -63,8 +63,9 @@ impl Opening {
     pub(crate) fn begin(bridge: &Rc<Bridge>) -> Result<Self, OpenError> {
         let max = bridge.config.sessions_max;
         if bridge.sessions.by_id.borrow().len() >= usize::from(max) {
-            let idle = bridge.sessions.idle_for(YIELD_IDLE);
-            let (_, longest) = idle.into_iter().max_by_key(|(idle, _)| *idle).ok_or(OpenError::Full(max))?;
+            let idle = bridge.sessions.idle_for(YIELD_IDLE).into_iter();
+            let unneeded = idle.filter(|(_, session)| !session.has_calls());
+            let (_, longest) = unneeded.max_by_key(|(idle, _)| *idle).ok_or(OpenError::Full(max))?;
             bridge.end(&longest, Ending::Idle);
         }
         let session = match bridge.pool.take() {

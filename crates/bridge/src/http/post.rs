@@ -1,5 +1,6 @@
 //! POST: messages of the client, answered with JSON or with a stream.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
@@ -51,7 +52,9 @@ pub(super) async fn answer(
     let initialize = messages.iter().any(is_initialize);
     let Some(session) = named_session(bridge, &head.headers)? else {
         return match &messages[..] {
-            [Message::Request(request)] if initialize && !batch => initialize_session(bridge, request).await,
+            [Message::Request(request)] if initialize && !batch => {
+                initialize_session(bridge, request, &body).await
+            }
             [Message::Request(request), ..] => Err(Refusal::NoSession { id: Some(request.id.to_owned()) }),
             _ => Err(Refusal::NoSession { id: None }),
         };
@@ -95,6 +98,7 @@ async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Refusal> {
 async fn initialize_session(
     bridge: &Rc<Bridge>,
     request: &message::Request<'_>,
+    body: &Bytes,
 ) -> Result<Response<Body>, Refusal> {
     let opening = Opening::begin(bridge).map_err(|error| {
         if let OpenError::Spawn(_) = &error {
@@ -105,7 +109,7 @@ async fn initialize_session(
     let session = opening.session().clone();
     let stream = session.call(&[request]).map_err(refused)?;
     // A session that is over by now has answered the call with the reason.
-    if session.send(line(request.raw)).await.is_err() {
+    if session.send(vec![line_of(body, request.raw)]).await.is_err() {
         tracing::debug!(session = session.id(), "the child was gone before initialize");
     }
     // What the server says before its answer goes to the stream as well, and with the answer to the client.
@@ -152,6 +156,7 @@ async fn forward(
         .filter_map(|message| if let Message::Request(request) = message { Some(request) } else { None })
         .collect();
     let stream = if requests.is_empty() { None } else { Some(session.call(&requests).map_err(refused)?) };
+    let mut lines = Vec::with_capacity(messages.len());
     for message in messages {
         let raw = match message {
             Message::Request(request) => request.raw,
@@ -163,10 +168,11 @@ async fn forward(
                 notification.raw
             }
         };
-        let sent = session.send(line_of(body, raw)).await;
-        if sent.is_err() && stream.is_none() {
-            return Err(Refusal::UnknownSession);
-        }
+        lines.push(line_of(body, raw));
+    }
+    // Calls that the child does not take any more are answered with an error, when the session ends.
+    if session.send(lines).await.is_err() && stream.is_none() {
+        return Err(Refusal::UnknownSession);
     }
     match stream {
         Some(stream) => Ok(respond(session, &stream, batch).await),
@@ -204,13 +210,9 @@ fn json(mut answers: VecDeque<Bytes>, batch: bool) -> Response<Body> {
 /// A message of the body as one line, without a copy if it is one already.
 fn line_of(body: &Bytes, raw: &str) -> Bytes {
     match message::line(raw) {
-        std::borrow::Cow::Borrowed(raw) => body.slice_ref(raw.as_bytes()),
-        std::borrow::Cow::Owned(line) => line.into(),
+        Cow::Borrowed(raw) => body.slice_ref(raw.as_bytes()),
+        Cow::Owned(line) => line.into(),
     }
-}
-
-fn line(raw: &str) -> Bytes {
-    message::line(raw).into_owned().into()
 }
 
 fn refused(refused: CallRefused) -> Refusal {

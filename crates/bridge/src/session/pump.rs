@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::{Ending, STDIN_MESSAGES_MAX, Session};
 use crate::child::{Child, LineReader, Process};
-use crate::report::{Report, Source};
+use crate::report::{Report, Source, TEXT_BYTES_MAX};
 use crate::serve::Bridge;
 
 /// Time to read what a child has written before it exited. Longer only if something it started holds its stdout open.
@@ -23,8 +23,6 @@ const DRAIN_GRACE: Duration = Duration::from_millis(500);
 const EXIT_GRACE: Duration = Duration::from_millis(250);
 /// Messages below this size are gathered into one write.
 const GATHERED_BYTES_MAX: usize = 16 * 1024;
-/// Longest line of a child's stderr that stays one line in the log.
-const LOG_LINE_BYTES_MAX: usize = 16 * 1024;
 
 pub(super) fn start(
     bridge: &Rc<Bridge>,
@@ -36,7 +34,7 @@ pub(super) fn start(
     let writer = spawn_local(write_messages(session.clone(), messages, stdin));
     let stdout = LineReader::new(stdout, bridge.config.line_bytes_max);
     let reader = spawn_local(read_messages(session.clone(), stdout, bridge.report.clone()));
-    let log = spawn_local(read_log(LineReader::new(stderr, LOG_LINE_BYTES_MAX), bridge.report.clone()));
+    let log = spawn_local(read_log(LineReader::new(stderr, TEXT_BYTES_MAX), bridge.report.clone()));
     let tasks = Tasks { writer, reader, log };
     bridge.children.spawn_local(supervise(bridge.clone(), session.clone(), process, tasks));
 }

@@ -203,6 +203,9 @@ impl Stream {
             }
             state.unsent = after + 1;
             state.prime = false;
+        } else {
+            // What was dropped before anyone listened is not missed.
+            state.unsent = state.unsent.max(state.oldest());
         }
         state.connections += 1;
         state.connection = Some(state.connections);
