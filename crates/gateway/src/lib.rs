@@ -71,7 +71,7 @@ pub async fn run(
     let (traces, records) = Traces::queue(config.losses.clone());
     let publisher = Publisher::new(store.clone(), &config.gateway_id, records, config.losses.clone(), spool);
     let finish = CancellationToken::new();
-    let publishing = tokio::spawn(publisher.run(finish.clone()));
+    let mut publishing = tokio::spawn(publisher.run(finish.clone()));
     let opening = tokio::spawn(opener::run(routes.clone(), store.vault().clone()));
     let gateway = Gateway {
         gateway_id: config.gateway_id,
@@ -85,7 +85,15 @@ pub async fn run(
         readiness: context.readiness.clone(),
     };
     ready.set(true);
-    server::serve(listener, Arc::new(gateway), config.connections_max, config.grace, &context.shutdown).await;
+    let serving =
+        server::serve(listener, Arc::new(gateway), config.connections_max, config.grace, &context.shutdown);
+    tokio::select! {
+        () = serving => {}
+        ended = &mut publishing => {
+            ended.context("publish trace events")?;
+            anyhow::bail!("publishing trace events has ended before the gateway");
+        }
+    }
     drop((ready, following));
     opening.abort();
     finish.cancel();

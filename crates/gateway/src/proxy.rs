@@ -158,13 +158,14 @@ impl Gateway {
         parts: &Parts,
         body: &Incoming,
     ) -> Result<Arc<Destination>, Refusal> {
+        let destination = admitted.lease.route.destination.clone()?;
         if !matches!(parts.method, Method::POST | Method::GET | Method::DELETE) {
             return Err(Refusal::MethodNotAllowed);
         }
         if body.size_hint().lower() > self.request_body_bytes_max {
             return Err(Refusal::BodyTooLarge);
         }
-        admitted.lease.route.destination.clone()
+        Ok(destination)
     }
 
     fn upstream_failed(&self, admitted: &Admitted, error: &hyper_util::client::legacy::Error) -> Refusal {

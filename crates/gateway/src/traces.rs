@@ -2,7 +2,7 @@
 //!
 //! Whoever writes one never waits: a call does not get slower because its log has nowhere to go. What a bound makes
 //! us drop is counted per instance. The window in which a killed gateway loses events is what lies in the queue and
-//! in unacknowledged batches: [`publisher::BATCH_WAIT`] and a round trip, or the acknowledgement's time-out (5 s)
+//! in unacknowledged batches: `BATCH_WAIT` and a round trip, or the acknowledgement's time-out (5 s)
 //! once after NATS has gone.
 
 mod batch;

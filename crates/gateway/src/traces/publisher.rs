@@ -24,7 +24,7 @@ use super::batch::{Batch, RECORDS_MAX};
 use super::spool::{Frame, Spool};
 
 /// How long a trace event waits for others to travel with.
-pub(super) const BATCH_WAIT: Duration = Duration::from_millis(50);
+const BATCH_WAIT: Duration = Duration::from_millis(50);
 /// How many batches may be on their way at a time. What comes when NATS is slower than that goes to the spool.
 const IN_FLIGHT_MAX: usize = 16;
 /// How long after a failure the spool is tried again; doubled with each further one.

@@ -1,0 +1,121 @@
+//! What crosses between a client and a proxied server, and what does not.
+
+use http::Response;
+
+use crate::harness::{Harness, path};
+use crate::upstream::{Upstream, full, json};
+
+const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+
+#[tokio::test]
+async fn the_upstream_gets_its_own_credentials_and_none_of_the_clients() {
+    let upstream = Upstream::json("{}").await;
+    let harness = Harness::start().await;
+    let own = [("authorization", "Bearer upstream-secret"), ("x-team", "platform")];
+    let instance = harness.proxied("remote", &upstream.url(), &own).await;
+    let token = harness.token(instance).await;
+    let headers = [
+        ("authorization", &*format!("Bearer {}", token.credential)),
+        ("x-team", "somebody-else"),
+        ("cookie", "console=session"),
+        ("origin", "https://console.example"),
+        ("x-forwarded-for", "203.0.113.7"),
+        ("forwarded", "for=203.0.113.7"),
+        ("connection", "x-hop, keep-alive"),
+        ("x-hop", "1"),
+        ("te", "trailers"),
+        ("accept-encoding", "gzip"),
+        ("mcp-session-id", "session"),
+        ("mcp-param-region", "eu"),
+        ("last-event-id", "41"),
+    ];
+    let query = format!("{}?profile=a", path(instance));
+    assert_eq!(harness.client().send_with("POST", &query, &headers, PING).await.status, 200);
+    let requests = upstream.requests();
+    let request = requests.last().expect("the upstream was called");
+    assert_eq!(request.uri, "/mcp", "the upstream's own path, and no query of the client");
+    let mut names: Vec<&str> = request.headers.keys().map(http::HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "accept",
+            "authorization",
+            "content-length",
+            "content-type",
+            "host",
+            "last-event-id",
+            "mcp-param-region",
+            "mcp-session-id",
+            "traceparent",
+            "x-team",
+            "x-trace-id",
+        ]
+    );
+    assert_eq!(request.headers["authorization"], "Bearer upstream-secret");
+    assert_eq!(request.headers["x-team"], "platform");
+    assert_eq!(request.headers["host"], upstream.address.to_string());
+}
+
+#[tokio::test]
+async fn the_client_never_learns_where_the_upstream_is() {
+    let upstream = Upstream::start(|request| async move {
+        let answer = Response::builder().header("location", "https://upstream.internal/login");
+        let answer = match request.headers().get("mcp-session-id").map(http::HeaderValue::as_bytes) {
+            Some(b"unauthorized") => answer.status(401).header("www-authenticate", "Bearer"),
+            Some(b"forbidden") => answer.status(403),
+            Some(b"redirect") => answer.status(307),
+            _ => answer.header("set-cookie", "a=b").header("mcp-session-id", "s"),
+        };
+        answer.body(full("upstream.internal")).expect("a response")
+    })
+    .await;
+    let harness = Harness::start().await;
+    let instance = harness.proxied("remote", &upstream.url(), &[]).await;
+    let token = harness.token(instance).await;
+    let authorization = format!("Bearer {}", token.credential);
+    for (session, code) in [
+        ("unauthorized", "upstream_denied"),
+        ("forbidden", "upstream_denied"),
+        ("redirect", "upstream_redirected"),
+    ] {
+        let headers = [("authorization", &*authorization), ("mcp-session-id", session)];
+        let answer = harness.client().send_with("POST", &path(instance), &headers, PING).await;
+        assert_eq!(answer.status, 502, "{session}");
+        assert_eq!(answer.json()["error"]["data"]["code"], code);
+        assert!(!answer.text().contains("upstream.internal"));
+        assert!(!answer.headers.contains_key("location") && !answer.headers.contains_key("www-authenticate"));
+    }
+    let answer = harness.client().send("POST", &path(instance), &token.credential, PING).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.headers["mcp-session-id"], "s");
+    assert!(!answer.headers.contains_key("location") && !answer.headers.contains_key("set-cookie"));
+}
+
+#[tokio::test]
+async fn an_upstream_at_a_metadata_address_is_refused() {
+    let harness = Harness::start().await;
+    let instance = harness.proxied("metadata", "http://169.254.169.254/latest/meta-data/", &[]).await;
+    let token = harness.token(instance).await;
+    let answer = harness.client().send("POST", &path(instance), &token.credential, PING).await;
+    assert_eq!(answer.status, 502);
+    assert_eq!(answer.json()["error"]["data"]["code"], "upstream_unreachable");
+}
+
+#[tokio::test]
+async fn an_error_of_the_upstream_passes_with_its_body() {
+    const ERROR: &str =
+        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32022,"message":"unsupported version"}}"#;
+    let upstream = Upstream::start(|_| async {
+        let mut response = json(ERROR);
+        *response.status_mut() = http::StatusCode::BAD_REQUEST;
+        response
+    })
+    .await;
+    let harness = Harness::start().await;
+    let instance = harness.proxied("remote", &upstream.url(), &[]).await;
+    let token = harness.token(instance).await;
+    let answer = harness.client().send("POST", &path(instance), &token.credential, PING).await;
+    // Clients tell the revision of a server by the body of a 400.
+    assert_eq!((answer.status, answer.text()), (400, ERROR));
+}

@@ -1,0 +1,17 @@
+//! The gateway between real clients, real upstreams and a real nats-server.
+//!
+//! `harness` starts a gateway on a provisioned NATS server and writes the events that it follows; `upstream` serves
+//! as the MCP server behind it; `client` asks. Needs the nats-server that `make tools` fetches, or the one that
+//! `MCPCAN_NATS_SERVER` names.
+
+mod client;
+mod harness;
+mod upstream;
+
+mod access;
+mod hygiene;
+mod refusals;
+mod shutdown;
+mod spool;
+mod streaming;
+mod traces;

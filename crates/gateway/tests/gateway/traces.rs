@@ -1,0 +1,131 @@
+//! What a call leaves in TRACES.
+
+use access_log::{Level, TraceEvent, TraceRecord};
+
+use crate::harness::{Harness, count, path};
+use crate::upstream::{Upstream, full, json};
+
+const CALL: &str =
+    r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hi"}}}"#;
+const RESULT: &str = r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"Echo: hi"}]}}"#;
+
+fn ended(records: &[TraceRecord]) -> bool {
+    count(records, TraceEvent::Response) == 1
+}
+
+#[tokio::test]
+async fn a_call_leaves_its_request_and_its_response() {
+    let upstream = Upstream::json(RESULT).await;
+    let mut harness = Harness::start().await;
+    let instance = harness.hosted("everything", &upstream.url()).await;
+    let token = harness.token(instance).await;
+    let headers = [
+        ("authorization", &*format!("Bearer {}", token.credential)),
+        ("mcp-session-id", "a-session-id-nobody-may-read"),
+        ("mcp-protocol-version", "2025-11-25"),
+        ("user-agent", "test/1"),
+    ];
+    let answer = harness.client().send_with("POST", "/mcp-gateway/everything/mcp", &headers, CALL).await;
+    assert_eq!((answer.status, answer.text()), (200, RESULT));
+    let trace_id = answer.headers["x-trace-id"].to_str().expect("a trace id").to_owned();
+    assert_eq!(trace_id.len(), 32, "{trace_id}");
+
+    let records = harness.traces(ended).await;
+    let [request, response] = &records[..] else { panic!("two records, not {records:#?}") };
+    let session_id = request.session_id.clone();
+    assert_eq!(session_id.len(), 16, "a short digest");
+    let expected = TraceRecord {
+        time: request.time,
+        level: Level::Info,
+        event: TraceEvent::Request,
+        trace_id,
+        span_id: request.span_id.clone(),
+        instance_id: instance.0,
+        instance_name: "everything".to_owned(),
+        token_id: token.id.0,
+        token_label: "dev".to_owned(),
+        gateway_id: "test".to_owned(),
+        session_id,
+        protocol_version: "2025-11-25".to_owned(),
+        http_method: "POST".to_owned(),
+        path: "/mcp-gateway/everything/mcp".to_owned(),
+        rpc_method: "tools/call".to_owned(),
+        rpc_id: "7".to_owned(),
+        tool: "echo".to_owned(),
+        status: 0,
+        latency_ns: 0,
+        request_bytes: CALL.len() as u64,
+        response_bytes: 0,
+        client_address: "127.0.0.1".to_owned(),
+        user_agent: "test/1".to_owned(),
+        content_type: "application/json".to_owned(),
+        error: String::new(),
+    };
+    assert_eq!(*request, expected);
+    assert!(response.latency_ns > 0 && response.time > request.time);
+    let expected = TraceRecord {
+        time: response.time,
+        event: TraceEvent::Response,
+        status: 200,
+        latency_ns: response.latency_ns,
+        response_bytes: RESULT.len() as u64,
+        ..expected
+    };
+    assert_eq!(*response, expected);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_an_error_is_told_from_one_that_is_not() {
+    let upstream = Upstream::start(|request| async move {
+        match request.headers()["mcp-session-id"].as_bytes() {
+            b"rpc" => json(r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"no such tool"}}"#),
+            b"tool" => json(r#"{"jsonrpc":"2.0","id":7,"result":{"content":[],"isError":true}}"#),
+            _ => http::Response::builder().status(404).body(full("no such session")).expect("a response"),
+        }
+    })
+    .await;
+    let mut harness = Harness::start().await;
+    let instance = harness.hosted("everything", &upstream.url()).await;
+    let token = harness.token(instance).await;
+    let authorization = format!("Bearer {}", token.credential);
+    for session in ["rpc", "tool", "gone"] {
+        let headers = [("authorization", &*authorization), ("mcp-session-id", session)];
+        harness.client().send_with("POST", &path(instance), &headers, CALL).await;
+    }
+    let records = harness.traces(|records| count(records, TraceEvent::Response) == 3).await;
+    let ends = records.iter().filter(|record| record.event == TraceEvent::Response);
+    let ends: Vec<_> = ends.map(|end| (end.status, end.level, end.error.as_str())).collect();
+    assert_eq!(
+        ends,
+        [
+            (200, Level::Warn, "json-rpc error -32602"),
+            (200, Level::Warn, "the tool reported an error"),
+            (404, Level::Warn, ""),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_clients_trace_id_is_kept_and_goes_on_to_the_upstream() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let upstream = Upstream::json(RESULT).await;
+    let mut harness = Harness::start().await;
+    let instance = harness.hosted("everything", &upstream.url()).await;
+    let token = harness.token(instance).await;
+    let authorization = format!("Bearer {}", token.credential);
+    let traceparent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    for own in [("traceparent", &*traceparent), ("x-trace-id", "order-4711")] {
+        let headers = [("authorization", &*authorization), own];
+        let answer = harness.client().send_with("POST", &path(instance), &headers, CALL).await;
+        let expected = if own.0 == "traceparent" { TRACE } else { own.1 };
+        assert_eq!(answer.headers["x-trace-id"], expected);
+    }
+    let records = harness.traces(|records| count(records, TraceEvent::Response) == 2).await;
+    let traces: Vec<&str> = records.iter().map(|record| record.trace_id.as_str()).collect();
+    assert_eq!(traces, [TRACE, TRACE, "order-4711", "order-4711"]);
+    let seen = upstream.requests();
+    let expected = format!("00-{TRACE}-{}-01", records[0].span_id);
+    assert_eq!(seen[0].headers["traceparent"], expected);
+    assert_eq!(seen[1].headers["x-trace-id"], "order-4711");
+    assert!(!seen[1].headers.contains_key("traceparent"));
+}
