@@ -6,7 +6,7 @@ mod session;
 
 use std::time::Duration;
 
-use harness::{Finished, Platform, Sdk, until};
+use harness::{Platform, Sdk, http, until};
 use serde_json::{Value, json};
 use session::Session;
 

@@ -2,12 +2,14 @@
 //! people and clients do, and ends it with everything it started. It knows no rule of the product.
 
 mod client;
+mod http;
 mod platform;
 mod processes;
 mod tools;
 mod wait;
 
 pub use client::{Sdk, Seen};
+pub use http::http;
 pub use platform::{Finished, Platform};
 pub use processes::{Process, below};
 pub use tools::Tools;

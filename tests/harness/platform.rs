@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::processes::{Process, below};
-use crate::{Tools, until};
+use crate::{Tools, http, until};
 
 /// How long `up` may take until everything is ready. Debug builds of everything, on two cores, beside other tests.
 const READY_DEADLINE: Duration = Duration::from_secs(120);
@@ -67,7 +67,7 @@ impl Platform {
     }
 
     async fn ready(&mut self) {
-        let (process, data) = (&mut self.process, &self.data);
+        let (process, data, client) = (&mut self.process, &self.data, http());
         let what = format!("mcpcan up is ready; it writes to {}", output_file(data).display());
         until(&what, READY_DEADLINE, async || {
             if let Some(status) = process.try_wait().expect("wait for mcpcan up") {
@@ -75,7 +75,7 @@ impl Platform {
                 panic!("mcpcan up ended ({status}):\n{output}");
             }
             let api = run_file(data, process.id()?)?["api"].as_str()?.to_owned();
-            let ready = reqwest::get(format!("{api}readyz")).await.ok()?;
+            let ready = client.get(format!("{api}readyz")).send().await.ok()?;
             ready.status().is_success().then_some(())
         })
         .await;

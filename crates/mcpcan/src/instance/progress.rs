@@ -16,6 +16,10 @@ use crate::rest::Rest;
 
 /// How many lines of a server's output are shown when it failed.
 const LOG_LINES: usize = 20;
+/// How long the output may take to arrive.
+const OUTPUT_WAIT: Duration = Duration::from_secs(4);
+/// After how long without a new line the output is taken for complete.
+const OUTPUT_QUIET: Duration = Duration::from_secs(1);
 /// How long the api's view may take to show the last event.
 const VIEW_WAIT: Duration = Duration::from_secs(5);
 /// How often the view is asked meanwhile.
@@ -202,11 +206,27 @@ async fn shown(rest: &Rest, accepted: &Value, sequence: u64) -> Result<Value, Fa
 
 /// Adds the last lines that the server wrote; that there are none must not hide the reason.
 async fn with_output(rest: &Rest, accepted: &Value, why: String) -> String {
-    match logs::tail(rest, &field(accepted, "/id"), LOG_LINES).await {
+    match settled_output(rest, &field(accepted, "/id")).await {
         Ok(lines) if !lines.is_empty() => format!("{why}\nits last lines:\n  {}", lines.join("\n  ")),
         Ok(_) => format!("{why}\nit wrote nothing"),
         Err(failure) => format!("{why}\n(its output cannot be shown: {failure})"),
     }
+}
+
+/// The last lines. They travel another way than the event that told of the failure, and may arrive after it: what is
+/// there counts once nothing has come for a while.
+async fn settled_output(rest: &Rest, instance: &str) -> Result<Vec<String>, Failure> {
+    let deadline = Instant::now() + OUTPUT_WAIT;
+    let mut lines = logs::tail(rest, instance, LOG_LINES).await?;
+    while Instant::now() < deadline {
+        sleep(OUTPUT_QUIET).await;
+        let later = logs::tail(rest, instance, LOG_LINES).await?;
+        if later == lines && !lines.is_empty() {
+            break;
+        }
+        lines = later;
+    }
+    Ok(lines)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::bound;
 use crate::data_directory::{DataDirectory, write_private};
 
 /// Names a `libchdb.so` to use before all others.
-const LIBRARY_VARIABLE: &str = "MCPCAN_LIBCHDB";
+const LIBRARY_VARIABLE: &str = "MCPCAN_CHDB_LIB";
 /// The first release series that our tables and queries are made for.
 const VERSION_MIN: (u32, u32) = (24, 8);
 /// The only user of this server.
