@@ -11,14 +11,22 @@ use std::process;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process_group, pidfd_open, prlimit};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process_group, pidfd_open, prlimit,
+    test_kill_process_group,
+};
 use tokio::io::unix::AsyncFd;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 /// Time a child has to exit after its stdin was closed.
 pub(crate) const CLOSE_GRACE: Duration = Duration::from_secs(2);
 /// Time a child has to exit after SIGTERM, before it gets SIGKILL.
 pub(crate) const TERM_GRACE: Duration = Duration::from_secs(2);
+
+/// Longest wait for what a child had started, after SIGKILL. Where nothing reaps orphans, they stay in the group.
+const GROUP_GRACE: Duration = Duration::from_secs(1);
+/// Time between two looks at the group.
+const GROUP_INTERVAL: Duration = Duration::from_millis(2);
 
 pub(crate) struct Process {
     child: process::Child,
@@ -77,12 +85,25 @@ impl Process {
         self.exited().await;
     }
 
-    /// After the exit: ends what is left of the group, and waits for the child.
-    pub(crate) fn reap(mut self) -> io::Result<Exit> {
+    /// After the exit: ends what the child had started.
+    pub(crate) fn end_group(&self) {
         self.signal_group(Signal::KILL);
+    }
+
+    /// After the exit: takes the child's status. Its id may be given to others from then on.
+    pub(crate) fn reap(&mut self) -> io::Result<Exit> {
         self.reaped = true;
         let status = self.child.wait()?;
         Ok(Exit { code: status.code(), signal: status.signal() })
+    }
+
+    /// After all that: waits until nothing is left of the group, which is not at once although it was killed.
+    pub(crate) async fn group_gone(self) {
+        // The kernel tells nobody when a group has become empty. As long as it is not, its id is not given to others.
+        let until = Instant::now() + GROUP_GRACE;
+        while test_kill_process_group(self.group).is_ok() && Instant::now() < until {
+            sleep(GROUP_INTERVAL).await;
+        }
     }
 
     fn signal_group(&self, signal: Signal) {

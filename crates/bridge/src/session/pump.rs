@@ -17,7 +17,8 @@ use crate::child::{Child, LineReader, Process};
 use crate::report::{Report, Source, TEXT_BYTES_MAX};
 use crate::serve::Bridge;
 
-/// Time to read what a child has written before it exited. Longer only if something it started holds its stdout open.
+/// Time to read what a child has written before it exited. It ends earlier unless something that left the child's group
+/// holds the pipe open.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
 /// Time between a child's closing a pipe and its exit, after which it is taken not to mean to exit.
 const EXIT_GRACE: Duration = Duration::from_millis(250);
@@ -56,7 +57,7 @@ impl Tasks {
 }
 
 /// Waits for the end of the session or of the child, whichever comes first, and sees to the other.
-async fn supervise(bridge: Rc<Bridge>, session: Rc<Session>, process: Process, mut tasks: Tasks) {
+async fn supervise(bridge: Rc<Bridge>, session: Rc<Session>, mut process: Process, mut tasks: Tasks) {
     tokio::select! {
         () = process.exited() => {}
         () = tasks.pipe_closed() => {
@@ -67,26 +68,23 @@ async fn supervise(bridge: Rc<Bridge>, session: Rc<Session>, process: Process, m
         }
         () = session.over_signal.notified() => process.end().await,
     }
+    // What the child had started must not hold its pipes open any longer.
+    process.end_group();
     // The last answers of a child that exited may still be in the pipe.
     if session.over().is_none() && !tasks.reader.is_finished() {
         drop(timeout(DRAIN_GRACE, &mut tasks.reader).await);
     }
+    let exit = process.reap();
+    session.end(exit.as_ref().map_or(Ending::PipeClosed, |exit| Ending::Exited(*exit)));
+    bridge.forget(&session);
     drop(timeout(DRAIN_GRACE, &mut tasks.log).await);
     tasks.writer.abort();
     tasks.reader.abort();
     tasks.log.abort();
-    match process.reap() {
-        Ok(exit) => {
-            session.end(Ending::Exited(exit));
-            bridge.forget(&session);
-            tracing::debug!(session = session.id(), %exit, "child ended");
-            bridge.report.child_exited(exit.code, exit.signal).await;
-        }
-        Err(error) => {
-            session.end(Ending::PipeClosed);
-            bridge.forget(&session);
-            tracing::error!(%error, "cannot wait for a child");
-        }
+    process.group_gone().await;
+    match exit {
+        Ok(exit) => bridge.report.child_exited(exit.code, exit.signal).await,
+        Err(error) => tracing::error!(%error, "cannot wait for a child"),
     }
 }
 

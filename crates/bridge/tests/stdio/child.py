@@ -148,7 +148,7 @@ def main():
             sys.stderr.write("cancelled %s\n" % json.dumps(message["params"]["requestId"]))
             sys.stderr.flush()
         elif method is None and message.get("id") == "s-1":
-            answer(waiting.pop("asked"), {"answer": message["result"]})
+            answer(waiting.pop("asked"), {"answer": message.get("result") or message["error"]})
         elif method is not None and "id" in message:
             send({"id": message["id"], "error": {"code": -32601, "message": "unknown method"}})
 

@@ -175,3 +175,31 @@ async fn the_bridge_ends_on_sigterm_however_stubborn_its_children() {
     kill_process(bridge.pid(), Signal::TERM).unwrap();
     assert!(bridge.ends().success());
 }
+
+#[tokio::test]
+async fn children_of_a_killed_bridge_see_the_end_of_their_stdin() {
+    let mut bridge = Bridge::start(&[]);
+    bridge.session(NEWEST).await;
+    bridge.wait_for_children(2);
+    kill_process(bridge.pid(), Signal::KILL).unwrap();
+    bridge.wait_until_nothing_runs();
+    assert!(!bridge.ends().success());
+}
+
+#[tokio::test]
+async fn a_server_that_reads_nothing_holds_up_its_own_session_only() {
+    let script = "import json,sys,time\nm=json.loads(sys.stdin.readline())\n\
+        print(json.dumps({'jsonrpc':'2.0','id':m['id'],'result':{'protocolVersion':m['params']['protocolVersion']}}),flush=True)\n\
+        time.sleep(600)";
+    let bridge = Bridge::start_before(&["--warm", "0"], &["python3", "-c", script]);
+    let session = bridge.session(NEWEST).await;
+    let mut stream =
+        Events::of(bridge.call(&session, 1, "echo", json!({"text": "x".repeat(1_000_000)})).await);
+    assert!(stream.next().await.unwrap().data.is_empty());
+    let other = bridge.session(NEWEST).await;
+    for one in [&session, &other] {
+        assert_eq!(bridge.delete(Some(one)).send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    }
+    assert_eq!(stream.message().await["error"]["message"], "the client ended the session before it answered");
+    bridge.wait_for_children(0);
+}

@@ -1,13 +1,15 @@
 //! The reference server of the protocol's authors, called with our own client.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use mcp::client::{Client, Error};
+use mcp::client::{Client, Error, Limits};
 use mcp::protocol::Revision;
+use reqwest::header::HeaderMap;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, no_headers};
+use crate::harness::Bridge;
 
 fn server() -> PathBuf {
     let server = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -25,7 +27,7 @@ async fn call(client: &Client, tool: &str, arguments: Value) -> Result<Value, Er
 #[tokio::test]
 async fn the_reference_server_is_served_whole() {
     let bridge = Bridge::start_before(&[], &["node", server().to_str().unwrap(), "stdio"]);
-    let client = Client::connect(&bridge.url, no_headers()).await.unwrap();
+    let client = Client::connect(&bridge.url, HeaderMap::new()).await.unwrap();
     assert_eq!(client.revision(), Revision::V2025_11_25);
     let tools: Value = serde_json::from_str(client.request("tools/list", None).await.unwrap().get()).unwrap();
     assert!(tools["tools"].as_array().unwrap().iter().any(|tool| tool["name"] == "echo"), "{tools}");
@@ -44,11 +46,35 @@ async fn the_reference_server_is_served_whole() {
 #[tokio::test]
 async fn what_goes_wrong_has_a_type() {
     let bridge = Bridge::start_before(&["--warm", "0"], &["false"]);
-    let refused = Client::connect(&bridge.url, no_headers()).await;
+    let refused = Client::connect(&bridge.url, HeaderMap::new()).await;
     assert!(
         matches!(&refused, Err(Error::Status { code: 502, body }) if body.contains("exited with code 1")),
         "{refused:?}"
     );
-    let nobody = Client::connect("http://127.0.0.1:1/mcp", no_headers()).await;
+    let nobody = Client::connect("http://127.0.0.1:1/mcp", HeaderMap::new()).await;
     assert!(matches!(nobody, Err(Error::Unreachable(_))), "{nobody:?}");
+}
+
+#[tokio::test]
+async fn a_client_waits_and_reads_no_more_than_its_limits() {
+    let bridge = Bridge::start(&[]);
+    let hasty = Limits { request: Duration::from_millis(200), ..Limits::default() };
+    let client = Client::connect_within(&bridge.url, HeaderMap::new(), hasty).await.unwrap();
+    let late = call(&client, "silence", json!({})).await;
+    assert!(matches!(&late, Err(Error::Timeout { what, .. }) if what == "tools/call"), "{late:?}");
+    let small = Limits { response_bytes: 10_000, ..Limits::default() };
+    let client = Client::connect_within(&bridge.url, HeaderMap::new(), small).await.unwrap();
+    let large = call(&client, "big", json!({"bytes": 20_000})).await;
+    assert!(matches!(large, Err(Error::Protocol(_))), "{large:?}");
+    assert_eq!(call(&client, "echo", json!({"text": "a"})).await.unwrap(), json!({"text": "a"}));
+}
+
+#[tokio::test]
+async fn a_server_may_ask_the_client_before_it_answers() {
+    let bridge = Bridge::start(&[]);
+    let client = Client::connect(&bridge.url, HeaderMap::new()).await.unwrap();
+    // Our client has no model to sample from and says so; the server goes on with that.
+    let asked = call(&client, "ask", json!({})).await.unwrap();
+    assert_eq!(asked["answer"]["code"], -32601, "{asked}");
+    client.close().await.unwrap();
 }

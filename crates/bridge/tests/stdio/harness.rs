@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use mcp::sse::{Decoder, Event};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -165,6 +165,16 @@ impl Bridge {
         }
     }
 
+    /// Waits until no process carries the cookie: the bridge was killed.
+    #[track_caller]
+    pub(crate) fn wait_until_nothing_runs(&self) {
+        let until = Instant::now() + DEADLINE;
+        while !self.processes().is_empty() {
+            assert!(Instant::now() < until, "left running: {:#?}", self.processes());
+            std::thread::yield_now();
+        }
+    }
+
     pub(crate) fn pid(&self) -> rustix::process::Pid {
         rustix::process::Pid::from_child(&self.process)
     }
@@ -227,10 +237,6 @@ pub(crate) fn initialize(revision: &str) -> String {
 pub(crate) fn call(id: i64, tool: &str, arguments: Value) -> String {
     json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool, "arguments": arguments}})
         .to_string()
-}
-
-pub(crate) fn no_headers() -> HeaderMap {
-    HeaderMap::new()
 }
 
 /// An answer that is a stream of events.
