@@ -56,7 +56,7 @@ test-tools: $(NODE) $(VENV) ## Fetch what only the tests need (MCP SDKs, referen
 test: tools test-tools cargo-present ## Everything that must hold: format, unit, store, ClickHouse and end-to-end tests.
 	cargo fmt --all --check
 	cargo build --workspace --locked
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 
 .PHONY: lint
 lint: $(DENY)/bin/cargo-deny cargo-present ## Format, clippy with warnings as errors, dependency rules of deny.toml.
