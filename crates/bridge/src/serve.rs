@@ -97,7 +97,9 @@ pub(crate) async fn run(config: config::Stdio) -> anyhow::Result<()> {
     sweeper.abort();
     end(&bridge, &closing, &connections).await;
     drop((bridge, acceptor.await, filler.await, sweeper.await));
-    drop(timeout(REPORT_GRACE, writer).await);
+    if timeout(REPORT_GRACE, writer).await.is_err() {
+        tracing::warn!("the last records were not read from stdout");
+    }
     Ok(())
 }
 
@@ -110,7 +112,10 @@ async fn end(bridge: &Bridge, closing: &CancellationToken, connections: &TaskTra
     if timeout(CHILDREN_GRACE, bridge.children.wait()).await.is_err() {
         tracing::error!(children = bridge.children.len(), "children are left that cannot be killed");
     }
-    drop(timeout(CONNECTIONS_GRACE, connections.wait()).await);
+    tracing::debug!("all children have ended");
+    if timeout(CONNECTIONS_GRACE, connections.wait()).await.is_err() {
+        tracing::info!(connections = connections.len(), "connections are cut that did not end");
+    }
 }
 
 async fn accept(
