@@ -1,7 +1,9 @@
 //! Folds the log into a view's bucket.
 //!
 //! While it catches up, many events become one write per changed row; once it has caught up, every event is written
-//! as it comes. A crash between rows and position folds the same events again, which changes nothing.
+//! as it comes. A crash between rows and position folds the same events again, which changes nothing. The bucket is
+//! not synced, so a server that was killed may have lost what it acknowledged: a lost connection ends the fold, and
+//! the next one begins with what the bucket really holds.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -40,6 +42,7 @@ impl Store {
     /// # Errors
     /// See [`ProjectError`]. After `Unavailable`, calling again goes on where this call ended.
     pub async fn project<V: View>(&self, on_caught_up: impl FnOnce()) -> Result<(), ProjectError> {
+        let mut reconnects = self.reconnects();
         let bucket = self.bucket(V::NAME).await?;
         let Rows { rows, position } = read_rows::<V>(&bucket).await?;
         let last = self.last_event().await?;
@@ -52,7 +55,8 @@ impl Store {
             {
                 on_caught_up();
             }
-            let read = reader.next().await;
+            let next = async { Ok(reader.next().await) };
+            let read = reconnects.unless_reconnected("project a view", next).await?;
             fold.apply(&tail::recorded(&read.message, read.sequence)?);
             if read.pending == 0 || fold.position - fold.written >= CATCH_UP_EVENTS_MAX {
                 fold.write().await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::instance::{Deleted, Event, InstanceDecider, Stopped};
 use parking_lot::Mutex;
 use store::testing::TestServer;
-use store::{Start, Store, Tail, Write};
+use store::{ProjectError, Start, Store, Tail, Write};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use views::{Instances, Phase};
@@ -15,12 +15,19 @@ use crate::given::{created, instance_id, metadata};
 
 const WAIT: Duration = Duration::from_secs(10);
 
-/// Projects the view; the receiver hears when it has caught up.
+/// Projects the view, again after every lost connection; the receiver hears when it has caught up.
 fn project(store: Store) -> (JoinHandle<()>, oneshot::Receiver<()>) {
     let (caught_up, is_caught_up) = oneshot::channel();
     let task = tokio::spawn(async move {
-        let on_caught_up = || caught_up.send(()).expect("somebody waits");
-        store.project::<Instances>(on_caught_up).await.expect("projecting goes on until it is ended");
+        let mut caught_up = Some(caught_up);
+        loop {
+            let on_caught_up = || {
+                // Whoever does not wait for it has dropped the receiver.
+                let _ = caught_up.take().map(|caught_up| caught_up.send(()));
+            };
+            let ended = store.project::<Instances>(on_caught_up).await;
+            assert!(matches!(ended, Err(ProjectError::Unavailable(_))), "{ended:?}");
+        }
     });
     (task, is_caught_up)
 }

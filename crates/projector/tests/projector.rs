@@ -1,0 +1,227 @@
+//! The projector between a real nats-server and the real ClickHouse engine: every row arrives, none twice.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use access_log::{ContainerLine, Level, LineQuery, Stream, TraceEvent, TraceQuery, TraceRecord};
+use jiff::Timestamp;
+use service::{CancellationToken, Context, Readiness};
+use store::testing::TestServer;
+use store::{DataStream, Store};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+/// How long rows may take to arrive: generous, because engines and servers are restarted in between.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// The engine in a process of its own. It ends with the pipe that it is given, also when the test dies.
+struct Engine {
+    child: Child,
+    _lifeline: ChildStdin,
+    address: String,
+}
+
+impl Engine {
+    /// Starts on a data directory; an address is kept over a restart.
+    fn start(data: &Path, address: &str) -> Self {
+        let mut child = Command::new(built("clickhouse-embedded"))
+            .arg(fetched("MCPCAN_CHDB_LIB", "lib/libchdb.so"))
+            .arg(data)
+            .arg(address)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let listening: serde_json::Value = serde_json::from_str(&line).expect("the engine says where it is");
+        let address = listening["address"].as_str().unwrap().to_owned();
+        Engine { _lifeline: child.stdin.take().unwrap(), child, address }
+    }
+
+    async fn client(&self) -> access_log::Client {
+        let url = format!("http://{}", self.address);
+        access_log::Client::connect(&url, "default", "").unwrap()
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A program of this workspace, beside the test.
+fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join(name);
+    assert!(program.is_file(), "{} is missing: run `cargo build --workspace` first", program.display());
+    program
+}
+
+/// A server part: named by a variable, or where `make tools` puts it.
+fn fetched(variable: &str, path: &str) -> PathBuf {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools").join(path);
+    let part = std::env::var_os(variable).map_or(default, PathBuf::from);
+    assert!(part.exists(), "{} is missing: run `make tools`, or set {variable}", part.display());
+    part
+}
+
+struct Running {
+    task: JoinHandle<anyhow::Result<()>>,
+    shutdown: CancellationToken,
+}
+
+fn run_projector(store: Store, client: access_log::Client) -> Running {
+    let context = Context { shutdown: CancellationToken::new(), readiness: Readiness::default() };
+    let shutdown = context.shutdown.clone();
+    let task = tokio::spawn(projector::run(projector::Config::default(), store, client, context));
+    Running { task, shutdown }
+}
+
+fn record(instance: Uuid, number: u32) -> TraceRecord {
+    TraceRecord {
+        // Recent, since old rows leave by themselves, and in the order of the numbers.
+        time: Timestamp::now() + jiff::SignedDuration::from_millis(i64::from(number)),
+        level: Level::Info,
+        event: TraceEvent::Request,
+        trace_id: format!("{number:032x}"),
+        span_id: format!("{number:016x}"),
+        instance_id: instance,
+        instance_name: "everything".to_owned(),
+        token_id: Uuid::nil(),
+        token_label: String::new(),
+        gateway_id: "gateway-1".to_owned(),
+        session_id: String::new(),
+        protocol_version: "2025-11-25".to_owned(),
+        http_method: "POST".to_owned(),
+        path: "/mcp-gateway/everything/mcp".to_owned(),
+        rpc_method: "tools/call".to_owned(),
+        rpc_id: number.to_string(),
+        tool: "echo".to_owned(),
+        status: 0,
+        latency_ns: 0,
+        request_bytes: 1,
+        response_bytes: 0,
+        client_address: "127.0.0.1".to_owned(),
+        user_agent: String::new(),
+        content_type: "application/json".to_owned(),
+        error: String::new(),
+    }
+}
+
+/// Publishes records as messages of three; each message is sent again until it is acknowledged.
+async fn publish(store: &Store, instance: Uuid, numbers: std::ops::Range<u32>) {
+    let numbers: Vec<u32> = numbers.collect();
+    for numbers in numbers.chunks(3) {
+        let records: Vec<TraceRecord> = numbers.iter().map(|number| record(instance, *number)).collect();
+        let (id, rows) = (format!("{instance}-{}", numbers[0]), store::encode(&records));
+        let publish = || store.publish(DataStream::Traces, "gateway-1", &id, rows.clone().into());
+        while publish().await.is_err() {}
+    }
+}
+
+/// Waits until the access log holds `count` rows of an instance, and gives their numbers in order.
+async fn rows(client: &access_log::Client, instance: Uuid, count: usize) -> Vec<String> {
+    let query = TraceQuery { instance_id: Some(instance), limit: 1000, ..TraceQuery::default() };
+    let search = async {
+        loop {
+            match client.search(&query).await {
+                Ok(rows) if rows.len() >= count => return rows,
+                Ok(_) | Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let found = tokio::time::timeout(WAIT, search).await;
+    let mut rows = found.unwrap_or_else(|_| panic!("{count} rows do not arrive"));
+    rows.reverse();
+    rows.into_iter().map(|row| row.rpc_id).collect()
+}
+
+fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(|number| number.to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_row_arrives_once_although_everything_is_killed() {
+    let (mut server, data) = (TestServer::start().await, TempDir::new().unwrap());
+    let mut engine = Engine::start(data.path(), "127.0.0.1:0");
+    let client = engine.client().await;
+    client.migrate().await.unwrap();
+    let (store, instance) = (server.store().await, Uuid::now_v7());
+
+    let projector = run_projector(server.store().await, client.clone());
+    publish(&store, instance, 0..60).await;
+    rows(&client, instance, 60).await;
+
+    // The projector dies with a batch that it has recorded: the next one begins with it.
+    projector.task.abort();
+    publish(&store, instance, 60..120).await;
+    let projector = run_projector(server.store().await, client.clone());
+
+    // ClickHouse dies while rows keep coming: they wait.
+    engine.kill();
+    publish(&store, instance, 120..180).await;
+    engine = Engine::start(data.path(), &engine.address);
+    rows(&client, instance, 180).await;
+
+    // NATS dies: whoever publishes sends again.
+    server.kill();
+    let publishing = tokio::spawn(async move { publish(&store, instance, 180..240).await });
+    server.restart().await;
+    publishing.await.unwrap();
+    assert_eq!(rows(&client, instance, 240).await, numbers(0..240));
+
+    // A row of its own tells that nothing is on its way any more.
+    publish(&server.store().await, instance, 240..241).await;
+    assert_eq!(rows(&client, instance, 241).await, numbers(0..241));
+    projector.shutdown.cancel();
+    projector.task.await.unwrap().unwrap();
+    drop(engine);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_goes_to_the_dead_letters_and_holds_up_nothing() {
+    let (server, data) = (TestServer::start().await, TempDir::new().unwrap());
+    let engine = Engine::start(data.path(), "127.0.0.1:0");
+    let client = engine.client().await;
+    client.migrate().await.unwrap();
+    let (store, instance, replica) = (server.store().await, Uuid::now_v7(), Uuid::now_v7());
+
+    store.publish(DataStream::Logs, "x", "bad", "this is no array of lines".into()).await.unwrap();
+    let line = ContainerLine {
+        time: Timestamp::now(),
+        instance_id: instance,
+        replica_id: replica,
+        stream: Stream::Stderr,
+        text: "Starting default (STDIO) server...".to_owned(),
+    };
+    store.publish(DataStream::Logs, "x", "good", store::encode(&[&line]).into()).await.unwrap();
+    let projector = run_projector(server.store().await, client.clone());
+
+    let arrived = async {
+        loop {
+            if let [found] = &client.lines(&LineQuery::of(instance)).await.unwrap()[..] {
+                return found.clone();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    assert_eq!(tokio::time::timeout(WAIT, arrived).await.expect("the line arrives"), line);
+    let nats = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let dead = nats.get_stream("DEAD_LETTERS").await.unwrap().get_raw_message(1).await.unwrap();
+    assert_eq!(dead.payload, "this is no array of lines");
+    assert!(dead.headers.get("Mcpcan-Reason").is_some(), "the reason stands beside it");
+    projector.shutdown.cancel();
+    projector.task.await.unwrap().unwrap();
+}
