@@ -38,4 +38,4 @@ ENGINE = MergeTree
 PARTITION BY toDate(time)
 ORDER BY (instance_id, time)
 TTL expires_at
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;

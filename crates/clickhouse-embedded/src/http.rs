@@ -4,7 +4,6 @@
 //! status; one that fails later ends its body in ClickHouse's exception block, announced by a tag in the head.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -17,24 +16,16 @@ use subtle::ConstantTimeEq;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::body;
 use crate::chunks::Joiner;
 use crate::engine::Summary;
 use crate::exception::{Exception, code};
-use crate::pool::{Answer, Data, Job, PIECES_MAX, Pool, Work};
+use crate::pool::{Answer, Job, PIECES_MAX, Pool, Work};
 use crate::request::Request;
 use crate::statement::{self, InsertHead};
 
-/// A statement's text, at most; ClickHouse's own parser stops at 256 KiB, rows of an `INSERT … VALUES` not counted.
-const STATEMENT_BYTES_MAX: usize = 1024 * 1024;
-
-/// The data of one insert, at most.
-const INSERT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-
 /// An answer that cannot be streamed, at most, as ClickHouse counts its bytes; a request may set another bound.
 const RESULT_BYTES_MAX: u64 = 256 * 1024 * 1024;
-
-/// How long a client may take for the next piece of its body.
-const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// The only user, as in a fresh ClickHouse.
 const USER: &str = "default";
@@ -110,21 +101,20 @@ impl Interface {
             return self.insert(&request, head, first, body);
         }
         let mut text = BytesMut::from(request.query.as_bytes());
-        if let Some(boundary) = form_boundary(parts) {
-            let form = read_all(&mut body).await?;
-            read_form(&mut request, form, &boundary).await?;
+        if let Some(boundary) = body::form_boundary(parts) {
+            body::read_form(&mut request, &mut body, &boundary).await?;
             text = BytesMut::from(request.query.as_bytes());
         } else {
             if !text.is_empty() {
                 text.extend_from_slice(b"\n");
             }
-            let complete = read_statement(&mut body, &mut text).await?;
+            let complete = body::read_statement(&mut body, &mut text).await?;
             if let Some(head) = statement::insert_head(&text) {
                 let first = Bytes::copy_from_slice(&text[head.data_start..]);
                 return self.insert(&request, head, first, body);
             }
             if !complete {
-                return Err(too_large("the statement", STATEMENT_BYTES_MAX as u64));
+                return Err(body::statement_too_large());
             }
         }
         let sql = String::from_utf8(text.into()).map_err(|_| {
@@ -167,7 +157,7 @@ impl Interface {
         let (pieces, data) = mpsc::channel(PIECES_MAX);
         let work = Work::Insert { sql: head.sql.to_owned(), format: head.format.to_owned(), data };
         let answers = self.submit(request, work)?;
-        tokio::spawn(send_data(first, body, pieces));
+        tokio::spawn(body::send_data(first, body, pieces));
         Ok((answers, request.format.clone()))
     }
 
@@ -197,11 +187,7 @@ impl Interface {
             Some(Answer::Piece(first)) => self.stream(first, answers),
             Some(Answer::Failed(exception)) => return Err(exception),
             None => {
-                return Err(Exception::new(
-                    code::ABORTED,
-                    "ABORTED",
-                    "the request body was cut, or the engine is stopping.",
-                ));
+                return Err(Exception::new(code::ABORTED, "ABORTED", "the engine is stopping."));
             }
         };
         let headers = response.headers_mut();
@@ -265,85 +251,6 @@ impl Streaming {
     }
 }
 
-/// Feeds an insert. It ends without [`Data::End`] when the body is cut, too slow or too large.
-async fn send_data(first: Bytes, mut body: Incoming, pieces: mpsc::Sender<Data>) {
-    let mut bytes = first.len() as u64;
-    if !first.is_empty() && pieces.send(Data::Piece(first)).await.is_err() {
-        return;
-    }
-    loop {
-        let Ok(frame) = tokio::time::timeout(BODY_IDLE_MAX, body.frame()).await else { return };
-        let piece = match frame {
-            None => Data::End,
-            Some(Err(_cut)) => return,
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(piece) => Data::Piece(piece),
-                Err(_trailers) => continue,
-            },
-        };
-        if let Data::Piece(piece) = &piece {
-            bytes += piece.len() as u64;
-            if bytes > INSERT_BYTES_MAX {
-                return;
-            }
-        }
-        let is_end = matches!(piece, Data::End);
-        if pieces.send(piece).await.is_err() || is_end {
-            return;
-        }
-    }
-}
-
-/// Adds the body to `text`, up to the statement's bound; true when that was all of it.
-async fn read_statement(body: &mut Incoming, text: &mut BytesMut) -> Result<bool, Exception> {
-    while text.len() <= STATEMENT_BYTES_MAX {
-        let frame = tokio::time::timeout(BODY_IDLE_MAX, body.frame()).await.map_err(|_| {
-            Exception::new(code::SOCKET_TIMEOUT, "SOCKET_TIMEOUT", "the request body did not arrive in time.")
-        })?;
-        match frame {
-            None => return Ok(true),
-            Some(Ok(frame)) => text.extend_from_slice(&frame.into_data().unwrap_or_default()),
-            Some(Err(error)) => {
-                return Err(Exception::new(
-                    code::NETWORK_ERROR,
-                    "NETWORK_ERROR",
-                    format!("the request body could not be read: {error}."),
-                ));
-            }
-        }
-    }
-    Ok(false)
-}
-
-async fn read_all(body: &mut Incoming) -> Result<Bytes, Exception> {
-    let mut text = BytesMut::new();
-    match read_statement(body, &mut text).await? {
-        true => Ok(text.freeze()),
-        false => Err(too_large("the form", STATEMENT_BYTES_MAX as u64)),
-    }
-}
-
-/// A form brings the statement and its parameters as fields, which keeps values out of URLs and logs.
-async fn read_form(request: &mut Request, form: Bytes, boundary: &str) -> Result<(), Exception> {
-    let refuse = |message: String| Exception::new(code::BAD_ARGUMENTS, "BAD_ARGUMENTS", message);
-    let unreadable = |error: multer::Error| refuse(format!("the form could not be read: {error}."));
-    let whole = futures_util::stream::once(std::future::ready(Ok::<_, std::convert::Infallible>(form)));
-    let mut fields = multer::Multipart::new(whole, boundary);
-    while let Some(field) = fields.next_field().await.map_err(unreadable)? {
-        let name = field.name().unwrap_or_default().to_owned();
-        if field.file_name().is_some() || !(name == "query" || name.starts_with("param_")) {
-            return Err(refuse(format!("the form field `{name}` is neither `query` nor `param_…`.")));
-        }
-        let value = field.text().await.map_err(unreadable)?;
-        request.field(&name, value)?;
-    }
-    Ok(())
-}
-
-fn form_boundary(parts: &Parts) -> Option<String> {
-    multer::parse_boundary(parts.headers.get(CONTENT_TYPE)?.to_str().ok()?).ok()
-}
-
 fn basic_credentials(parts: &Parts) -> Option<(String, String)> {
     use base64::Engine;
     let value = parts.headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
@@ -351,10 +258,6 @@ fn basic_credentials(parts: &Parts) -> Option<(String, String)> {
     let decoded = base64::prelude::BASE64_STANDARD.decode(encoded.trim()).ok()?;
     let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     Some((user.to_owned(), password.to_owned()))
-}
-
-fn too_large(what: &str, limit: u64) -> Exception {
-    Exception::new(code::QUERY_IS_TOO_LARGE, "QUERY_IS_TOO_LARGE", format!("{what} is over {limit} bytes."))
 }
 
 /// What separates an exception from data: a text that no data holds by chance.

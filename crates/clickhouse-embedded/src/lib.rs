@@ -7,6 +7,7 @@
 //! It is not a server for others: one user, loopback only, no sessions, no compression, no native protocol. Whoever has
 //! the password may do what the process may do, files included.
 
+mod body;
 mod chunks;
 mod engine;
 mod exception;
@@ -39,6 +40,9 @@ pub const DEFAULT_MEMORY_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 
 /// Client connections at once; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 256;
+
+/// How long to wait when a client cannot be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
@@ -160,7 +164,7 @@ async fn serve(listener: &TcpListener, interface: &Arc<Interface>, shutdown: &Ca
         };
         let (Ok(place), Ok((stream, _))) = accepted else {
             // Out of descriptors, or the client has left already: the next one may do better.
-            tokio::task::yield_now().await;
+            tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
         // Answers are small; waiting to fill a packet only delays them. A failure costs speed alone.

@@ -50,12 +50,13 @@ pub(crate) enum Work {
     Insert { sql: String, format: String, data: mpsc::Receiver<Data> },
 }
 
-/// A piece of an insert's data.
+/// A piece of an insert's data. Anything but [`Data::End`] at the end cancels the insert: what is cut is not stored.
 pub(crate) enum Data {
     Piece(Bytes),
-    /// The client has sent everything. Without this the insert is cancelled: a cut body stores nothing it could keep
-    /// back.
+    /// The client has sent everything.
     End,
+    /// The rest cannot be had, and why.
+    Broken(Exception),
 }
 
 /// What a job tells its client: pieces, then one of the other two.
@@ -129,7 +130,7 @@ fn work(engine: &Engine, jobs: &Mutex<mpsc::Receiver<Job>>, runtime: &Handle) {
     }
 }
 
-/// Runs one job. `None` when the client has left or has cut its data.
+/// Runs one job. `None` when the client has left.
 fn run(engine: &Engine, job: Job, client: &Client<'_>) -> Result<Option<Summary>, Exception> {
     let mut session = engine
         .session()
@@ -194,11 +195,13 @@ fn insert(
     loop {
         match data.blocking_recv() {
             Some(Data::Piece(piece)) => {
-                if !rows.append(&piece) {
+                // Nothing must not be taken for the end.
+                if !piece.is_empty() && !rows.append(&piece) {
                     return rows.finish().map(Some);
                 }
             }
             Some(Data::End) => return rows.finish().map(Some),
+            Some(Data::Broken(exception)) => return Err(exception),
             None => return Ok(None),
         }
     }

@@ -140,7 +140,10 @@ async fn what_an_insert_cannot_carry_is_refused_before_it_starts() {
     let engine = Engine::start();
     let client = migrated(&engine).await;
     let one = record(at(0), 0);
-    assert!(matches!(client.insert_traces("", &[one.clone()]).await, Err(Error::EmptyDeduplicationToken)));
+    assert!(matches!(
+        client.insert_traces("", std::slice::from_ref(&one)).await,
+        Err(Error::EmptyDeduplicationToken)
+    ));
     let too_many = vec![one; MAX_ROWS_PER_INSERT + 1];
     assert!(matches!(client.insert_traces("x", &too_many).await, Err(Error::TooManyRows { .. })));
     assert_eq!(number(&engine, "SELECT count() FROM mcpcan.access_log").await, 0);

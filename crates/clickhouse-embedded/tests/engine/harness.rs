@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -15,7 +15,7 @@ const END_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// A running engine. Dropping it kills the process and removes the data unless it was taken out.
 pub(crate) struct Engine {
-    child: Child,
+    child: Option<Child>,
     /// The engine ends when this closes.
     lifeline: Option<ChildStdin>,
     pub url: String,
@@ -46,7 +46,7 @@ impl Engine {
         Self {
             lifeline: child.stdin.take(),
             url: format!("http://{}", listening["address"].as_str().unwrap()),
-            child,
+            child: Some(child),
             data: Some(data),
         }
     }
@@ -57,14 +57,15 @@ impl Engine {
 
     /// The process dies at once, as in a crash; the data stays.
     pub(crate) fn kill(mut self) -> TempDir {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        let child = self.child.as_mut().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
         self.data.take().unwrap()
     }
 
     /// Asks the process to end with SIGTERM.
     pub(crate) fn terminate(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        kill_process(Pid::from_child(self.child.as_ref().unwrap()), Signal::TERM).unwrap();
     }
 
     /// Closes the pipe that the parent holds, as its death would.
@@ -72,13 +73,17 @@ impl Engine {
         drop(self.lifeline.take());
     }
 
+    /// Waits until the process has ended by itself.
     pub(crate) fn wait(mut self) -> (ExitStatus, TempDir) {
-        let deadline = Instant::now() + END_TIME_MAX;
-        while self.child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "the engine did not end");
-            std::thread::yield_now();
-        }
-        (self.child.wait().unwrap(), self.data.take().unwrap())
+        let mut child = self.child.take().unwrap();
+        let pid = Pid::from_child(&child);
+        let (ended, end) = std::sync::mpsc::channel();
+        std::thread::spawn(move || ended.send(child.wait()));
+        let Ok(status) = end.recv_timeout(END_TIME_MAX) else {
+            kill_process(pid, Signal::KILL).unwrap();
+            panic!("the engine did not end");
+        };
+        (status.unwrap(), self.data.take().unwrap())
     }
 
     pub(crate) fn client(&self) -> clickhouse::Client {
@@ -96,9 +101,11 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // Already ended when the test waited for it.
-        let _gone = self.child.kill();
-        let _status = self.child.wait();
+        if let Some(child) = &mut self.child {
+            // Already ended when the test has killed it.
+            let _gone = child.kill();
+            let _status = child.wait();
+        }
     }
 }
 

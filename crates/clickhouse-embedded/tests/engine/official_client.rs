@@ -22,7 +22,7 @@ fn reading(number: u64) -> Reading {
         number,
         name: format!("nämé '{number}' \\ \n \0"),
         id: Uuid::from_u128(u128::from(number) << 64 | 7),
-        taken: (number % 3 == 0).then_some(-5),
+        taken: number.is_multiple_of(3).then_some(-5),
         parts: (0..(number % 4) as u16).collect(),
         time: 1_763_700_000_000_000_000 + number as i64,
     }
