@@ -24,7 +24,7 @@ pub(crate) struct Cli {
     json: Option<Form>,
 
     /// The data directory: for `up` where state is kept (default: .mcpcan), for other commands the `up` that is meant.
-    #[arg(long, global = true, env = "MCPCAN_DATA", value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
 
     #[command(subcommand)]

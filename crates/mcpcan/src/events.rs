@@ -83,7 +83,7 @@ impl EventStream {
                 return read(&event);
             }
             let chunk = self.response.chunk().await.map_err(|error| ended(error.without_url().into()))?;
-            let chunk = chunk.ok_or_else(|| ended(anyhow::anyhow!("the api ended the stream")))?;
+            let chunk = chunk.ok_or_else(|| ended(anyhow::anyhow!("the api ended it")))?;
             let mut decoded = vec![];
             self.decoder.feed(&chunk, &mut decoded).context("read the event stream")?;
             self.decoded.extend(decoded);
@@ -101,5 +101,5 @@ fn read(event: &mcp::sse::Event) -> Result<Value, Failure> {
 }
 
 fn ended(source: anyhow::Error) -> Failure {
-    Failure::unreachable("the event stream any longer", source)
+    Failure::unreachable("the rest of the event stream", source)
 }

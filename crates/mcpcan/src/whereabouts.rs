@@ -38,10 +38,11 @@ pub(crate) struct Whereabouts {
 }
 
 impl Whereabouts {
-    /// Finds the platform. `data` is the data directory that the command line names.
+    /// Finds the platform. `data` is the data directory that the command line names; it goes before the environment.
     pub(crate) fn find(data: Option<&Path>) -> Result<Self, Failure> {
         let key = env::var(ADMIN_KEY_VARIABLE).ok().filter(|key| !key.is_empty()).map(Zeroizing::new);
-        if let Some(api) = env::var(API_VARIABLE).ok().filter(|api| !api.is_empty()) {
+        let api = env::var(API_VARIABLE).ok().filter(|api| !api.is_empty());
+        if let Some(api) = api.filter(|_| data.is_none()) {
             let api = Url::parse(&api)
                 .ok()
                 .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())

@@ -50,8 +50,7 @@ pub(super) async fn start(data: &DataDirectory, port: u16) -> anyhow::Result<Cli
     command.args(["clickhouse-embedded", "--lifeline", "--listen", &format!("127.0.0.1:{port}")]);
     command.arg("--library").arg(find_library()?).arg("--password-file").arg(&password_file);
     command.arg("--data").arg(data.directory("clickhouse/engine")?);
-    let mut part = Part::start("clickhouse-embedded", command, log_file(data)?)?;
-    let stdout = part.stdout().context("read what the engine says")?;
+    let (mut part, stdout) = Part::start_announcing("clickhouse-embedded", command, log_file(data)?)?;
     let url = tokio::select! {
         url = listening(stdout) => url?,
         error = part.ended() => return Err(error),
@@ -70,6 +69,8 @@ async fn listening(stdout: ChildStdout) -> anyhow::Result<String> {
         return std::future::pending().await;
     }
     let listening: Listening = serde_json::from_str(&line).context("read the engine's address")?;
+    // Nothing more is expected; should the engine print something all the same, it must not block on a full pipe.
+    tokio::spawn(async move { tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await });
     Ok(format!("http://{}", listening.address))
 }
 

@@ -103,17 +103,17 @@ async fn find_program() -> anyhow::Result<PathBuf> {
         check_version(&named, version)?;
         return Ok(named);
     }
-    let mut too_old = None;
+    let mut unusable = None;
     for program in super::on_path("nats-server").into_iter().chain(super::tool("bin/nats-server")) {
         match version_of(&program).await.and_then(|version| check_version(&program, version)) {
             Ok(()) => return Ok(program),
-            Err(error) => too_old = Some(error),
+            Err(error) => unusable = Some(error),
         }
     }
     let help = format!(
         "run `make tools`, name one with {PROGRAM_VARIABLE}, or use a running server with --nats-url"
     );
-    match too_old {
+    match unusable {
         Some(error) => Err(error.context(format!("no nats-server can be used: {help}"))),
         None => bail!("there is no nats-server: {help}"),
     }

@@ -28,26 +28,38 @@ pub(super) struct Part {
 
 impl Part {
     /// Starts `command` in a process group of its own, so that Ctrl-C reaches only us and we choose the order. What it
-    /// writes on stderr goes to the log; what it writes on stdout is for the caller.
+    /// writes goes to the log.
     ///
     /// Must be called on the main thread: what is started through `mcpcan bound` dies with the thread that started it.
     pub(super) fn start(name: &'static str, mut command: Command, log: PathBuf) -> anyhow::Result<Self> {
-        let out = File::create(&log).with_context(|| format!("open {}", log.display()))?;
+        let out = open_log(&log)?;
+        command.stdout(out.try_clone().context("share the log file")?);
+        Self::spawn(name, command, log, out)
+    }
+
+    /// The same for a part that says on stdout where it is: its stdout is the caller's.
+    pub(super) fn start_announcing(
+        name: &'static str,
+        mut command: Command,
+        log: PathBuf,
+    ) -> anyhow::Result<(Self, ChildStdout)> {
+        let out = open_log(&log)?;
+        command.stdout(Stdio::piped());
+        let mut part = Self::spawn(name, command, log, out)?;
+        let stdout = part.process.stdout.take().expect("its stdout is a pipe");
+        Ok((part, stdout))
+    }
+
+    fn spawn(name: &'static str, mut command: Command, log: PathBuf, stderr: File) -> anyhow::Result<Self> {
         let mut process = command
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(out)
+            .stderr(stderr)
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("start {name}"))?;
         let lifeline = process.stdin.take();
         Ok(Self { name, log, process, lifeline })
-    }
-
-    /// What the part writes on stdout; nothing the second time.
-    pub(super) fn stdout(&mut self) -> Option<ChildStdout> {
-        self.process.stdout.take()
     }
 
     pub(super) fn pid(&self) -> Option<u32> {
@@ -82,6 +94,10 @@ impl Part {
             tracing::debug!(part = self.name, %error, "signal the part");
         }
     }
+}
+
+fn open_log(log: &Path) -> anyhow::Result<File> {
+    File::create(log).with_context(|| format!("open {}", log.display()))
 }
 
 /// The end of a log file, to be put after a message.
