@@ -35,6 +35,9 @@ struct Watch {
     replicas: Vec<Replica>,
     /// Why the last replica of this generation failed, while nothing has come up since.
     failure: Option<ReplicaFailure>,
+    /// Whether a process has run since, which may have written something.
+    #[serde(skip)]
+    ran: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -77,7 +80,8 @@ pub(super) async fn follow(
         Ok(Err(Stop::Failure(failure))) => Err(failure),
         Ok(Err(Stop::Replica(ReplicaFailure { reason, detail }))) => {
             let why = format!("{} failed ({reason}): {detail}", watch.name);
-            Err(Failure::Failed(anyhow::anyhow!(with_output(rest, accepted, why).await)))
+            let why = if watch.ran { with_output(rest, accepted, why).await } else { why };
+            Err(Failure::Failed(anyhow::anyhow!(why)))
         }
         Err(_) => {
             let why = format!(
@@ -120,6 +124,7 @@ async fn walk(
         return Ok(());
     }
     if let Some(failure) = watch.failure.take().filter(|_| goal == Goal::Ready) {
+        watch.ran = true;
         return Err(Stop::Replica(failure));
     }
     let query = [("id", field(accepted, "/id")), ("from", (watch.sequence + 1).to_string())];
@@ -160,7 +165,10 @@ impl Watch {
                 self.replicas.push(Replica { id: replica, generation, ready: false });
                 Step::Shown("starting")
             }
-            "instance.replica_handshaking" => Step::Shown("handshake"),
+            "instance.replica_handshaking" => {
+                self.ran = true;
+                Step::Shown("handshake")
+            }
             "instance.replica_ready" => {
                 for known in self.replicas.iter_mut().filter(|known| known.id == replica) {
                     known.ready = true;
@@ -241,7 +249,14 @@ mod tests {
             generation: *generation,
             ready: *ready,
         });
-        Watch { name: "x".to_owned(), generation, sequence: 1, replicas: replicas.collect(), failure: None }
+        Watch {
+            name: "x".to_owned(),
+            generation,
+            sequence: 1,
+            replicas: replicas.collect(),
+            failure: None,
+            ran: false,
+        }
     }
 
     fn event(name: &str, data: Value) -> Event {
