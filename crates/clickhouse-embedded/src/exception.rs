@@ -18,7 +18,8 @@ pub(crate) mod code {
 }
 
 /// A failed statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
 pub(crate) struct Exception {
     pub code: u32,
     /// `Code: 62. DB::Exception: … (SYNTAX_ERROR)`, without the engine's version and without a line break at its end.

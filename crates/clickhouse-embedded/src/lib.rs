@@ -51,9 +51,9 @@ const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 const STATEMENT_SECONDS_MAX: u64 = 300;
 
 /// How long open requests may go on after the shutdown has begun.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// How long a statement that nobody waits for any more may go on after that.
+/// How long a statement that has been told to end may go on after that.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// What the process needs to know.
@@ -133,7 +133,7 @@ fn describe(engine: &Engine) -> anyhow::Result<(String, String)> {
     let mut session = engine.session()?;
     let output = match session.execute("SELECT version(), timezone()", "TabSeparated", &[]) {
         Ok((output, _)) => String::from_utf8_lossy(&output).into_owned(),
-        Err(exception) => bail!("ask the engine for its version: {exception:?}"),
+        Err(exception) => bail!("ask the engine for its version: {exception}"),
     };
     match output.trim_end().split_once('\t') {
         Some((version, timezone)) => Ok((version.to_owned(), timezone.to_owned())),
@@ -193,6 +193,9 @@ async fn serve(listener: &TcpListener, interface: &Arc<Interface>, shutdown: &Ca
 async fn close(interface: Arc<Interface>, engine: Arc<Engine>) -> anyhow::Result<()> {
     let interface = Arc::into_inner(interface).context("a request outlived its connection")?;
     let stopped = tokio::task::spawn_blocking(move || {
+        if let Err(error) = end_statements(&engine) {
+            tracing::warn!(error = format!("{error:#}"), "statements under way could not be told to end");
+        }
         interface.pool.stop();
         Arc::into_inner(engine).map(Engine::close)
     });
@@ -201,4 +204,13 @@ async fn close(interface: Arc<Interface>, engine: Arc<Engine>) -> anyhow::Result
     closed.context("a statement thread still holds the engine")?;
     tracing::info!("the ClickHouse engine is closed");
     Ok(())
+}
+
+/// Tells every statement to end whose client has been cut: one that gives no output would not notice for minutes.
+fn end_statements(engine: &Engine) -> anyhow::Result<()> {
+    let mut session = engine.session()?;
+    match session.execute("KILL QUERY WHERE query NOT LIKE 'KILL QUERY%' ASYNC", "Null", &[]) {
+        Ok(_) => Ok(()),
+        Err(exception) => bail!("{exception}"),
+    }
 }

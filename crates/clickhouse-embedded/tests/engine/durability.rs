@@ -1,8 +1,13 @@
 //! What was acknowledged is there after a crash, exactly once; an end in peace is one.
 
-use crate::access_log_client::{at, record};
-use crate::harness::Engine;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
 use access_log::TraceQuery;
+
+use crate::access_log_client::{at, record};
+use crate::harness::{self, Engine};
 
 async fn count(engine: &Engine) -> u64 {
     engine.client().query("SELECT count() FROM mcpcan.access_log").fetch_one().await.unwrap()
@@ -83,16 +88,50 @@ async fn the_end_of_the_parent_ends_the_engine_in_peace() {
 }
 
 #[tokio::test]
+async fn a_statement_that_would_never_end_does_not_hold_the_shutdown() {
+    let engine = Engine::start();
+    let endless = engine.client().query("SELECT count() FROM system.numbers");
+    let endless = tokio::spawn(endless.fetch_one::<u64>());
+    let running = "SELECT count() FROM system.processes WHERE query LIKE '%FROM system.numbers%' \
+                   AND query NOT LIKE '%system.processes%'";
+    let seen = async {
+        while engine.client().query(running).fetch_one::<u64>().await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), seen).await.expect("the statement runs");
+    engine.terminate();
+    let (status, _data) = engine.wait();
+    assert!(status.success(), "{status}");
+    assert!(endless.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn a_missing_library_is_a_clear_refusal() {
+    let data = tempfile::tempdir().unwrap();
+    let refused = start_by_hand(Path::new("/nowhere/libchdb.so"), data.path());
+    assert!(
+        refused.contains("open the ClickHouse engine /nowhere/libchdb.so: `make tools` fetches it"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
 async fn a_second_engine_on_the_same_data_is_refused() {
     let engine = Engine::start();
-    let refused = std::process::Command::new(env!("CARGO_BIN_EXE_clickhouse-embedded"))
-        .arg(crate::harness::library())
-        .arg(engine.data())
+    let refused = start_by_hand(&harness::library(), engine.data());
+    assert!(refused.contains("the engine did not open"), "{refused}");
+}
+
+/// What an engine that cannot start writes to stderr.
+fn start_by_hand(library: &Path, data: &Path) -> String {
+    let refused = Command::new(env!("CARGO_BIN_EXE_clickhouse-embedded"))
+        .arg(library)
+        .arg(data)
         .arg("127.0.0.1:0")
-        .stdin(std::process::Stdio::null())
+        .stdin(Stdio::null())
         .output()
         .unwrap();
     assert!(!refused.status.success());
-    let stderr = String::from_utf8_lossy(&refused.stderr);
-    assert!(stderr.contains("the engine did not open"), "{stderr}");
+    String::from_utf8_lossy(&refused.stderr).into_owned()
 }
