@@ -152,8 +152,7 @@ async fn a_command_that_is_delivered_again_takes_effect_once() {
     for decider in std::mem::take(&mut system.deciders) {
         decider.await.unwrap().unwrap();
     }
-    let nats = async_nats::jetstream::new(async_nats::connect(system.server.url()).await.unwrap());
-    nats.delete_stream("COMMANDS").await.unwrap();
+    system.server.delete_stream("COMMANDS").await;
     system.store.provision(1).await.unwrap();
     system.shutdown = CancellationToken::new();
     system.start_decider().await;

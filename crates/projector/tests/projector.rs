@@ -218,10 +218,9 @@ async fn what_cannot_be_read_goes_to_the_dead_letters_and_holds_up_nothing() {
         }
     };
     assert_eq!(tokio::time::timeout(WAIT, arrived).await.expect("the line arrives"), line);
-    let nats = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
-    let dead = nats.get_stream("DEAD_LETTERS").await.unwrap().get_raw_message(1).await.unwrap();
-    assert_eq!(dead.payload, "this is no array of lines");
-    assert!(dead.headers.get("Mcpcan-Reason").is_some(), "the reason stands beside it");
+    let (payload, reason) = server.dead_letter(1).await;
+    assert_eq!(payload, "this is no array of lines");
+    assert!(!reason.is_empty(), "the reason stands beside it");
     projector.shutdown.cancel();
     projector.task.await.unwrap().unwrap();
 }

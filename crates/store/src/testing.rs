@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::{MasterKey, Options, Store, provision};
+use crate::{MasterKey, Options, Store, provision, subject};
 
 /// How long the server may take to write where it listens.
 const START_WAIT: Duration = Duration::from_secs(20);
@@ -42,6 +42,20 @@ impl TestServer {
             MasterKey::load_or_create(&self.directory.path().join("master.key")).expect("make a master key");
         let options = Options { url: self.url(), credentials: None, name: "test".to_owned(), master_key };
         Store::connect(&options).await.expect("connect to the server")
+    }
+
+    /// Deletes a stream and everything that hangs on it, so that the next provisioning makes it anew.
+    pub async fn delete_stream(&self, name: &str) {
+        self.store().await.jetstream.delete_stream(name).await.expect("delete the stream");
+    }
+
+    /// The payload of a dead letter and the reason that stands beside it.
+    pub async fn dead_letter(&self, sequence: u64) -> (bytes::Bytes, String) {
+        let stream = self.store().await.jetstream.get_stream(subject::DEAD_LETTERS).await;
+        let letter = stream.expect("open the dead letters").get_raw_message(sequence).await;
+        let letter = letter.expect("there is such a dead letter");
+        let reason = letter.headers.get(subject::header::REASON).map(ToString::to_string);
+        (letter.payload, reason.unwrap_or_default())
     }
 
     /// Ends the server with SIGKILL, as a power cut would as far as NATS can tell.
