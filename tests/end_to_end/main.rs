@@ -4,17 +4,12 @@
 mod commands;
 mod session;
 
-use std::time::Duration;
-
-use harness::{Platform, Sdk, http, until};
-use serde_json::{Value, json};
+use harness::{Platform, Sdk};
+use serde_json::json;
 use session::Session;
 
 /// The server of the README, as a user types it.
 const EVERYTHING: [&str; 4] = ["npx", "-y", "@modelcontextprotocol/server-everything@2026.8.31", "stdio"];
-
-/// A test waits so long for a row of the access log; the goal of two seconds is for a release build.
-const ROW_DEADLINE: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hosted_server_is_called_found_in_the_log_revoked_and_survives_a_crash() {

@@ -109,3 +109,24 @@ fn wait(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failur
     let runtime = runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(command)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn json_is_asked_for_with_or_without_a_form() {
+        let form = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.json);
+        assert_eq!(form("mcpcan instance list").ok(), Some(None));
+        assert_eq!(form("mcpcan --json instance list").ok(), Some(Some(Form::Document)));
+        assert_eq!(form("mcpcan instance list --json=lines").ok(), Some(Some(Form::Lines)));
+        assert!(form("mcpcan instance list --json=xml").is_err());
+    }
+}

@@ -1,7 +1,7 @@
 //! A server part that runs beside the roles as a process of its own: nats-server, ClickHouse.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -96,7 +96,14 @@ impl Part {
     }
 }
 
+/// A fresh log; that of the run before is kept beside it, for whoever asks why that one ended.
 fn open_log(log: &Path) -> anyhow::Result<File> {
+    match fs::rename(log, log.with_added_extension("previous")) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("set {} aside", log.display()));
+        }
+        Ok(()) | Err(_) => {}
+    }
     File::create(log).with_context(|| format!("open {}", log.display()))
 }
 
