@@ -121,12 +121,11 @@ async fn live(
     output: Output,
 ) -> anyhow::Result<()> {
     let claims = claim(arguments)?;
-    let run = |backing: &Backing| run_file(arguments, data, &claims, backing);
     let backing = tokio::select! {
         backing = start_parts(arguments, data, parts) => backing?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    let run = run(&backing)?;
+    let run = run_file(arguments, data, &claims, &backing)?;
     let store = connect(&backing, data).await?;
     let mut roles = Roles::start(arguments, data, claims, &backing, store, &run)?;
     let ended = tokio::select! {
