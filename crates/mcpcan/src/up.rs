@@ -151,7 +151,7 @@ fn claim(arguments: &Arguments) -> anyhow::Result<Claims> {
     Ok(Claims { api: TcpListener::from_std(api)?, gateway: TcpListener::from_std(gateway)?, bridge })
 }
 
-/// Starts NATS and ClickHouse, unless others are named, and brings both up to date.
+/// Starts NATS and ClickHouse, unless others are named.
 async fn start_parts(
     arguments: &Arguments,
     data: &DataDirectory,
