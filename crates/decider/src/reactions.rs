@@ -95,7 +95,9 @@ impl Reactions {
             Event::Token { id, event: token::Event::Revoked(_) } => {
                 Ok(self.store.vault().shred(id.0).await?)
             }
-            Event::Instance { .. } | Event::InstanceName { .. } => Ok(()),
+            Event::Token { event: token::Event::Edited(_) | token::Event::Rotated(_), .. }
+            | Event::Instance { .. }
+            | Event::InstanceName { .. } => Ok(()),
         }
     }
 

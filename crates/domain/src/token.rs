@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! Absent ──issue──▶ Active ──revoke──▶ Revoked
+//!                    ▲  │
+//!                    └──┘ edit, rotate
 //! ```
 //!
-//! What it protects: a revoked token never comes back. The credential itself is here only sealed and as a keyed
-//! digest; revoking lets `store` purge the key it is sealed under.
+//! What it protects: a revoked token never comes back, and after a rotation only the new credential counts. The
+//! credential itself is here only sealed and as a keyed digest; revoking lets `store` purge the key it is sealed
+//! under.
 
 mod command;
 mod decide;
@@ -15,7 +18,7 @@ mod state;
 
 pub use command::Command;
 pub use error::Refusal;
-pub use event::{Event, Issued, Kind, Revoked};
+pub use event::{Edited, Event, Issued, Kind, Revoked, Rotated};
 pub use state::{Active, State};
 
 use crate::{Decider, ImpossibleEvent, TokenId};

@@ -111,7 +111,7 @@ impl Routes {
             Access::Direct(_) => Err(Refusal::DirectInstance),
             _ if !row.wanted => Err(Refusal::InstanceStopped),
             Access::Hosted(_) => {
-                let url = row.ready_endpoints().next().ok_or(Refusal::InstanceNotReady)?;
+                let (url, _) = row.ready_endpoints().next().ok_or(Refusal::InstanceNotReady)?;
                 parse(row.id, url, HeaderMap::new()).map(Arc::new)
             }
             Access::Proxy(remote) => match remote.transport {

@@ -3,7 +3,7 @@
 
 use domain::instance::{Access, Event, FailureReason, ServerInfo};
 use domain::instance_name::InstanceName;
-use domain::{InstanceId, Recorded, ReplicaId};
+use domain::{InstanceId, Recorded, ReplicaId, Sealed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -68,12 +68,14 @@ impl Phase {
     }
 }
 
-/// A replica and, once it has answered a handshake, its address.
+/// A replica and, once it has answered a handshake, its address and what opens it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     pub replica: ReplicaId,
     pub generation: u64,
     pub url: Option<String>,
+    /// Sealed under the instance's key.
+    pub credential: Option<Sealed>,
 }
 
 /// Why a replica failed.
@@ -86,9 +88,10 @@ pub struct Failure {
 }
 
 impl InstanceRow {
-    /// The addresses that may be called, newest generation first.
-    pub fn ready_endpoints(&self) -> impl Iterator<Item = &str> {
-        self.replicas.iter().rev().filter(|_| self.wanted).filter_map(|replica| replica.url.as_deref())
+    /// The addresses that may be called, with the credentials that they ask for, newest generation first.
+    pub fn ready_endpoints(&self) -> impl Iterator<Item = (&str, Option<&Sealed>)> {
+        let replicas = self.replicas.iter().rev().filter(|_| self.wanted);
+        replicas.filter_map(|replica| Some((replica.url.as_deref()?, replica.credential.as_ref())))
     }
 
     fn phase(&self) -> Phase {
@@ -183,11 +186,17 @@ fn change(mut row: InstanceRow, event: &Event, at: Timestamp) -> Option<Instance
         Event::Deleted(_) => return None,
         Event::ReplicaStarting(starting) => {
             let replica = starting.replica;
-            row.replicas.push(Endpoint { replica, generation: starting.generation, url: None });
+            row.replicas.push(Endpoint {
+                replica,
+                generation: starting.generation,
+                url: None,
+                credential: None,
+            });
         }
         Event::ReplicaReady(ready) => {
             for replica in row.replicas.iter_mut().filter(|known| known.replica == ready.replica) {
                 replica.url = Some(ready.endpoint.clone());
+                replica.credential.clone_from(&ready.credential);
             }
             row.failure = None;
             row.server = Some(ready.server.clone());

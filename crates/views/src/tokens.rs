@@ -84,6 +84,12 @@ impl View for Tokens {
                 revision: 0,
                 sequence: 0,
             },
+            (Event::Edited(edited), row) => TokenRow { label: edited.label.clone(), ..row? },
+            (Event::Rotated(rotated), row) => TokenRow {
+                masked: rotated.masked.clone(),
+                state: TokenState::Active { digest: rotated.digest.clone(), sealed: rotated.sealed.clone() },
+                ..row?
+            },
             (Event::Revoked(_), row) => TokenRow { state: TokenState::Revoked { at }, ..row? },
         };
         row.revision += 1;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use domain::instance::{Access, Created, Hosted, Remote};
-use domain::token::Issued;
+use domain::instance::{Access, Created, Hosted, Remote, ReplicaReady};
+use domain::token::{Issued, Rotated};
 use domain::{CommandId, Digest, Event, Recorded, Sealed, instance, instance_name, token};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -63,13 +63,18 @@ fn mask_instance(event: &instance::Event) -> instance::Event {
             name: created.name.clone(),
             access: mask_access(&created.access),
         }),
+        instance::Event::ReplicaReady(ready) => instance::Event::ReplicaReady(ReplicaReady {
+            replica: ready.replica,
+            endpoint: ready.endpoint.clone(),
+            credential: ready.credential.as_ref().map(|_| Sealed(MASK.to_owned())),
+            server: ready.server.clone(),
+        }),
         instance::Event::Started(_)
         | instance::Event::Stopped(_)
         | instance::Event::Restarted(_)
         | instance::Event::Deleted(_)
         | instance::Event::ReplicaStarting(_)
         | instance::Event::ReplicaHandshaking(_)
-        | instance::Event::ReplicaReady(_)
         | instance::Event::ReplicaFailed(_)
         | instance::Event::ReplicaStopped(_) => event.clone(),
     }
@@ -105,6 +110,11 @@ fn mask_token(event: &token::Event) -> token::Event {
             masked: issued.masked.clone(),
             sealed: Sealed(MASK.to_owned()),
         }),
-        token::Event::Revoked(_) => event.clone(),
+        token::Event::Rotated(rotated) => token::Event::Rotated(Rotated {
+            digest: Digest(MASK.to_owned()),
+            masked: rotated.masked.clone(),
+            sealed: Sealed(MASK.to_owned()),
+        }),
+        token::Event::Edited(_) | token::Event::Revoked(_) => event.clone(),
     }
 }

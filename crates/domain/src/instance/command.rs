@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Access, FailureReason, ServerInfo};
-use crate::ReplicaId;
 use crate::instance_name::InstanceName;
+use crate::{ReplicaId, Sealed};
 
 /// A command for one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,8 +48,8 @@ pub enum Fact {
     Starting,
     /// Its process runs; the MCP handshake is under way.
     Handshaking,
-    /// It has answered an MCP handshake and can be reached at `endpoint`.
-    Ready { endpoint: String, server: ServerInfo },
+    /// It has answered an MCP handshake and can be reached at `endpoint` by whoever knows `credential`.
+    Ready { endpoint: String, credential: Option<Sealed>, server: ServerInfo },
     /// It ended without having been told to, or never came up. `detail` is the platform's own words, never output
     /// of the server, which may hold secrets.
     Failed { reason: FailureReason, detail: String },

@@ -73,11 +73,11 @@ fn report(state: &State, replica: ReplicaId, generation: u64, fact: Fact) -> Res
                 Stage::Handshaking | Stage::Ready => Ok(vec![]),
             }
         }
-        Fact::Ready { endpoint, server } => {
+        Fact::Ready { endpoint, credential, server } => {
             require_wanted(state, live, generation)?;
             match stage(live, replica)? {
                 Stage::Starting | Stage::Handshaking => {
-                    Ok(vec![Event::ReplicaReady(ReplicaReady { replica, endpoint, server })])
+                    Ok(vec![Event::ReplicaReady(ReplicaReady { replica, endpoint, credential, server })])
                 }
                 Stage::Ready => Ok(vec![]),
             }

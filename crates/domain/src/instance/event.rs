@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Access;
-use crate::ReplicaId;
 use crate::instance_name::InstanceName;
+use crate::{ReplicaId, Sealed};
 
 /// An event of one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -97,6 +97,9 @@ pub struct ReplicaReady {
     pub replica: ReplicaId,
     /// The address at which the gateway reaches the replica's MCP endpoint.
     pub endpoint: String,
+    /// What the gateway presents there (`Authorization: Bearer`), sealed under the instance's key: a replica that
+    /// listens beside others must not answer those who go around the gateway.
+    pub credential: Option<Sealed>,
     pub server: ServerInfo,
 }
 

@@ -52,6 +52,7 @@ fn ready(replica: ReplicaId) -> Event {
     Event::ReplicaReady(ReplicaReady {
         replica,
         endpoint: "http://127.0.0.1:1/mcp".to_owned(),
+        credential: None,
         server: server(),
     })
 }
@@ -61,7 +62,8 @@ fn report(replica: ReplicaId, generation: u64, fact: Fact) -> Command {
 }
 
 fn report_ready(replica: ReplicaId, generation: u64) -> Command {
-    let fact = Fact::Ready { endpoint: "http://127.0.0.1:1/mcp".to_owned(), server: server() };
+    let fact =
+        Fact::Ready { endpoint: "http://127.0.0.1:1/mcp".to_owned(), credential: None, server: server() };
     report(replica, generation, fact)
 }
 
@@ -199,7 +201,11 @@ fn any_command() -> impl Strategy<Value = Command> {
     let fact = prop_oneof![
         Just(Fact::Starting),
         Just(Fact::Handshaking),
-        Just(Fact::Ready { endpoint: "http://127.0.0.1:1/mcp".to_owned(), server: server() }),
+        Just(Fact::Ready {
+            endpoint: "http://127.0.0.1:1/mcp".to_owned(),
+            credential: None,
+            server: server()
+        }),
         Just(failed()),
         Just(Fact::Stopped),
     ];

@@ -20,6 +20,15 @@ pub enum Command {
         masked: String,
         sealed: Sealed,
     },
+    Edit {
+        label: String,
+    },
+    /// Puts another credential in the place of the old one, at once.
+    Rotate {
+        digest: Digest,
+        masked: String,
+        sealed: Sealed,
+    },
     Revoke,
 }
 
@@ -28,6 +37,8 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Command::Issue { .. } => "token.issue",
+            Command::Edit { .. } => "token.edit",
+            Command::Rotate { .. } => "token.rotate",
             Command::Revoke => "token.revoke",
         }
     }

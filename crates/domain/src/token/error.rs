@@ -10,6 +10,8 @@ pub enum Refusal {
     Exists,
     #[error("there is no such token")]
     NotFound,
+    #[error("the token was revoked")]
+    Revoked,
     #[error("there is no such instance")]
     InstanceNotFound,
 }

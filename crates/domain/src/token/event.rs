@@ -11,6 +11,10 @@ use crate::{Digest, InstanceId, Sealed};
 pub enum Event {
     #[serde(rename = "token.issued")]
     Issued(Issued),
+    #[serde(rename = "token.edited")]
+    Edited(Edited),
+    #[serde(rename = "token.rotated")]
+    Rotated(Rotated),
     #[serde(rename = "token.revoked")]
     Revoked(Revoked),
 }
@@ -20,6 +24,8 @@ impl Event {
     pub fn name(&self) -> &'static str {
         match self {
             Event::Issued(_) => "token.issued",
+            Event::Edited(_) => "token.edited",
+            Event::Rotated(_) => "token.rotated",
             Event::Revoked(_) => "token.revoked",
         }
     }
@@ -46,6 +52,20 @@ pub struct Issued {
 pub enum Kind {
     /// `Authorization: Bearer <credential>` (RFC 6750 section 2.1).
     Bearer,
+}
+
+/// `token.edited`: people call it something else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Edited {
+    pub label: String,
+}
+
+/// `token.rotated`: another credential is accepted from now on, and the one before no longer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rotated {
+    pub digest: Digest,
+    pub masked: String,
+    pub sealed: Sealed,
 }
 
 /// `token.revoked`: the credential is refused from now on and its key is purged.

@@ -104,7 +104,7 @@ impl Harness {
             version: "1".to_owned(),
             protocol_version: "2025-11-25".to_owned(),
         };
-        let ready = instance::ReplicaReady { replica, endpoint: url.to_owned(), server };
+        let ready = instance::ReplicaReady { replica, endpoint: url.to_owned(), credential: None, server };
         self.append::<InstanceDecider>(
             id,
             &[

@@ -9,6 +9,8 @@ impl Stored for TokenDecider {
     fn write(event: &Event) -> Form {
         match event {
             Event::Issued(event) => form(1, event),
+            Event::Edited(event) => form(1, event),
+            Event::Rotated(event) => form(1, event),
             Event::Revoked(event) => form(1, event),
         }
     }
@@ -16,6 +18,8 @@ impl Stored for TokenDecider {
     fn read(name: &str, version: u16, payload: &[u8]) -> Result<Event, FormError> {
         match (name, version) {
             ("token.issued", 1) => data(name, version, payload).map(Event::Issued),
+            ("token.edited", 1) => data(name, version, payload).map(Event::Edited),
+            ("token.rotated", 1) => data(name, version, payload).map(Event::Rotated),
             ("token.revoked", 1) => data(name, version, payload).map(Event::Revoked),
             _ => unknown(name, version),
         }

@@ -13,7 +13,7 @@ use domain::instance::{
 };
 use domain::instance::{Event as Instance, InstanceDecider};
 use domain::instance_name::{Claimed, Event as Name, NameDecider, Released};
-use domain::token::{Event as Token, Issued, Kind, Revoked, TokenDecider};
+use domain::token::{Edited, Event as Token, Issued, Kind, Revoked, Rotated, TokenDecider};
 use domain::{Digest, InstanceId, ReplicaId, Sealed};
 use schemars::schema_for;
 use serde_json::Value;
@@ -49,7 +49,8 @@ fn ready() -> ReplicaReady {
         version: "2026.8.31".to_owned(),
         protocol_version: "2025-11-25".to_owned(),
     };
-    ReplicaReady { replica: REPLICA, endpoint: "http://127.0.0.1:40001/mcp".to_owned(), server }
+    let credential = Some(Sealed("s1.c2VhbGVk".to_owned()));
+    ReplicaReady { replica: REPLICA, endpoint: "http://127.0.0.1:40001/mcp".to_owned(), credential, server }
 }
 
 fn instance_examples() -> Vec<Example> {
@@ -90,6 +91,12 @@ fn examples() -> Vec<Example> {
         masked: "mcpcan_…abcd".to_owned(),
         sealed: Sealed("s1.c2VhbGVk".to_owned()),
     };
+    let rotated = Rotated {
+        digest: Digest("ff00".repeat(16)),
+        masked: "mcpcan_…efgh".to_owned(),
+        sealed: Sealed("s1.c2VhbGVk".to_owned()),
+    };
+    let edited = Token::Edited(Edited { label: "prod".to_owned() });
     let name = || "everything".parse().unwrap();
     let token = || "01990000-0000-7000-8000-000000000003".parse().unwrap();
     let claimed = Name::Claimed(Claimed { instance: INSTANCE });
@@ -98,6 +105,8 @@ fn examples() -> Vec<Example> {
     examples.push(example::<NameDecider>(name(), claimed, schema_for!(Claimed)));
     examples.push(example::<NameDecider>(name(), released, schema_for!(Released)));
     examples.push(example::<TokenDecider>(token(), Token::Issued(issued), schema_for!(Issued)));
+    examples.push(example::<TokenDecider>(token(), edited, schema_for!(Edited)));
+    examples.push(example::<TokenDecider>(token(), Token::Rotated(rotated), schema_for!(Rotated)));
     examples.push(example::<TokenDecider>(token(), Token::Revoked(Revoked {}), schema_for!(Revoked)));
     examples
 }

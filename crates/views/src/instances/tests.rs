@@ -39,7 +39,7 @@ fn ready(replica: ReplicaId, endpoint: &str) -> Event {
         version: "1".to_owned(),
         protocol_version: "2025-11-25".to_owned(),
     };
-    Event::ReplicaReady(ReplicaReady { replica, endpoint: endpoint.to_owned(), server })
+    Event::ReplicaReady(ReplicaReady { replica, endpoint: endpoint.to_owned(), credential: None, server })
 }
 
 fn failed(replica: ReplicaId) -> Event {
@@ -83,7 +83,8 @@ fn only_ready_replicas_of_a_wanted_instance_are_called_newest_first() {
         Event::Restarted(Restarted { generation: 2 }),
         starting(SECOND, 2),
     ];
-    let endpoints = |row: InstanceRow| row.ready_endpoints().map(str::to_owned).collect::<Vec<_>>();
+    let endpoints =
+        |row: InstanceRow| row.ready_endpoints().map(|(url, _)| url.to_owned()).collect::<Vec<_>>();
     assert_eq!(endpoints(row(log.clone()).unwrap()), ["http://127.0.0.1:1/mcp"]);
     let log = log.into_iter().chain([ready(SECOND, "http://127.0.0.1:2/mcp")]).collect::<Vec<_>>();
     assert_eq!(endpoints(row(log.clone()).unwrap()), ["http://127.0.0.1:2/mcp", "http://127.0.0.1:1/mcp"]);

@@ -1,6 +1,6 @@
 //! Events in, row out.
 
-use domain::token::{Issued, Revoked};
+use domain::token::{Edited, Issued, Revoked, Rotated};
 
 use super::*;
 use crate::testing::{fold, recorded};
@@ -33,4 +33,18 @@ fn a_revoked_token_is_shown_but_not_found() {
     let row = fold::<Tokens>(&log).unwrap();
     assert_eq!(row.digest(), None);
     assert_eq!(row.state, TokenState::Revoked { at: log[1].metadata.at });
+}
+
+#[test]
+fn an_edited_and_rotated_token_is_found_by_its_new_digest_only() {
+    let edited = Event::Edited(Edited { label: "prod".to_owned() });
+    let rotated = Event::Rotated(Rotated {
+        digest: Digest("d2".to_owned()),
+        masked: "mcp_…efgh".to_owned(),
+        sealed: Sealed("s2".to_owned()),
+    });
+    let change = |event| domain::Event::Token { id: ID, event };
+    let row = fold::<Tokens>(&recorded([issued(), change(edited), change(rotated)])).unwrap();
+    assert_eq!(row.digest(), Some(&Digest("d2".to_owned())));
+    assert_eq!((row.label.as_str(), row.masked.as_str()), ("prod", "mcp_…efgh"));
 }

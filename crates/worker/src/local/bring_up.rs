@@ -43,7 +43,7 @@ impl Local {
         let endpoint = format!("http://{address}/mcp");
         let server = shake_hands(bridge, said, &endpoint).await?;
         tracing::info!(endpoint, "replica is ready");
-        report(&self.store, replica.subject, Fact::Ready { endpoint, server }).await?;
+        report(&self.store, replica.subject, Fact::Ready { endpoint, credential: None, server }).await?;
         Ok(bridge)
     }
 

@@ -40,7 +40,7 @@ async fn a_created_instance_comes_up_and_answers_at_its_endpoint() {
     assert_eq!(names(&events), expected);
     assert!(events[1..].iter().all(|recorded| recorded.metadata.actor.to_string() == "role:worker"));
 
-    let endpoint = row.ready_endpoints().next().unwrap();
+    let (endpoint, _) = row.ready_endpoints().next().unwrap();
     let client = mcp::client::Client::connect(endpoint, http::HeaderMap::new()).await.unwrap();
     client.request("ping", None).await.unwrap();
     client.close().await.unwrap();
