@@ -170,7 +170,7 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::Token(refusal) => match refusal {
             token::Refusal::Exists => conflict("token_exists", "Token exists"),
             token::Refusal::NotFound => token_not_found(),
-            token::Refusal::Revoked => Problem::new(S::GONE, "token_revoked", "Token revoked"),
+            token::Refusal::Revoked => Problem::new(StatusCode::GONE, "token_revoked", "Token revoked"),
             token::Refusal::InstanceNotFound => instance_not_found(),
         },
     }
