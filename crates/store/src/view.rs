@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::kv::{self, Operation};
 use futures_util::StreamExt;
@@ -25,15 +25,21 @@ pub(crate) const POSITION_KEY: &str = "position";
 /// How long to wait before a broken watch is made anew.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
+/// How long a watch may be broken before its follower does not count as current: a restart of NATS takes less.
+const BROKEN_MAX: Duration = Duration::from_secs(5);
+
 /// The rows of a view and how far they reach.
 pub(crate) struct Rows<V: View> {
     pub(crate) rows: HashMap<Uuid, Arc<V::Row>>,
     pub(crate) position: u64,
+    /// At which revision of the bucket each row was written.
+    pub(crate) revisions: HashMap<Uuid, u64>,
+    pub(crate) position_revision: Option<u64>,
 }
 
 impl<V: View> Default for Rows<V> {
     fn default() -> Self {
-        Rows { rows: HashMap::new(), position: 0 }
+        Rows { rows: HashMap::new(), position: 0, revisions: HashMap::new(), position_revision: None }
     }
 }
 
@@ -72,9 +78,18 @@ pub(crate) async fn read_rows<V: View>(bucket: &kv::Store) -> Result<Rows<V>, Un
     loop {
         let entry = error::given(watch.next().await, "read a view")?;
         match read_entry::<V>(&entry)? {
-            Change::Row(id, Some(row)) => drop(rows.rows.insert(id, Arc::new(row))),
-            Change::Row(id, None) => drop(rows.rows.remove(&id)),
-            Change::Position(position) => rows.position = position,
+            Change::Row(id, Some(row)) => {
+                rows.rows.insert(id, Arc::new(row));
+                rows.revisions.insert(id, entry.revision);
+            }
+            Change::Row(id, None) => {
+                rows.rows.remove(&id);
+                rows.revisions.remove(&id);
+            }
+            Change::Position(position) => {
+                rows.position = position;
+                rows.position_revision = Some(entry.revision);
+            }
         }
         if entry.delta == 0 {
             return Ok(rows);
@@ -100,6 +115,8 @@ struct Shared<V: View> {
     rows: RwLock<HashMap<Uuid, Arc<V::Row>>>,
     position: watch::Sender<u64>,
     changes: watch::Sender<u64>,
+    /// Since when the watch has been broken; none while it is not.
+    broken_since: RwLock<Option<Instant>>,
     task: RwLock<Option<tokio::task::AbortHandle>>,
 }
 
@@ -134,6 +151,7 @@ impl Store {
             rows: RwLock::default(),
             position: watch::Sender::new(0),
             changes: watch::Sender::new(0),
+            broken_since: RwLock::default(),
             task: RwLock::default(),
         });
         let follower = Follower { shared: shared.clone() };
@@ -165,6 +183,12 @@ impl<V: View> Follower<V> {
         *self.shared.position.borrow()
     }
 
+    /// Whether the rows follow the view: not so when the watch has been broken, or has met a row that this program
+    /// cannot read, for longer than a moment. Who decides on these rows is not ready then.
+    pub fn is_current(&self) -> bool {
+        self.shared.broken_since.read().is_none_or(|since| since.elapsed() < BROKEN_MAX)
+    }
+
     /// Counts changes of rows: mark it seen, read the rows, await the next.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
@@ -184,6 +208,13 @@ impl<V: View> Follower<V> {
             }
         }
     }
+}
+
+/// What a new watch reads first: the bucket as it is.
+struct FirstReading {
+    /// The rows that were known before and have not been read again.
+    unseen: HashSet<Uuid>,
+    position: u64,
 }
 
 type Loaded = tokio::sync::oneshot::Sender<Result<(), Unavailable>>;
@@ -208,6 +239,8 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
                     return;
                 }
                 None => {
+                    let Some(shared) = self.shared.upgrade() else { return };
+                    shared.broken_since.write().get_or_insert_with(Instant::now);
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, view = V::NAME, "following a view broke, trying again");
                 }
@@ -219,11 +252,12 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
     /// Follows until the watch breaks (an error) or nobody is left to follow for.
     async fn follow_once(&mut self) -> Result<(), Unavailable> {
         let (mut watch, empty) = watch_bucket(&self.bucket).await?;
-        // Rows that are not among those read first have gone while nobody watched.
-        let mut unseen: Option<HashSet<Uuid>> =
-            self.shared.upgrade().map(|shared| shared.rows.read().keys().copied().collect());
+        let mut first = self.shared.upgrade().map(|shared| {
+            let unseen = shared.rows.read().keys().copied().collect();
+            FirstReading { unseen, position: 0 }
+        });
         if empty {
-            self.finish_loading(&mut unseen);
+            self.finish_loading(&mut first);
         }
         loop {
             let entry = error::given(watch.next().await, "follow a view")?;
@@ -231,24 +265,33 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
             let Some(shared) = self.shared.upgrade() else { return Ok(()) };
             match change {
                 Change::Row(id, row) => {
-                    if let Some(unseen) = &mut unseen {
-                        unseen.remove(&id);
+                    if let Some(first) = &mut first {
+                        first.unseen.remove(&id);
                     }
                     self.set(&shared, id, row);
                 }
-                Change::Position(position) => drop(shared.position.send_replace(position)),
+                Change::Position(position) => {
+                    if let Some(first) = &mut first {
+                        first.position = position;
+                    }
+                    shared.position.send_replace(position);
+                }
             }
             if entry.delta == 0 {
-                self.finish_loading(&mut unseen);
+                self.finish_loading(&mut first);
             }
         }
     }
 
-    fn finish_loading(&mut self, unseen: &mut Option<HashSet<Uuid>>) {
-        if let (Some(gone), Some(shared)) = (unseen.take(), self.shared.upgrade()) {
-            for id in gone {
+    /// What was not among the rows read first has gone while nobody watched, and a bucket without a position holds
+    /// nothing yet, whatever it held before.
+    fn finish_loading(&mut self, first: &mut Option<FirstReading>) {
+        if let (Some(first), Some(shared)) = (first.take(), self.shared.upgrade()) {
+            for id in first.unseen {
                 self.set(&shared, id, None);
             }
+            shared.position.send_replace(first.position);
+            *shared.broken_since.write() = None;
         }
         if let Some(loaded) = self.loaded.take() {
             let _ = loaded.send(Ok(()));

@@ -146,10 +146,6 @@ impl View for Instances {
         row.updated_at = recorded.metadata.at;
         change(row, event, recorded.metadata.at)
     }
-
-    fn sequence(row: &InstanceRow) -> u64 {
-        row.sequence
-    }
 }
 
 fn new_row(id: InstanceId, name: InstanceName, access: Access, recorded: &Recorded) -> InstanceRow {

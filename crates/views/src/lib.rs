@@ -28,9 +28,6 @@ pub trait View: Send + Sync + 'static {
 
     /// The row after an event; none when there is no such row any more.
     fn apply(row: Option<Self::Row>, recorded: &Recorded) -> Option<Self::Row>;
-
-    /// The sequence of the last event that a row holds.
-    fn sequence(row: &Self::Row) -> u64;
 }
 
 #[cfg(test)]

@@ -96,10 +96,6 @@ impl View for Tokens {
         row.sequence = recorded.sequence;
         Some(row)
     }
-
-    fn sequence(row: &TokenRow) -> u64 {
-        row.sequence
-    }
 }
 
 #[cfg(test)]

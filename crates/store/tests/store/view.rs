@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::instance::{Deleted, Event, InstanceDecider, Stopped};
+use domain::instance::{Deleted, Event, InstanceDecider, Restarted, Stopped};
 use parking_lot::Mutex;
 use store::testing::TestServer;
 use store::{ProjectError, Start, Store, Tail, Write};
@@ -125,4 +125,46 @@ async fn a_tail_gives_the_events_of_its_filter_in_order() {
         assert_eq!((recorded.sequence, recorded.event.name()), (sequence, name));
         assert_eq!(recorded.event.aggregate_id(), second.to_string());
     }
+}
+
+#[tokio::test]
+async fn two_projectors_of_one_view_do_not_undo_each_other() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    let view = store.follow::<Instances>(|_, _| {}).await.unwrap();
+    let (first, _first) = project(server.store().await);
+    let (second, _second) = project(server.store().await);
+    let id = instance_id();
+    let mut sequence = store
+        .append(&[Write::new::<InstanceDecider>(&id, 0, &[created("everything")])], &metadata())
+        .await
+        .unwrap();
+    for generation in 2..50 {
+        let restarted = Event::Restarted(Restarted { generation });
+        let write = Write::new::<InstanceDecider>(&id, sequence, &[restarted]);
+        sequence = store.append(&[write], &metadata()).await.unwrap();
+    }
+    view.reached(sequence, WAIT).await.unwrap();
+    let row = view.get(id.0).unwrap();
+    assert_eq!((row.generation, row.revision, row.sequence), (49, 49, sequence));
+    first.abort();
+    second.abort();
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_stops_the_view_right_there() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    let id = instance_id();
+    let create = Write::new::<InstanceDecider>(&id, 0, &[created("everything")]);
+    let sequence = store.append(&[create], &metadata()).await.unwrap();
+    let nats = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let newer = nats.publish(format!("events.instance.{id}"), "of a newer program".into()).await.unwrap();
+    newer.await.unwrap();
+
+    let ended = tokio::time::timeout(WAIT, store.project::<Instances>(|| {})).await.unwrap();
+    assert!(matches!(ended, Err(ProjectError::Unreadable(_))), "{ended:?}");
+    let view = store.follow::<Instances>(|_, _| {}).await.unwrap();
+    assert_eq!(view.position(), sequence);
+    assert!(view.get(id.0).is_some(), "what came before it is there");
 }
