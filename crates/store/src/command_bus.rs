@@ -134,13 +134,20 @@ impl Store {
             .get_consumer_from_stream(subject::DECIDER_CONSUMER, subject::COMMANDS)
             .await
             .during(RECEIVE)?;
-        let messages = consumer.messages().await.during(RECEIVE)?;
+        let messages =
+            consumer.stream().max_messages_per_batch(PREFETCH_MAX).messages().await.during(RECEIVE)?;
         Ok(ReceivedCommands { store: self.clone(), messages, reconnects: self.reconnects() })
     }
 }
 
 /// What deciders do, in errors.
 const RECEIVE: &str = "receive commands";
+/// How many messages wait in a decider for their turn: what it has taken, no other can decide.
+pub(crate) const PREFETCH_MAX: usize = 16;
+/// How often a command is handed out that this program cannot read, in case a newer decider takes it.
+const UNREADABLE_DELIVERIES_MAX: i64 = 5;
+/// After how long it is handed out again.
+const UNREADABLE_DELAY: Duration = Duration::from_secs(1);
 
 /// Commands as they come.
 pub struct ReceivedCommands {
@@ -158,7 +165,8 @@ pub struct ReceivedCommand {
 }
 
 impl ReceivedCommands {
-    /// The next command. One that cannot be read goes to the dead letters, and the next one is returned.
+    /// The next command that waits for a decision. One that cannot be read is left to other deciders for a while;
+    /// if none can read it, it fails and goes to the dead letters.
     ///
     /// # Errors
     /// The consumer broke; receive anew.
@@ -166,17 +174,44 @@ impl ReceivedCommands {
         loop {
             let next = async { error::given(self.messages.next().await, RECEIVE) };
             let message = self.reconnects.unless_reconnected(RECEIVE, next).await?;
-            match read(&message) {
-                Ok((command, given)) => {
-                    return Ok(ReceivedCommand { command, given, store: self.store.clone(), message });
+            let delivered = message.info().during(RECEIVE)?.delivered;
+            let (command, given) = match read(&message) {
+                Ok(read) => read,
+                Err(reason) if delivered >= UNREADABLE_DELIVERIES_MAX => {
+                    self.bury(&message, reason.to_string()).await?;
+                    continue;
                 }
-                Err(reason) => self.bury(&message, reason.to_string()).await?,
+                Err(_) => {
+                    let again = AckKind::Nak(Some(UNREADABLE_DELAY));
+                    message.ack_with(again).await.during(RECEIVE)?;
+                    continue;
+                }
+            };
+            if delivered > 1 && self.is_decided(&given).await? {
+                message.ack().await.during(RECEIVE)?;
+                continue;
             }
+            return Ok(ReceivedCommand { command, given, store: self.store.clone(), message });
         }
+    }
+
+    /// Whether a command that comes again was decided before: then its decider died between recording the outcome and
+    /// taking it off the bus. Deciding it anew could answer something else, for the world has moved on.
+    async fn is_decided(&self, given: &Given) -> Result<bool, Unavailable> {
+        let record = outcome::read(self.store.outcomes_bucket().await?, given.command_id).await?;
+        Ok(record.is_some_and(|record| record.outcome.is_some()))
     }
 
     async fn bury(&self, message: &jetstream::Message, reason: String) -> Result<(), Unavailable> {
         tracing::error!(subject = %message.subject, reason, "command cannot be read");
+        let id =
+            message.headers.as_ref().and_then(|headers| envelope::parse(headers, header::COMMAND_ID).ok());
+        if let Some(id) = id {
+            let bucket = self.store.outcomes_bucket().await?;
+            let request_digest = outcome::read(bucket, id).await?.and_then(|record| record.request_digest);
+            let outcome = Some(Outcome::Failed { reason: reason.clone() });
+            outcome::write(bucket, id, &OutcomeRecord { request_digest, outcome }).await?;
+        }
         self.store.bury(&message.subject, message.payload.clone(), &reason).await?;
         message.ack_with(AckKind::Term).await.during("end an unreadable command")
     }
@@ -193,8 +228,8 @@ fn read(message: &jetstream::Message) -> Result<(Command, Given), ReadError> {
 }
 
 impl ReceivedCommand {
-    /// Records the outcome, then takes the command off the bus. A crash in between brings it back, and its decider
-    /// finds its own events.
+    /// Records the outcome, then takes the command off the bus. A crash before the record brings it back, and its
+    /// decider finds its own events; a crash after it brings it back to be taken off.
     ///
     /// # Errors
     /// NATS did not answer; the command comes back.

@@ -96,6 +96,10 @@ impl Store {
             for (name, file) in files {
                 let mut wanted = declaration(file);
                 wanted.insert("num_replicas".to_owned(), json!(replicas));
+                if replicas > 1 {
+                    // A replicated stream cannot be asynchronous; its copies are what makes it safe and fast enough.
+                    wanted.remove("persist_mode");
+                }
                 let action = self.provision_stream(&wanted).await?;
                 changes.push(Change { kind, name: (*name).to_owned(), action });
             }

@@ -6,13 +6,16 @@ use async_nats::jetstream::{self, AckKind, consumer::pull};
 use domain::Recorded;
 use futures_util::StreamExt;
 
+use crate::command_bus::PREFETCH_MAX;
 use crate::connection::{Reconnects, Store};
 use crate::error::{self, During, Unavailable};
 use crate::{subject, tail};
 
+/// After how long an event is handed out again that this program cannot read.
+const UNREADABLE_DELAY: Duration = Duration::from_secs(30);
+
 /// Events that wait for a reaction, shared with everyone who reacts.
 pub struct ReceivedEvents {
-    store: Store,
     messages: pull::Stream,
     reconnects: Reconnects,
 }
@@ -35,13 +38,15 @@ impl Store {
             .get_consumer_from_stream(subject::REACTIONS_CONSUMER, subject::EVENTS)
             .await
             .during(OPERATION)?;
-        let messages = consumer.messages().await.during(OPERATION)?;
-        Ok(ReceivedEvents { store: self.clone(), messages, reconnects: self.reconnects() })
+        let messages =
+            consumer.stream().max_messages_per_batch(PREFETCH_MAX).messages().await.during(OPERATION)?;
+        Ok(ReceivedEvents { messages, reconnects: self.reconnects() })
     }
 }
 
 impl ReceivedEvents {
-    /// The next event. One that cannot be read goes to the dead letters, and the next one is returned.
+    /// The next event. One that cannot be read waits for a program that can: what follows from it must not be
+    /// forgotten.
     ///
     /// # Errors
     /// The consumer broke; receive anew.
@@ -54,9 +59,8 @@ impl ReceivedEvents {
             match tail::recorded(&message, sequence) {
                 Ok(recorded) => return Ok(ReceivedEvent { recorded, message }),
                 Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "nobody can react to an event");
-                    self.store.bury(&message.subject, message.payload.clone(), &error.to_string()).await?;
-                    message.ack_with(AckKind::Term).await.during("end an unreadable event")?;
+                    tracing::error!(error = &error as &dyn std::error::Error, "cannot react to an event");
+                    message.ack_with(AckKind::Nak(Some(UNREADABLE_DELAY))).await.during(OPERATION)?;
                 }
             }
         }

@@ -92,10 +92,24 @@ impl Place {
     }
 }
 
-/// The first and last sequence of a stream; both 0 when it never held anything.
-pub(crate) async fn bounds(store: &Store, stream: &str) -> Result<(u64, u64), Unavailable> {
+/// Which stream it is, and what it holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// When the stream was made, in nanoseconds since 1970: another stream of the same name was made at another time.
+    pub(crate) created_ns: i128,
+    pub(crate) first_sequence: u64,
+    /// 0 when the stream never held anything.
+    pub(crate) last_sequence: u64,
+}
+
+/// Looks at a stream.
+pub(crate) async fn bounds(store: &Store, stream: &str) -> Result<Bounds, Unavailable> {
     const OPERATION: &str = "look at a stream";
     let stream = store.jetstream.get_stream(stream).await.during(OPERATION)?;
-    let state = &stream.cached_info().state;
-    Ok((state.first_sequence, state.last_sequence))
+    let info = stream.cached_info();
+    Ok(Bounds {
+        created_ns: info.created.unix_timestamp_nanos(),
+        first_sequence: info.state.first_sequence,
+        last_sequence: info.state.last_sequence,
+    })
 }

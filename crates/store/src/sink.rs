@@ -16,7 +16,7 @@ use crate::codec;
 use crate::connection::Store;
 use crate::data_stream::DataStream;
 use crate::error::{During, Unavailable};
-use crate::reader::{self, Reader};
+use crate::reader::{self, Bounds, Reader};
 
 /// How many messages a batch holds at most.
 const BATCH_MESSAGES_MAX: usize = 512;
@@ -33,7 +33,7 @@ pub struct Batch {
     pub messages: Vec<Bytes>,
     /// The same for the same batch, whoever hands it out again.
     pub deduplication_token: String,
-    /// How many messages before this batch the stream had dropped before they were taken.
+    /// How many messages before this batch the stream dropped before anybody took them, or may not have arrived.
     pub lost: u64,
 }
 
@@ -47,8 +47,10 @@ pub enum SinkError {
 }
 
 /// What is recorded before a batch is handed out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Cut {
+    /// Names the stream for as long as it lives: another stream gives the same sequences out again.
+    stream: String,
     first: u64,
     last: u64,
 }
@@ -63,6 +65,8 @@ pub struct Sink {
     revision: u64,
     /// The recorded batch may not have arrived: hand it out again first.
     repeat: bool,
+    /// How many messages went before anybody took them, not yet told.
+    lost: u64,
     /// A message that was read but did not fit into the last batch.
     held: Option<(u64, Bytes)>,
 }
@@ -76,13 +80,53 @@ impl Store {
         const OPERATION: &str = "open a sink";
         let key = stream.name();
         let entry = self.sinks_bucket().await?.entry(key).await.during(OPERATION)?;
-        let (cut, revision) = match entry {
+        let (recorded, revision) = match entry {
             Some(entry) => (codec::decode::<Cut>(&entry.value).during(OPERATION)?, entry.revision),
             None => (Cut::default(), 0),
         };
-        let reader = Reader::new(self.clone(), stream.name(), String::new(), cut.first);
-        let repeat = cut.last > 0;
-        Ok(Sink { store: self.clone(), stream, key, reader, cut, revision, repeat, held: None })
+        let bounds = reader::bounds(self, key).await?;
+        let name = bounds.created_ns.to_string();
+        let start = Place::after(recorded, &bounds, name);
+        let reader = Reader::new(self.clone(), key, String::new(), start.next_sequence);
+        let Place { cut, repeat, lost, .. } = start;
+        Ok(Sink { store: self.clone(), stream, key, reader, cut, revision, repeat, lost, held: None })
+    }
+
+    /// Changes whenever a sink of the stream goes on: whoever stands by watches it.
+    ///
+    /// # Errors
+    /// NATS did not answer.
+    pub async fn sink_revision(&self, stream: DataStream) -> Result<u64, Unavailable> {
+        let entry = self.sinks_bucket().await?.entry(stream.name()).await.during("look at a sink")?;
+        Ok(entry.map_or(0, |entry| entry.revision))
+    }
+}
+
+/// Where a sink begins.
+struct Place {
+    cut: Cut,
+    next_sequence: u64,
+    repeat: bool,
+    lost: u64,
+}
+
+impl Place {
+    /// Where to go on after what is recorded, in a stream that holds what `bounds` say.
+    fn after(recorded: Cut, bounds: &Bounds, name: String) -> Self {
+        if recorded.stream != name || recorded.last > bounds.last_sequence {
+            if recorded.last > 0 {
+                tracing::warn!("the stream of a sink was made anew: beginning with its first message");
+            }
+            let cut = Cut { stream: name, first: 0, last: 0 };
+            return Place { cut, next_sequence: 1, repeat: false, lost: 0 };
+        }
+        if recorded.last == 0 || recorded.first < bounds.first_sequence {
+            // The stream has dropped a part of the recorded batch. Whether the batch had arrived is not known, and half
+            // of it would be taken for another.
+            let lost = if recorded.last == 0 { 0 } else { recorded.last - recorded.first + 1 };
+            return Place { next_sequence: recorded.last + 1, cut: recorded, repeat: false, lost };
+        }
+        Place { next_sequence: recorded.first, cut: recorded, repeat: true, lost: 0 }
     }
 }
 
@@ -92,43 +136,35 @@ impl Sink {
     /// # Errors
     /// See [`SinkError`]; after one, open the sink anew.
     pub async fn next(&mut self) -> Result<Batch, SinkError> {
-        if std::mem::take(&mut self.repeat)
-            && let Some(batch) = self.read_again().await?
-        {
-            return Ok(batch);
+        if std::mem::take(&mut self.repeat) {
+            return Ok(self.read_again().await);
         }
-        let (messages, last_sequence) = self.gather().await;
-        let first_sequence = messages[0].0;
-        let lost = first_sequence - (self.cut.last + 1).min(first_sequence);
-        self.record(Cut { first: first_sequence, last: last_sequence }).await?;
+        let (messages, last) = self.gather().await;
+        let first = messages[0].0;
+        let lost = std::mem::take(&mut self.lost) + (first - 1).saturating_sub(self.cut.last);
+        self.record(Cut { stream: self.cut.stream.clone(), first, last }).await?;
         Ok(self.batch(messages, lost))
     }
 
     fn batch(&self, messages: Vec<(u64, Bytes)>, lost: u64) -> Batch {
-        let Cut { first, last } = self.cut;
+        let Cut { stream, first, last } = &self.cut;
         Batch {
-            first_sequence: first,
-            last_sequence: last,
+            first_sequence: *first,
+            last_sequence: *last,
             messages: messages.into_iter().map(|(_, payload)| payload).collect(),
-            deduplication_token: format!("{}:{first}-{last}", self.stream.name()),
+            deduplication_token: format!("{}/{stream}:{first}-{last}", self.stream.name()),
             lost,
         }
     }
 
-    /// The recorded batch once more; none if the stream has dropped it by now.
-    async fn read_again(&mut self) -> Result<Option<Batch>, SinkError> {
-        let (first, last) = reader::bounds(&self.store, self.stream.name()).await?;
-        if first > self.cut.first || last < self.cut.last {
-            self.reader =
-                Reader::new(self.store.clone(), self.stream.name(), String::new(), self.cut.last + 1);
-            return Ok(None);
-        }
+    /// The recorded batch once more.
+    async fn read_again(&mut self) -> Batch {
         let mut messages = Vec::new();
         loop {
             let read = self.reader.next().await;
             messages.push((read.sequence, read.message.payload.clone()));
             if read.sequence >= self.cut.last {
-                return Ok(Some(self.batch(messages, 0)));
+                return self.batch(messages, 0);
             }
         }
     }

@@ -90,7 +90,7 @@ impl Store {
         let next_sequence = match tail.start {
             Start::Beginning => 1,
             Start::Sequence(sequence) => sequence,
-            Start::New => reader::bounds(self, subject::EVENTS).await?.1 + 1,
+            Start::New => self.last_event().await? + 1,
         };
         let filter = subject::event(aggregate, id);
         Ok(Events { reader: Reader::new(self.clone(), subject::EVENTS, filter, next_sequence) })
@@ -101,7 +101,7 @@ impl Store {
     /// # Errors
     /// NATS did not answer.
     pub async fn last_event(&self) -> Result<u64, Unavailable> {
-        reader::bounds(self, subject::EVENTS).await.map(|(_, last)| last)
+        reader::bounds(self, subject::EVENTS).await.map(|bounds| bounds.last_sequence)
     }
 }
 

@@ -58,7 +58,7 @@ impl TestServer {
         (letter.payload, reason.unwrap_or_default())
     }
 
-    /// Ends the server with SIGKILL, as a power cut would as far as NATS can tell.
+    /// Ends the server with SIGKILL: what it had not handed to the operating system is gone.
     pub fn kill(&mut self) {
         self.child.kill().expect("kill nats-server");
         self.child.wait().expect("wait for nats-server");

@@ -7,8 +7,9 @@
 
 use std::fmt;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_nats::jetstream::kv::CreateErrorKind;
 use async_nats::jetstream::{self, kv};
@@ -17,11 +18,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use domain::{Digest, Sealed};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::error::{During, Unavailable};
 use crate::subject;
+
+/// The mode of the master key's file: its owner reads and writes it.
+const KEY_MODE: u32 = 0o600;
+/// The permissions of everybody else.
+const OTHERS_MODE: u32 = 0o077;
+/// The permissions among the bits of a mode.
+const MODE: u32 = 0o777;
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
@@ -55,6 +64,8 @@ pub enum MasterKeyError {
     },
     #[error("master key file {path} does not hold 64 hexadecimal digits")]
     Malformed { path: PathBuf },
+    #[error("master key file {path} has mode {mode:o}: take it from others with `chmod 600`")]
+    Exposed { path: PathBuf, mode: u32 },
 }
 
 impl MasterKey {
@@ -65,22 +76,38 @@ impl MasterKey {
     pub fn load_or_create(path: &Path) -> Result<Self, MasterKeyError> {
         let file_error = |source| MasterKeyError::File { path: path.to_owned(), source };
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&Zeroizing::new(text))
-                .ok_or_else(|| MasterKeyError::Malformed { path: path.to_owned() }),
+            Ok(text) => {
+                let mode = std::fs::metadata(path).map_err(file_error)?.permissions().mode();
+                if mode & OTHERS_MODE != 0 {
+                    return Err(MasterKeyError::Exposed { path: path.to_owned(), mode: mode & MODE });
+                }
+                Self::parse(&Zeroizing::new(text))
+                    .ok_or_else(|| MasterKeyError::Malformed { path: path.to_owned() })
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let key = MasterKey(random_key());
-                let text = Zeroizing::new(format!("{}\n", blake3::Hash::from_bytes(*key.0).to_hex()));
-                let mut file = std::fs::OpenOptions::new()
-                    .write(true)
-                    .create_new(true)
-                    .mode(0o600)
-                    .open(path)
-                    .map_err(file_error)?;
-                file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(file_error)?;
-                Ok(key)
+                Self::create(path).map_err(file_error)
             }
             Err(error) => Err(file_error(error)),
         }
+    }
+
+    /// Makes a key that is on disk, whole, before anything is sealed under it: a process killed half-way leaves no
+    /// half a key, and a power cut does not take it from under what it sealed.
+    fn create(path: &Path) -> std::io::Result<Self> {
+        let key = MasterKey(random_key());
+        let text = Zeroizing::new(format!("{}\n", blake3::Hash::from_bytes(*key.0).to_hex()));
+        let draft = path.with_extension(format!("draft-{}", std::process::id()));
+        let options = &mut std::fs::OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(KEY_MODE).open(&draft)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        // A link fails if somebody else has made a key in the meantime; renaming would put ours over theirs.
+        let linked = std::fs::hard_link(&draft, path);
+        std::fs::remove_file(&draft)?;
+        linked?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        Ok(key)
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -106,6 +133,7 @@ pub enum OpenError {
 #[derive(Clone)]
 pub struct Vault {
     jetstream: jetstream::Context,
+    bucket: Arc<OnceCell<kv::Store>>,
     wrapping: Key,
     digesting: Key,
 }
@@ -120,6 +148,7 @@ impl Vault {
     pub(crate) fn new(master: &MasterKey, jetstream: jetstream::Context) -> Self {
         Vault {
             jetstream,
+            bucket: Arc::default(),
             wrapping: Zeroizing::new(blake3::derive_key(WRAPPING_CONTEXT, master.0.as_slice())),
             digesting: Zeroizing::new(blake3::derive_key(DIGEST_CONTEXT, master.0.as_slice())),
         }
@@ -187,8 +216,9 @@ impl Vault {
             .ok_or(OpenError::Damaged { owner })
     }
 
-    async fn bucket(&self) -> Result<kv::Store, Unavailable> {
-        self.jetstream.get_key_value(subject::KEYS_BUCKET).await.during("open bucket keys")
+    async fn bucket(&self) -> Result<&kv::Store, Unavailable> {
+        let open = || async { self.jetstream.get_key_value(subject::KEYS_BUCKET).await };
+        self.bucket.get_or_try_init(open).await.during("open bucket keys")
     }
 }
 

@@ -102,3 +102,63 @@ async fn a_command_arrives_whole() {
     let refusal = domain::Refusal::Token(token::Refusal::NotFound);
     assert_eq!(sent.unwrap(), Outcome::Refused { refusal });
 }
+
+#[tokio::test]
+async fn a_decided_command_that_comes_again_is_not_decided_anew() {
+    let server = TestServer::start().await;
+    let (store, outcomes) = (server.store().await, bucket(&server, "outcomes").await);
+    let mut commands = server.store().await.receive_commands().await.unwrap();
+    let (first, given) = (create(), given());
+    let (outcome, ()) = tokio::join!(store.send(&first, &given, WAIT), async {
+        // The decider records the outcome and dies before the command is off the bus: it comes again.
+        let command = commands.next().await.unwrap();
+        let record = serde_json::json!({
+            "request_digest": null,
+            "outcome": { "outcome": "done", "sequence": 7 },
+        });
+        outcomes.put(given.command_id.to_string(), store::encode(&record).into()).await.unwrap();
+        command.give_back(Duration::ZERO).await.unwrap();
+    });
+    assert_eq!(outcome.unwrap(), Outcome::Done { sequence: 7 });
+
+    let (second, given) = (create(), crate::given::given());
+    let (outcome, handed_out) = tokio::join!(store.send(&second, &given, WAIT), async {
+        let command = commands.next().await.unwrap();
+        let handed_out = command.command.clone();
+        command.finish(Outcome::Done { sequence: 8 }).await.unwrap();
+        handed_out
+    });
+    assert_eq!(outcome.unwrap(), Outcome::Done { sequence: 8 });
+    assert_eq!(handed_out, second, "the first command was handed out again");
+}
+
+#[tokio::test]
+async fn a_command_that_nobody_can_read_fails() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    let nats = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let given = given();
+    let headers = async_nats::HeaderMap::from_iter([(
+        async_nats::HeaderName::from_static("Mcpcan-Command-Id"),
+        async_nats::HeaderValue::from(given.command_id.to_string()),
+    )]);
+    let subject = "commands.instance.of-a-newer-program";
+    let published = nats.publish_with_headers(subject, headers, "unreadable".into()).await.unwrap();
+    published.await.unwrap();
+    let mut commands = server.store().await.receive_commands().await.unwrap();
+    // Holds what it can read and goes on.
+    let reading = tokio::spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            held.push(commands.next().await.unwrap());
+        }
+    });
+    let outcome = store.send(&create(), &given, WAIT).await.unwrap();
+    assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
+    reading.abort();
+}
+
+async fn bucket(server: &TestServer, name: &str) -> async_nats::jetstream::kv::Store {
+    let nats = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    nats.get_key_value(name).await.unwrap()
+}

@@ -62,3 +62,18 @@ async fn a_sink_that_was_taken_over_ends() {
     let ended = old.next().await;
     assert!(matches!(ended, Err(SinkError::TakenOver)), "{ended:?}");
 }
+
+#[tokio::test]
+async fn a_stream_that_was_made_anew_is_read_from_its_first_message_under_other_tokens() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    publish(&store, 0..3).await;
+    let old = store.sink(DataStream::Traces).await.unwrap().next().await.unwrap();
+    server.delete_stream("TRACES").await;
+    store.provision(1).await.unwrap();
+    publish(&store, 3..6).await;
+    let new = store.sink(DataStream::Traces).await.unwrap().next().await.unwrap();
+    assert_eq!((old.first_sequence, new.first_sequence), (1, 1));
+    assert_eq!(new.messages[0], Bytes::from("3"));
+    assert_ne!(old.deduplication_token, new.deduplication_token);
+}

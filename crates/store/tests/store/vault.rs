@@ -1,7 +1,9 @@
 //! Sealed secrets: opened by their owner's key, gone with it.
 
-use store::OpenError;
+use std::os::unix::fs::PermissionsExt;
+
 use store::testing::TestServer;
+use store::{MasterKey, OpenError};
 use uuid::Uuid;
 
 const SECRET: &[u8] = b"correct horse battery staple";
@@ -39,4 +41,18 @@ async fn a_digest_depends_on_the_master_key() {
     assert_eq!(one.store().await.vault().digest(SECRET), digest);
     assert_ne!(another.store().await.vault().digest(SECRET), digest);
     assert_ne!(one.store().await.vault().digest(b"x"), digest);
+}
+
+#[test]
+fn a_master_key_that_others_can_read_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("master.key");
+    MasterKey::load_or_create(&path).unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
+    MasterKey::load_or_create(&path).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let exposed = MasterKey::load_or_create(&path).unwrap_err();
+    assert!(exposed.to_string().ends_with("has mode 640: take it from others with `chmod 600`"), "{exposed}");
 }
