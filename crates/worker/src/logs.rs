@@ -31,6 +31,7 @@ const FLUSH_MAX: Duration = Duration::from_secs(10);
 /// The log of one replica.
 pub(crate) struct Log {
     queue: Arc<Queue>,
+    instance: InstanceId,
     replica: ReplicaId,
     pump: JoinHandle<()>,
 }
@@ -43,21 +44,29 @@ impl Log {
     pub(crate) fn open(store: &Store, instance: InstanceId, replica: ReplicaId) -> Log {
         let queue = Arc::new(Queue::default());
         let pump = tokio::spawn(pump(store.clone(), instance, replica, Arc::clone(&queue)));
-        Log { queue, replica, pump }
+        Log { queue, instance, replica, pump }
     }
 
     pub(crate) fn sender(&self) -> LineSender {
         LineSender(Arc::clone(&self.queue))
     }
 
-    /// Waits until every line is acknowledged, but not for ever.
-    pub(crate) async fn close(mut self) {
-        self.queue.close();
-        match timeout(FLUSH_MAX, &mut self.pump).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(replica = %self.replica, %error, "log pump ended"),
-            Err(_) => tracing::warn!(replica = %self.replica, "last log lines were not acknowledged in time"),
+    /// Waits until every line is acknowledged, but not for ever: what is given up is counted in the worker's own log.
+    pub(crate) async fn close(self) {
+        let (instance, replica) = (self.instance, self.replica);
+        let lines = self.flush(FLUSH_MAX).await;
+        if lines > 0 {
+            tracing::error!(%instance, %replica, lines, "last log lines were not acknowledged and are given up");
         }
+    }
+
+    /// Waits until every line is acknowledged, for as long as `limit`. Gives the number of those that are not.
+    async fn flush(mut self, limit: Duration) -> u64 {
+        self.queue.close();
+        if let Ok(Err(error)) = timeout(limit, &mut self.pump).await {
+            tracing::error!(replica = %self.replica, %error, "log pump ended");
+        }
+        self.queue.unacknowledged()
     }
 }
 
@@ -89,9 +98,11 @@ async fn pump(store: Store, instance: InstanceId, replica: ReplicaId, queue: Arc
                 text: line.text,
             })
             .collect();
-        // The same batch under the same id counts once, however often it is sent.
+        // Under the same id a batch counts once within the stream's window of duplicates, which is half an hour
+        // (`nats/streams/LOGS.json`). One that was stored without an answer and is tried for longer comes twice.
         let id = format!("{replica}:{number}");
         publish(&store, &source, &id, Bytes::from(store::encode(&lines))).await;
+        queue.acknowledge();
         number += 1;
     }
 }
@@ -108,5 +119,30 @@ async fn publish(store: &Store, source: &str, id: &str, lines: Bytes) {
         );
         sleep(pause).await;
         pause = (pause * 2).min(RETRY_PAUSE_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::testing::TestServer;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn log(store: &Store) -> Log {
+        let log = Log::open(store, InstanceId(Uuid::now_v7()), ReplicaId(Uuid::now_v7()));
+        for text in ["one", "two", "three"] {
+            log.sender().push(Timestamp::now(), Stream::Stderr, text.to_owned());
+        }
+        log
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_at_the_end_is_counted() {
+        let mut server = TestServer::start().await;
+        let store = server.store().await;
+        assert_eq!(log(&store).flush(FLUSH_MAX).await, 0);
+        server.kill();
+        assert_eq!(log(&store).flush(Duration::ZERO).await, 3);
     }
 }

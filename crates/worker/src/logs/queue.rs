@@ -38,6 +38,8 @@ pub(crate) struct Queue {
 struct State {
     entries: VecDeque<Entry>,
     bytes: usize,
+    /// How many lines were handed out and not acknowledged since.
+    in_hand: u64,
     closed: bool,
 }
 
@@ -83,6 +85,17 @@ impl Queue {
         (!batch.is_empty()).then_some(batch)
     }
 
+    /// What was handed out last has arrived.
+    pub(crate) fn acknowledge(&self) {
+        self.lock().in_hand = 0;
+    }
+
+    /// How many lines have not arrived: they wait, were dropped without a word so far, or are on their way.
+    pub(crate) fn unacknowledged(&self) -> u64 {
+        let state = self.lock();
+        state.in_hand + state.entries.iter().map(Entry::lines).sum::<u64>()
+    }
+
     async fn until(&self, condition: impl Fn(&State) -> bool) {
         // A change between the look and the wait is kept by `Notify` as a permit.
         while !condition(&self.lock()) {
@@ -107,11 +120,21 @@ impl State {
             if let Entry::Line(line) = &entry {
                 self.bytes -= line.text.len();
             }
+            self.in_hand += entry.lines();
             let line = QueuedLine::from(entry);
             bytes += line.text.len();
             batch.push(line);
         }
         batch
+    }
+}
+
+impl Entry {
+    fn lines(&self) -> u64 {
+        match self {
+            Entry::Line(_) => 1,
+            Entry::Dropped { count, .. } => *count,
+        }
     }
 }
 
@@ -185,6 +208,20 @@ mod tests {
         push(&queue, "lonely");
         let batch = queue.next_batch(Duration::from_millis(1)).await.unwrap();
         assert_eq!(batch[0].text, "lonely");
+    }
+
+    #[tokio::test]
+    async fn a_line_counts_until_it_has_arrived() {
+        let queue = Queue::default();
+        for number in 0..QUEUE_LINES_MAX + 5 {
+            push(&queue, format!("line {number}"));
+        }
+        let all = QUEUE_LINES_MAX as u64 + 5;
+        assert_eq!(queue.unacknowledged(), all);
+        let handed_out = batch(&queue).await.len() as u64;
+        assert_eq!(queue.unacknowledged(), all);
+        queue.acknowledge();
+        assert_eq!(queue.unacknowledged(), all - handed_out);
     }
 
     #[tokio::test]
