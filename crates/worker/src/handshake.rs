@@ -46,14 +46,13 @@ struct Implementation {
     version: String,
 }
 
-/// Initialises a session at an endpoint and pings.
+/// Initialises a session at an endpoint and pings, with `headers` in every request.
 ///
 /// # Errors
 /// The server did not answer in time, or not in MCP.
-pub(crate) async fn shake_hands(endpoint: &str) -> Result<Answered, NoAnswer> {
+pub(crate) async fn shake_hands(endpoint: &str, headers: http::HeaderMap) -> Result<Answered, NoAnswer> {
     let limits = Limits { initialize: HANDSHAKE_MAX, request: PING_MAX, response_bytes: ANSWER_BYTES_MAX };
-    let client =
-        Client::connect_within(endpoint, http::HeaderMap::new(), limits).await.map_err(NoAnswer::from)?;
+    let client = Client::connect_within(endpoint, headers, limits).await.map_err(NoAnswer::from)?;
     let server = server_info(&client);
     if let Err(error) = client.request("ping", None).await {
         // The ping is what counts; that its session could not be ended adds nothing.

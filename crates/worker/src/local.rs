@@ -6,6 +6,7 @@
 mod bridge;
 mod bring_up;
 mod cookie;
+mod credential;
 mod environment;
 mod halt;
 mod lines;
@@ -25,7 +26,7 @@ use crate::Config;
 use crate::logs::Log;
 use crate::report::{Subject, report};
 use bridge::Bridge;
-use cookie::Whose;
+use cookie::{Owner, Whose};
 use halt::{Halt, last_fact};
 
 /// How many replicas come up at the same time.
@@ -38,8 +39,10 @@ pub(crate) struct Local {
     store: Store,
     bridge: PathBuf,
     pass_environment: Vec<String>,
-    /// The data directory, absolute and without links: it names us in cookies.
+    /// The data directory, absolute and without links.
     data: PathBuf,
+    /// Marks the processes of our replicas as ours.
+    owner: Owner,
     starts: Semaphore,
     shutdown: CancellationToken,
 }
@@ -81,8 +84,10 @@ impl Local {
     ) -> std::io::Result<Local> {
         tokio::fs::create_dir_all(&config.data).await?;
         let data = tokio::fs::canonicalize(&config.data).await?;
+        let owner = Owner::of(&data);
         let Config { bridge, pass_environment, .. } = config;
-        Ok(Local { store, bridge, pass_environment, data, starts: Semaphore::new(STARTS_AT_ONCE), shutdown })
+        let starts = Semaphore::new(STARTS_AT_ONCE);
+        Ok(Local { store, bridge, pass_environment, data, owner, starts, shutdown })
     }
 
     /// Kills whatever an earlier life of this data directory has left running.
@@ -159,7 +164,7 @@ impl Local {
     }
 
     async fn sweep_up(&self, whose: Whose) {
-        let owner = self.data.clone();
+        let owner = self.owner.clone();
         match tokio::task::spawn_blocking(move || cookie::sweep(&owner, whose)).await {
             Ok(Ok(swept)) => {
                 if swept.killed > 0 {

@@ -5,15 +5,17 @@ use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt as _;
 use std::time::Duration;
 
+use domain::Sealed;
 use domain::instance::{Fact, FailureReason, ServerInfo};
 use store::OpenError;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::bridge::{Bridge, ChildExit, Launch, Said};
+use super::credential::Credential;
 use super::environment::Environment;
 use super::halt::Halt;
-use super::{Local, Replica, workplace};
+use super::{Local, Replica, cookie, workplace};
 use crate::handshake::{self, HANDSHAKE_MAX, NoAnswer};
 use crate::logs::Log;
 use crate::report::report;
@@ -22,7 +24,7 @@ use crate::report::report;
 const LISTEN_MAX: Duration = Duration::from_secs(10);
 /// How long to wait for the news that the child ended, when a handshake failed and that may be why.
 const EXPLANATION_MAX: Duration = Duration::from_millis(500);
-/// The pause before a secret is asked for again when NATS did not answer.
+/// The pause before the vault is asked again when NATS did not answer.
 const SECRET_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 impl Local {
@@ -36,23 +38,27 @@ impl Local {
     ) -> Result<&'a mut Bridge, Halt> {
         let _start = self.starts.acquire().await.expect("the semaphore is never closed");
         report(&self.store, replica.subject, Fact::Starting).await?;
-        let bridge = place.insert(self.start(replica, log).await?);
+        let credential = Credential::random();
+        let sealed = self.seal(replica, &credential).await?;
+        let bridge = place.insert(self.start(replica, &credential, log).await?);
         let said = bridge.said();
         let address = listening(bridge, said.clone()).await?;
         report(&self.store, replica.subject, Fact::Handshaking).await?;
         let endpoint = format!("http://{address}/mcp");
-        let server = shake_hands(bridge, said, &endpoint).await?;
+        let server = shake_hands(bridge, said, &endpoint, &credential).await?;
         tracing::info!(endpoint, "replica is ready");
-        report(&self.store, replica.subject, Fact::Ready { endpoint, credential: None, server }).await?;
+        let ready = Fact::Ready { endpoint, credential: Some(sealed), server };
+        report(&self.store, replica.subject, ready).await?;
         Ok(bridge)
     }
 
     /// Prepares the working directory and starts the bridge. Nothing is awaited once the bridge runs.
-    async fn start(&self, replica: &Replica, log: &Log) -> Result<Bridge, Halt> {
+    async fn start(&self, replica: &Replica, credential: &Credential, log: &Log) -> Result<Bridge, Halt> {
         let values = self.open_environment(replica).await?;
         let own = |name: &str| std::env::var_os(name);
-        let id = replica.subject.replica;
-        let environment = Environment::assemble(own, &self.pass_environment, values, &self.data, id);
+        let cookie = cookie::variables(&self.owner, replica.subject.replica);
+        let platform = cookie.into_iter().chain([credential.variable()]);
+        let environment = Environment::assemble(own, &self.pass_environment, values, platform);
         let directory =
             workplace::make(self.data.clone(), replica.subject.instance).await.map_err(|error| {
                 let detail = format!("the working directory cannot be made: {error}");
@@ -75,24 +81,35 @@ impl Local {
         let owner = replica.subject.instance.0;
         let mut opened = vec![];
         for (name, sealed) in &replica.hosted.env {
-            let value = loop {
-                match self.store.vault().open(owner, sealed).await {
-                    Ok(value) => break value,
-                    // That says nothing about the secret.
-                    Err(OpenError::Unavailable(error)) => {
-                        let error = error.to_string();
-                        tracing::warn!(variable = name, error, "open a secret; trying again");
-                        sleep(SECRET_RETRY_PAUSE).await;
-                    }
-                    Err(error @ (OpenError::Shredded { .. } | OpenError::Damaged { .. })) => {
-                        let detail = format!("the environment variable {name} cannot be unsealed: {error}");
-                        return Err(Halt::failed(FailureReason::SpawnFailed, detail));
-                    }
-                }
-            };
+            let value = answered(|| self.store.vault().open(owner, sealed)).await.map_err(|error| {
+                let detail = format!("the environment variable {name} cannot be unsealed: {error}");
+                Halt::failed(FailureReason::SpawnFailed, detail)
+            })?;
             opened.push((name.clone(), OsString::from_vec(value.to_vec())));
         }
         Ok(opened)
+    }
+
+    /// The credential as the log may hold it.
+    async fn seal(&self, replica: &Replica, credential: &Credential) -> Result<Sealed, Halt> {
+        let owner = replica.subject.instance.0;
+        answered(|| self.store.vault().seal(owner, credential.as_bytes())).await.map_err(|error| {
+            let detail = format!("the credential of the replica cannot be sealed: {error}");
+            Halt::failed(FailureReason::SpawnFailed, detail)
+        })
+    }
+}
+
+/// Asks the vault until it answers: that NATS does not says nothing about a secret.
+async fn answered<T, F: Future<Output = Result<T, OpenError>>>(ask: impl Fn() -> F) -> Result<T, OpenError> {
+    loop {
+        match ask().await {
+            Err(OpenError::Unavailable(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "ask the vault; trying again");
+                sleep(SECRET_RETRY_PAUSE).await;
+            }
+            answer => return answer,
+        }
     }
 }
 
@@ -122,9 +139,10 @@ async fn shake_hands(
     bridge: &mut Bridge,
     said: watch::Receiver<Said>,
     endpoint: &str,
+    credential: &Credential,
 ) -> Result<ServerInfo, Halt> {
     let answered = tokio::select! {
-        answered = handshake::shake_hands(endpoint) => match answered {
+        answered = handshake::shake_hands(endpoint, credential.headers()) => match answered {
             Ok(answered) => Ok(answered),
             Err(error) => Err(explained(error, said).await),
         },

@@ -1,13 +1,13 @@
 //! Finds and kills what a replica left behind.
 //!
 //! A process group does not hold a process that called `setsid`, and a parent's death does not end its children.
-//! What every descendant keeps is its environment: each process of a replica carries the replica's id and the data
-//! directory of the worker that started it. Both have to match, so that two platforms on one machine never touch
-//! each other. A process that wipes its own environment escapes; it has to want to.
+//! What every descendant keeps is its environment: each process of a replica carries the replica's id and a digest of
+//! the data directory of the worker that started it. Both have to match, so that two platforms on one machine never
+//! touch each other. A process that wipes its own environment escapes; it has to want to.
 //!
 //! Reads all of `/proc` and blocks until what it killed is gone: call it off the async threads.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -19,11 +19,23 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// Names the replica that a process belongs to.
 pub(crate) const REPLICA_VARIABLE: &str = "MCPCAN_REPLICA";
-/// Names the data directory of the worker that started the process, as an absolute path without links.
+/// Tells whose process it is: see [`Owner`].
 pub(crate) const OWNER_VARIABLE: &str = "MCPCAN_REPLICA_OWNER";
 
 /// How long one sweep goes on finding and killing before it gives up on what is left.
 const SWEEP_MAX: Duration = Duration::from_secs(5);
+
+/// The data directory of the worker that started a process, as a digest: owners have to be told apart, and no server
+/// has to be told where the platform keeps its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owner(String);
+
+impl Owner {
+    /// The owner of a data directory, which is given as an absolute path without links.
+    pub(crate) fn of(data: &Path) -> Owner {
+        Owner(blake3::hash(data.as_os_str().as_bytes()).to_hex().to_string())
+    }
+}
 
 /// Whose leftovers are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +57,7 @@ pub(crate) struct Swept {
 ///
 /// # Errors
 /// `/proc` cannot be listed.
-pub(crate) fn sweep(owner: &Path, whose: Whose) -> std::io::Result<Swept> {
+pub(crate) fn sweep(owner: &Owner, whose: Whose) -> std::io::Result<Swept> {
     let deadline = Instant::now() + SWEEP_MAX;
     let mut swept = Swept::default();
     loop {
@@ -70,7 +82,7 @@ pub(crate) fn sweep(owner: &Path, whose: Whose) -> std::io::Result<Swept> {
 }
 
 /// The processes that carry the cookie, each held by a descriptor that its number's next owner cannot inherit.
-fn marked(owner: &Path, whose: Whose) -> std::io::Result<Vec<(Pid, OwnedFd)>> {
+fn marked(owner: &Owner, whose: Whose) -> std::io::Result<Vec<(Pid, OwnedFd)>> {
     let own = std::process::id();
     let mut found = vec![];
     for entry in std::fs::read_dir("/proc")? {
@@ -94,20 +106,19 @@ fn marked(owner: &Path, whose: Whose) -> std::io::Result<Vec<(Pid, OwnedFd)>> {
     Ok(found)
 }
 
-fn carries_cookie(process: u32, owner: &Path, whose: Whose) -> bool {
+fn carries_cookie(process: u32, owner: &Owner, whose: Whose) -> bool {
     // A process of another user cannot be read; it cannot be one of ours either.
-    std::fs::read(format!("/proc/{process}/environ"))
-        .is_ok_and(|environ| is_marked(&environ, owner.as_os_str(), whose))
+    std::fs::read(format!("/proc/{process}/environ")).is_ok_and(|environ| is_marked(&environ, owner, whose))
 }
 
 /// Whether an environment, as the kernel shows it (`NAME=value`, each ended by a zero byte), carries the cookie.
-fn is_marked(environ: &[u8], owner: &OsStr, whose: Whose) -> bool {
+fn is_marked(environ: &[u8], owner: &Owner, whose: Whose) -> bool {
     let value = |name: &str| {
         environ
             .split(|byte| *byte == 0)
             .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
     };
-    value(OWNER_VARIABLE) == Some(owner.as_bytes())
+    value(OWNER_VARIABLE) == Some(owner.0.as_bytes())
         && match (value(REPLICA_VARIABLE), whose) {
             (None, _) => false,
             (Some(_), Whose::Everyone) => true,
@@ -123,11 +134,8 @@ fn await_end(process: &OwnedFd, deadline: Instant) {
 }
 
 /// The cookie as environment variables.
-pub(crate) fn variables(owner: &Path, replica: ReplicaId) -> [(OsString, OsString); 2] {
-    [
-        (REPLICA_VARIABLE.into(), replica.to_string().into()),
-        (OWNER_VARIABLE.into(), owner.as_os_str().to_owned()),
-    ]
+pub(crate) fn variables(owner: &Owner, replica: ReplicaId) -> [(OsString, OsString); 2] {
+    [(REPLICA_VARIABLE.into(), replica.to_string().into()), (OWNER_VARIABLE.into(), owner.0.as_str().into())]
 }
 
 #[cfg(test)]
@@ -146,7 +154,7 @@ mod tests {
     struct Sleeper(Child);
 
     impl Sleeper {
-        fn start(owner: &Path, replica: ReplicaId) -> Sleeper {
+        fn start(owner: &Owner, replica: ReplicaId) -> Sleeper {
             let script = "trap '' TERM HUP; echo up; while :; do sleep 1000; done";
             let mut child = Command::new("setsid")
                 .args(["sh", "-c", script])
@@ -175,33 +183,42 @@ mod tests {
     #[test]
     fn a_sweep_kills_what_carries_the_cookie_and_nothing_else() {
         let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let mut first = Sleeper::start(ours.path(), FIRST);
-        let mut second = Sleeper::start(ours.path(), SECOND);
-        let mut other = Sleeper::start(theirs.path(), FIRST);
+        let (ours, theirs) = (Owner::of(ours.path()), Owner::of(theirs.path()));
+        let mut first = Sleeper::start(&ours, FIRST);
+        let mut second = Sleeper::start(&ours, SECOND);
+        let mut other = Sleeper::start(&theirs, FIRST);
 
-        let swept = sweep(ours.path(), Whose::Replica(FIRST)).unwrap();
+        let swept = sweep(&ours, Whose::Replica(FIRST)).unwrap();
         assert!(swept.killed >= 1 && swept.left.is_empty(), "{swept:?}");
         assert_eq!(first.0.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));
         assert!(second.is_alive() && other.is_alive());
 
-        let swept = sweep(ours.path(), Whose::Everyone).unwrap();
+        let swept = sweep(&ours, Whose::Everyone).unwrap();
         assert!(swept.killed >= 1 && swept.left.is_empty(), "{swept:?}");
         assert!(!second.is_alive() && other.is_alive());
-        assert_eq!(sweep(ours.path(), Whose::Everyone).unwrap(), Swept::default());
+        assert_eq!(sweep(&ours, Whose::Everyone).unwrap(), Swept::default());
 
-        sweep(theirs.path(), Whose::Everyone).unwrap();
+        sweep(&theirs, Whose::Everyone).unwrap();
     }
 
     #[test]
     fn both_variables_have_to_match_whole() {
         let is_marked = |environ: &str| {
-            is_marked(environ.replace(' ', "\0").as_bytes(), OsStr::new("/data"), Whose::Everyone)
+            let owner = Owner("data".to_owned());
+            is_marked(environ.replace(' ', "\0").as_bytes(), &owner, Whose::Everyone)
         };
-        assert!(is_marked("PATH=/bin MCPCAN_REPLICA=1 MCPCAN_REPLICA_OWNER=/data "));
-        assert!(!is_marked("MCPCAN_REPLICA=1 MCPCAN_REPLICA_OWNER=/data2 "));
-        assert!(!is_marked("MCPCAN_REPLICA_OWNER=/data "));
+        assert!(is_marked("PATH=/bin MCPCAN_REPLICA=1 MCPCAN_REPLICA_OWNER=data "));
+        assert!(!is_marked("MCPCAN_REPLICA=1 MCPCAN_REPLICA_OWNER=data2 "));
+        assert!(!is_marked("MCPCAN_REPLICA_OWNER=data "));
         assert!(!is_marked("MCPCAN_REPLICA=1 "));
-        assert!(!is_marked("A=MCPCAN_REPLICA=1 B=MCPCAN_REPLICA_OWNER=/data "));
+        assert!(!is_marked("A=MCPCAN_REPLICA=1 B=MCPCAN_REPLICA_OWNER=data "));
         assert!(!is_marked(""));
+    }
+
+    #[test]
+    fn the_cookie_tells_owners_apart_and_not_where_they_keep_their_data() {
+        let variables = variables(&Owner::of(Path::new("/srv/platform")), FIRST);
+        assert!(variables.iter().all(|(_, value)| !value.to_str().unwrap().contains("platform")));
+        assert_ne!(Owner::of(Path::new("/srv/platform")), Owner::of(Path::new("/srv/other")));
     }
 }

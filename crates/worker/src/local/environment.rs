@@ -1,15 +1,10 @@
-//! The environment of a hosted server: a few variables of the worker's own, the instance's, and the cookie.
+//! The environment of a replica: a few variables of the worker's own, the instance's, and the platform's.
 //!
 //! The worker's environment may hold credentials of the platform, so it is never inherited: only names on a list
 //! are passed on.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
-
-use domain::ReplicaId;
-
-use super::cookie;
 
 /// What is passed on from the worker's own environment: where programs, homes, temporary files and caches are,
 /// language and time zone, how the outside is reached, and whom TLS trusts.
@@ -58,20 +53,18 @@ const PLAIN_OUTPUT: (&str, &str) = ("NO_COLOR", "1");
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
-    /// Later ones win: what every process is given, what is passed on, the instance's own, the cookie.
+    /// Later ones win: what every process is given, what is passed on, the instance's own, the platform's.
     pub(crate) fn assemble(
         own: impl Fn(&str) -> Option<OsString>,
         also_passed: &[String],
         instance: impl IntoIterator<Item = (String, OsString)>,
-        owner: &Path,
-        replica: ReplicaId,
+        platform: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Environment {
         let passed = PASSED_VARIABLES.iter().copied().chain(also_passed.iter().map(String::as_str));
         let passed = passed.filter_map(|name| Some((OsString::from(name), own(name)?)));
         let instance = instance.into_iter().map(|(name, value)| (OsString::from(name), value));
         let given = std::iter::once((PLAIN_OUTPUT.0.into(), PLAIN_OUTPUT.1.into()));
-        let cookie = cookie::variables(owner, replica);
-        Environment(given.chain(passed).chain(instance).chain(cookie).collect())
+        Environment(given.chain(passed).chain(instance).chain(platform).collect())
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
@@ -86,12 +79,11 @@ impl Environment {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use uuid::Uuid;
 
     use super::*;
 
     #[test]
-    fn only_listed_variables_pass_and_nothing_displaces_the_cookie() {
+    fn only_listed_variables_pass_and_nothing_displaces_the_platforms() {
         let own = |name: &str| match name {
             "PATH" => Some("/bin".into()),
             "HOME" => Some("/root".into()),
@@ -102,19 +94,17 @@ mod tests {
         let instance = [
             ("HOME".to_owned(), "/elsewhere".into()),
             ("API_TOKEN".to_owned(), "t".into()),
-            (cookie::REPLICA_VARIABLE.to_owned(), "forged".into()),
+            ("MCPCAN_REPLICA".to_owned(), "forged".into()),
         ];
-        let replica = ReplicaId(Uuid::from_u128(1));
-        let environment =
-            Environment::assemble(own, &["EXTRA".to_owned()], instance, Path::new("/data"), replica);
+        let platform = [("MCPCAN_REPLICA".into(), "1".into())];
+        let environment = Environment::assemble(own, &["EXTRA".to_owned()], instance, platform);
         let lines =
             environment.iter().map(|(name, value)| format!("{}={}\n", name.display(), value.display()));
         expect![[r#"
             API_TOKEN=t
             EXTRA=passed
             HOME=/elsewhere
-            MCPCAN_REPLICA=00000000-0000-0000-0000-000000000001
-            MCPCAN_REPLICA_OWNER=/data
+            MCPCAN_REPLICA=1
             NO_COLOR=1
             PATH=/bin
         "#]]

@@ -93,7 +93,7 @@ fn wanted(id: InstanceId, generation: u64, sequence: u64) -> InstanceRow {
 }
 
 fn listing(mut row: InstanceRow, replica: ReplicaId, generation: u64) -> InstanceRow {
-    row.replicas.push(Endpoint { replica, generation, url: None });
+    row.replicas.push(Endpoint { replica, generation, url: None, credential: None });
     row
 }
 

@@ -128,6 +128,14 @@ impl Platform {
         }
     }
 
+    /// What opens the first ready replica of an instance.
+    pub(crate) async fn credential(&self, row: &InstanceRow) -> String {
+        let (_, sealed) = row.ready_endpoints().next().expect("a replica is ready");
+        let sealed = sealed.expect("the replica has a credential");
+        let credential = self.store.vault().open(row.id.0, sealed).await.unwrap();
+        String::from_utf8(credential.to_vec()).unwrap()
+    }
+
     pub(crate) async fn ready(&self, id: InstanceId) -> Arc<InstanceRow> {
         self.row(id, "the instance to be ready", |row| row.ready_endpoints().next().is_some()).await
     }
@@ -169,8 +177,8 @@ impl Platform {
 
     /// The processes of all replicas that were started on this platform's data directory.
     pub(crate) fn processes(&self) -> Vec<u32> {
-        let cookie = [b"MCPCAN_REPLICA_OWNER=", self.data_path().as_os_str().as_bytes()].concat();
-        processes_with(&cookie)
+        let owner = blake3::hash(self.data_path().as_os_str().as_bytes()).to_hex();
+        processes_with(format!("MCPCAN_REPLICA_OWNER={owner}").as_bytes())
     }
 
     #[track_caller]
@@ -232,6 +240,11 @@ pub(crate) fn processes_with(entry: &[u8]) -> Vec<u32> {
             .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|variable| variable == entry))
     };
     numbers.filter(has_entry).collect()
+}
+
+/// Whether a process is a bridge, and not a server under one.
+pub(crate) fn is_bridge(process: u32) -> bool {
+    std::fs::read_link(format!("/proc/{process}/exe")).is_ok_and(|exe| exe.ends_with("mcpcan-bridge"))
 }
 
 /// Asks again and again until there is an answer.

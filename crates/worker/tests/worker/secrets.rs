@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use domain::InstanceId;
 use domain::instance::{Command, Event};
 use uuid::Uuid;
-use views::Phase;
+use views::{InstanceRow, Phase};
 
-use crate::harness::{Platform, eventually, server_args};
+use crate::harness::{Platform, eventually, is_bridge, processes_with, server_args};
 
 const SECRET: &str = "s3cr3t-value-that-nobody-else-sees";
 
@@ -61,5 +61,28 @@ async fn a_value_that_does_not_open_is_named_and_not_shown() {
     let row = platform.row(id, "the failure", |row| row.phase == Phase::Failed).await;
     let detail = &row.failure.as_ref().unwrap().detail;
     assert!(detail.starts_with("the environment variable API_TOKEN cannot be unsealed: "), "{detail}");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_replicas_credential_reaches_its_bridge_and_stays_out_of_the_log() {
+    let platform = Platform::start().await;
+    let worker = platform.worker().await;
+    let id = platform.create(&[]).await;
+    let row = platform.ready(id).await;
+    let credential = platform.credential(&row).await;
+    assert_eq!(credential.len(), 64, "256 random bits in hexadecimal");
+    let bridges = processes_with(format!("MCPCAN_BRIDGE_CREDENTIAL={credential}").as_bytes());
+    assert!(bridges.iter().any(|process| is_bridge(*process)));
+    platform.tell(id, Command::Restart).await;
+    let is_new = |row: &InstanceRow| row.phase == Phase::Ready && row.replicas[0].generation == 2;
+    let row = platform.row(id, "the next replica", is_new).await;
+    assert_ne!(platform.credential(&row).await, credential, "each replica has its own");
+
+    let is_end = |event: &Event| matches!(event, Event::ReplicaStopped(_));
+    let events = serde_json::to_string(&platform.events_until(id, is_end).await).unwrap();
+    assert!(!events.contains(&credential));
+    let lines = platform.lines_until(|_| true).await;
+    assert!(lines.iter().all(|line| !line.text.contains(&credential)));
     worker.stop().await;
 }

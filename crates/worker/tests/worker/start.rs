@@ -8,7 +8,7 @@ use domain::{InstanceId, Recorded};
 use uuid::Uuid;
 use views::Phase;
 
-use crate::harness::Platform;
+use crate::harness::{Platform, is_bridge};
 
 const EVERYTHING: &str = "node_modules/@modelcontextprotocol/server-everything/dist/index.js";
 
@@ -41,7 +41,9 @@ async fn a_created_instance_comes_up_and_answers_at_its_endpoint() {
     assert!(events[1..].iter().all(|recorded| recorded.metadata.actor.to_string() == "role:worker"));
 
     let (endpoint, _) = row.ready_endpoints().next().unwrap();
-    let client = mcp::client::Client::connect(endpoint, http::HeaderMap::new()).await.unwrap();
+    let bearer = format!("Bearer {}", platform.credential(&row).await);
+    let headers = http::HeaderMap::from_iter([(http::header::AUTHORIZATION, bearer.parse().unwrap())]);
+    let client = mcp::client::Client::connect(endpoint, headers).await.unwrap();
     client.request("ping", None).await.unwrap();
     client.close().await.unwrap();
     worker.stop().await;
@@ -109,9 +111,7 @@ async fn a_bridge_that_dies_is_replaced() {
     let worker = platform.worker().await;
     let id = platform.create(&[]).await;
     let first = platform.ready(id).await.replicas[0].replica;
-    let bridges = platform.processes().into_iter().filter(|number| {
-        std::fs::read_link(format!("/proc/{number}/exe")).is_ok_and(|exe| exe.ends_with("mcpcan-bridge"))
-    });
+    let bridges = platform.processes().into_iter().filter(|number| is_bridge(*number));
     for number in bridges {
         let bridge = rustix::process::Pid::from_raw(i32::try_from(number).unwrap()).unwrap();
         rustix::process::kill_process(bridge, rustix::process::Signal::KILL).unwrap();
