@@ -6,12 +6,14 @@
 use axum::extract::{FromRequestParts, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use domain::{Actor, Command, CommandId};
+use domain::instance::InstanceDecider;
+use domain::token::TokenDecider;
+use domain::{Actor, Command, CommandId, InstanceId, TokenId, instance, token};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use serde::Serialize;
-use store::{Given, Outcome, Vault};
+use store::{Given, LoadError, Outcome, Vault};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -150,9 +152,38 @@ impl App {
         Ok(sequence)
     }
 
-    /// Purges the key of an owner that does not exist, or no longer does. A failure is only logged: what is left
-    /// behind is a key that opens nothing.
-    pub(crate) async fn discard_key(&self, owner: Uuid) {
+    /// Purges the key of an instance that was never created or is deleted.
+    pub(crate) async fn discard_instance_key(&self, caller: &Caller, id: InstanceId) {
+        let loaded = self.store.load::<InstanceDecider>(&id, caller.key.command_id()).await;
+        let unused = loaded.map(|instance| match instance.state {
+            instance::State::Absent | instance::State::Deleted => true,
+            instance::State::Running(_) | instance::State::Stopped(_) => false,
+        });
+        self.discard_key(id.0, unused).await;
+    }
+
+    /// Purges the key of a token that was never issued or is revoked.
+    pub(crate) async fn discard_token_key(&self, caller: &Caller, id: TokenId) {
+        let loaded = self.store.load::<TokenDecider>(&id, caller.key.command_id()).await;
+        let unused = loaded.map(|token| match token.state {
+            token::State::Absent | token::State::Revoked => true,
+            token::State::Active(_) => false,
+        });
+        self.discard_key(id.0, unused).await;
+    }
+
+    /// Purges a key if the log says that nothing needs it; a view may lack what the log has, and a purged key is gone
+    /// for ever. A failure is only logged: what is left behind is a key that opens nothing.
+    async fn discard_key(&self, owner: Uuid, unused: Result<bool, LoadError>) {
+        match unused {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, %owner, "not known whether a key is needed, so it is kept");
+                return;
+            }
+        }
         if let Err(error) = self.store.vault().shred(owner).await {
             tracing::warn!(error = &error as &dyn std::error::Error, %owner, "key of nothing left behind");
         }

@@ -59,7 +59,10 @@ pub(crate) enum Error {
     AmbiguousLabel { label: String, ids: Vec<TokenId> },
     #[error("the token was revoked, and its credential went with it")]
     TokenRevoked,
-    #[error("the instance has no active token: issue one with `POST /api/v1/instances/{0}/tokens`")]
+    #[error(
+        "the instance has no active token: issue one with `mcpcan token issue {0}` or \
+         `POST /api/v1/instances/{0}/tokens`"
+    )]
     NoActiveToken(String),
     #[error("clients of a direct instance go to its server themselves: it has no tokens")]
     DirectHasNoTokens,

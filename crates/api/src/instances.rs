@@ -36,12 +36,12 @@ pub(crate) async fn create_instance(
     if let Err(Error::Refused(refusal)) = &carried_out
         && never_existed_or_gone(refusal)
     {
-        app.discard_key(id.0).await;
+        app.discard_instance_key(&caller, id).await;
     }
     carried_out?;
     let Some(row) = app.directory.instance(id) else {
         // A repeated request has sealed its secrets anew for an instance that is gone.
-        app.discard_key(id.0).await;
+        app.discard_instance_key(&caller, id).await;
         return Err(Error::InstanceGone);
     };
     let location = format!("{API}/instances/{id}");

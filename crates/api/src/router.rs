@@ -29,7 +29,11 @@ pub(crate) fn router(app: App) -> Router {
         .route("/instances/{instance}/stop", post(instances::stop_instance))
         .route("/instances/{instance}/restart", post(instances::restart_instance))
         .route("/instances/{instance}/tokens", get(tokens::list_tokens).post(tokens::issue_token))
-        .route("/instances/{instance}/tokens/{token}", get(tokens::show_token).delete(tokens::revoke_token))
+        .route(
+            "/instances/{instance}/tokens/{token}",
+            get(tokens::show_token).patch(tokens::edit_token).delete(tokens::revoke_token),
+        )
+        .route("/instances/{instance}/tokens/{token}/rotate", post(tokens::rotate_token))
         .route("/instances/{instance}/config", get(client_config::show_config))
         .route("/instances/{instance}/logs", get(container_log::list_lines))
         .route("/access-logs", get(access_log::search_access_log))

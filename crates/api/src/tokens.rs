@@ -1,4 +1,4 @@
-//! Tokens of an instance: issue, list, show, revoke.
+//! Tokens of an instance: issue, list, show, edit, rotate, revoke.
 
 mod credential;
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::token::{Command, Kind, LABEL_CHARS_MAX};
-use domain::{InstanceId, Refusal, TokenId, token};
+use domain::{Digest, InstanceId, Refusal, Sealed, TokenId, token};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use views::{TokenRow, TokenState};
 use crate::app::App;
 use crate::client_config::{self, ClientConfig};
 use crate::command::{Caller, fingerprint};
+use crate::directory::is_active;
 use crate::error::Error;
 use crate::extract::{Json, Path, Query};
 use crate::paging::{self, Page};
@@ -30,6 +31,13 @@ use credential::Credential;
 pub(crate) struct IssueToken {
     kind: Kind,
     #[serde(default)]
+    label: String,
+}
+
+/// The body of `PATCH /instances/{instance}/tokens/{token}`.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EditToken {
     label: String,
 }
 
@@ -49,9 +57,9 @@ struct TokenDocument<'a> {
     sequence: u64,
 }
 
-/// A token that was issued just now.
+/// A token that has a credential since just now.
 #[derive(Serialize)]
-struct IssuedDocument<'a> {
+struct CredentialDocument<'a> {
     #[serde(flatten)]
     document: TokenDocument<'a>,
     /// The credential in clear. Lists never show it again.
@@ -73,20 +81,26 @@ pub(crate) async fn issue_token(
     }
     let id = TokenId(caller.derive_id("token"));
     issue(&app, &caller, id, instance, &request).await?;
+    let location = format!("{API}/instances/{instance}/tokens/{id}");
+    let shown = show_credential(&app, &caller, id).await?;
+    Ok((StatusCode::CREATED, [(LOCATION, location)], shown).into_response())
+}
+
+/// The answer to a request that has put a credential in place: the only one that shows it in clear unasked.
+async fn show_credential(app: &App, caller: &Caller, id: TokenId) -> Result<Response, Error> {
     let row = app.directory.token(id).ok_or_else(|| Error::TokenNotFound(id.to_string()))?;
-    let instance = app.directory.instance(instance).ok_or(Error::InstanceGone)?;
-    let token = match client_config::open_credential(&app, &row).await {
+    let instance = app.directory.instance(row.instance).ok_or(Error::InstanceGone)?;
+    let token = match client_config::open_credential(app, &row).await {
         // A repeated request has sealed a credential anew for a token that was revoked in the meantime.
         Err(Error::TokenRevoked) => {
-            app.discard_key(id.0).await;
+            app.discard_token_key(caller, id).await;
             return Err(Error::TokenRevoked);
         }
         opened => opened?,
     };
-    let config = ClientConfig::through_gateway(&app, &instance, &row, &token)?;
-    let location = format!("{API}/instances/{}/tokens/{id}", instance.id);
-    let body = IssuedDocument { document: TokenDocument::new(&row), token: &token, config };
-    Ok((StatusCode::CREATED, [(LOCATION, location), (ETAG, etag(&row))], axum::Json(body)).into_response())
+    let config = ClientConfig::through_gateway(app, &instance, &row, &token)?;
+    let body = CredentialDocument { document: TokenDocument::new(&row), token: &token, config };
+    Ok(([(ETAG, etag(&row))], axum::Json(body)).into_response())
 }
 
 async fn issue(
@@ -96,24 +110,56 @@ async fn issue(
     instance: InstanceId,
     request: &IssueToken,
 ) -> Result<(), Error> {
-    let vault = app.store.vault();
-    let credential = Credential::generate().map_err(Error::NoRandomness)?;
+    let New { digest, masked, sealed } = New::generate(app, id).await?;
     let command = Command::Issue {
         instance,
         // The decider looks it up.
         instance_exists: false,
         kind: request.kind,
         label: request.label.clone(),
-        digest: vault.digest(credential.as_str().as_bytes()),
-        masked: credential.masked(),
-        sealed: vault.seal(id.0, credential.as_str().as_bytes()).await?,
+        digest,
+        masked,
+        sealed,
     };
-    let digest = fingerprint(vault, command.name(), Some(instance.0), request);
+    let digest = fingerprint(app.store.vault(), command.name(), Some(instance.0), request);
+    carry_out_sealed(app, caller, id, command, digest).await
+}
+
+/// Carries out a command that holds a sealed credential. Sealing has made the token's key where there was none, so a
+/// refused command must not leave it behind.
+async fn carry_out_sealed(
+    app: &App,
+    caller: &Caller,
+    id: TokenId,
+    command: Command,
+    digest: String,
+) -> Result<(), Error> {
     let carried_out = app.carry_out(caller, &domain::Command::Token { id, command }, digest).await;
-    if let Err(Error::Refused(Refusal::Token(token::Refusal::InstanceNotFound))) = &carried_out {
-        app.discard_key(id.0).await;
+    if let Err(Error::Refused(Refusal::Token(refusal))) = &carried_out {
+        match refusal {
+            token::Refusal::InstanceNotFound | token::Refusal::NotFound | token::Refusal::Revoked => {
+                app.discard_token_key(caller, id).await;
+            }
+            token::Refusal::Exists => {}
+        }
     }
     carried_out.map(drop)
+}
+
+/// A credential as commands carry it.
+struct New {
+    digest: Digest,
+    masked: String,
+    sealed: Sealed,
+}
+
+impl New {
+    async fn generate(app: &App, id: TokenId) -> Result<Self, Error> {
+        let vault = app.store.vault();
+        let credential = Credential::generate().map_err(Error::NoRandomness)?;
+        let sealed = vault.seal(id.0, credential.as_str().as_bytes()).await?;
+        Ok(New { digest: vault.digest(credential.as_str().as_bytes()), masked: credential.masked(), sealed })
+    }
 }
 
 fn check_label(label: &str) -> Result<(), Error> {
@@ -170,6 +216,43 @@ pub(crate) async fn show_token(
     let instance = app.directory.find_instance(&instance)?;
     let row = app.directory.find_token(instance.id, &token)?;
     Ok(show(&row))
+}
+
+/// `PATCH /instances/{instance}/tokens/{token}`
+pub(crate) async fn edit_token(
+    State(app): State<App>,
+    Path((instance, token)): Path<(String, String)>,
+    caller: Caller,
+    Json(request): Json<EditToken>,
+) -> Result<Response, Error> {
+    check_label(&request.label)?;
+    let instance = app.directory.find_instance(&instance)?;
+    let id = app.directory.find_token(instance.id, &token)?.id;
+    let command = Command::Edit { label: request.label.clone() };
+    let digest = fingerprint(app.store.vault(), command.name(), Some(id.0), &request);
+    app.carry_out(&caller, &domain::Command::Token { id, command }, digest).await?;
+    let row = app.directory.token(id).ok_or(Error::TokenNotFound(token))?;
+    Ok(show(&row))
+}
+
+/// `POST /instances/{instance}/tokens/{token}/rotate`: the old credential is refused from the next request on.
+///
+/// A repeated request answers with the credential that counts now.
+pub(crate) async fn rotate_token(
+    State(app): State<App>,
+    Path((instance, token)): Path<(String, String)>,
+    caller: Caller,
+) -> Result<Response, Error> {
+    let instance = app.directory.find_instance(&instance)?;
+    let row = app.directory.find_token(instance.id, &token)?;
+    if !is_active(&row) {
+        return Err(Error::TokenRevoked);
+    }
+    let New { digest, masked, sealed } = New::generate(&app, row.id).await?;
+    let command = Command::Rotate { digest, masked, sealed };
+    let digest = fingerprint(app.store.vault(), command.name(), Some(row.id.0), &());
+    carry_out_sealed(&app, &caller, row.id, command, digest).await?;
+    show_credential(&app, &caller, row.id).await
 }
 
 /// `DELETE /instances/{instance}/tokens/{token}`

@@ -39,7 +39,7 @@ enum Command {
     /// Create, list and control instances: the MCP servers of this platform.
     #[command(subcommand)]
     Instance(instance::Command),
-    /// Issue, list and revoke the tokens that clients present.
+    /// Issue, list, edit, rotate and revoke the tokens that clients present.
     #[command(subcommand)]
     Token(token::Command),
     /// Print the mcpServers JSON of an instance, ready to paste into a client.

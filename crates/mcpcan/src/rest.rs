@@ -57,6 +57,10 @@ impl Rest {
         .await
     }
 
+    pub(crate) async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
+        self.answer(self.request(Method::PATCH, path, &[]).timeout(REQUEST_TIMEOUT).json(body)).await
+    }
+
     pub(crate) async fn delete(&self, path: &[&str]) -> Result<Value, Failure> {
         self.answer(self.request(Method::DELETE, path, &[]).timeout(REQUEST_TIMEOUT)).await
     }

@@ -17,7 +17,7 @@ pub(crate) enum Command {
         /// How clients present it.
         #[arg(long, value_enum, default_value_t)]
         kind: Kind,
-        /// What you call it; must be free among the instance's active tokens.
+        /// What you call it. Several tokens may be called the same, but then only the id names one of them.
         #[arg(long, default_value = "")]
         label: String,
     },
@@ -28,6 +28,23 @@ pub(crate) enum Command {
     },
     /// Show one token.
     Show {
+        /// Name or id of the instance.
+        instance: String,
+        /// Id or label.
+        token: String,
+    },
+    /// Call a token something else.
+    Edit {
+        /// Name or id of the instance.
+        instance: String,
+        /// Id or label.
+        token: String,
+        /// What you call it from now on.
+        #[arg(long)]
+        label: String,
+    },
+    /// Give a token another credential and print it: the next request with the old one is refused.
+    Rotate {
         /// Name or id of the instance.
         instance: String,
         /// Id or label.
@@ -74,6 +91,15 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
             Ok(output
                 .one(&token, || table(["token", ""], rows.into_iter().filter(|row| !row[1].is_empty())))?)
         }
+        Command::Edit { instance, token, label } => {
+            let path = ["instances", &instance, "tokens", &token];
+            let edited = rest.patch(&path, &json!({ "label": label })).await?;
+            Ok(output.one(&edited, || format!("{token} is now called {}", field(&edited, "/label")))?)
+        }
+        Command::Rotate { instance, token } => {
+            let rotated = rest.post(&["instances", &instance, "tokens", &token, "rotate"], None).await?;
+            Ok(output.one(&rotated, || credential(&rotated))?)
+        }
         Command::Revoke { instance, token } => {
             let revoked = rest.delete(&["instances", &instance, "tokens", &token]).await?;
             Ok(output.one(&revoked, || format!("{token} is revoked"))?)
@@ -84,8 +110,11 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
 async fn issue(rest: &Rest, output: Output, instance: &str, kind: Kind, label: &str) -> Result<(), Failure> {
     let body = json!({ "kind": kind.as_str(), "label": label });
     let issued = rest.post(&["instances", instance, "tokens"], Some(&body)).await?;
-    Ok(output.one(&issued, || {
-        let config = config::pasteable(issued.get("config").unwrap_or(&Value::Null));
-        format!("{}\n\n{config}", field(&issued, "/token"))
-    })?)
+    Ok(output.one(&issued, || credential(&issued))?)
+}
+
+/// A credential in clear, and what clients take.
+fn credential(answer: &Value) -> String {
+    let config = config::pasteable(answer.get("config").unwrap_or(&Value::Null));
+    format!("{}\n\n{config}", field(answer, "/token"))
 }

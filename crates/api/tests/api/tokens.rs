@@ -94,7 +94,66 @@ async fn a_revoked_token_stays_listed_and_is_given_out_no_more() {
     let problem = client.get("/instances/everything/config").await;
     let problem = problem.problem(StatusCode::CONFLICT, "no_active_token");
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains("POST /api/v1/instances/everything/tokens"), "{detail}");
+    for way in ["`POST /api/v1/instances/everything/tokens`", "`mcpcan token issue everything`"] {
+        assert!(detail.contains(way), "{detail}");
+    }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_label_is_changed_and_means_the_same_token() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("everything").await;
+    let issued = platform.issue("everything", "dev").await;
+    let edit = async |token: &str, body: Value| {
+        let request = client.request(Method::PATCH, &format!("/instances/everything/tokens/{token}"));
+        client.send(request.header("content-type", "application/json"), body.to_string()).await
+    };
+    let answer = edit("dev", json!({"label": "laptop"})).await;
+    let edited = answer.expect(StatusCode::OK);
+    assert_eq!((&edited["id"], &edited["label"]), (&issued["id"], &json!("laptop")));
+    assert_eq!((answer.header("etag"), &edited["revision"]), ("\"2\"", &json!(2)));
+    assert_eq!(edited["masked"], issued["masked"], "the credential stays");
+    let again = edit("laptop", json!({"label": "laptop"})).await.expect(StatusCode::OK);
+    assert_eq!(again, edited, "a wish that is true already");
+    edit("dev", json!({"label": "x"})).await.problem(StatusCode::NOT_FOUND, "token_not_found");
+
+    for wrong in
+        [json!({}), json!({"label": " x"}), json!({"label": 1}), json!({"label": "x", "kind": "bearer"})]
+    {
+        edit("laptop", wrong).await.problem(StatusCode::BAD_REQUEST, "invalid_request");
+    }
+    client.delete("/instances/everything/tokens/laptop").await.expect(StatusCode::OK);
+    edit("laptop", json!({"label": "x"})).await.problem(StatusCode::GONE, "token_revoked");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_rotated_token_has_another_credential_and_is_the_same_token() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("everything").await;
+    let issued = platform.issue("everything", "dev").await;
+    let rotate =
+        async |key: &str| client.post_as(key, "/instances/everything/tokens/dev/rotate", &json!({})).await;
+    let first = rotate("key").await;
+    let rotated = first.expect(StatusCode::OK);
+    assert_eq!((&rotated["id"], &rotated["label"]), (&issued["id"], &issued["label"]));
+    let token = rotated["token"].as_str().unwrap();
+    assert!(token.starts_with("mcpcan_") && rotated["token"] != issued["token"], "{token}");
+    assert_ne!(rotated["masked"], issued["masked"]);
+    assert_eq!(authorization(&rotated["config"], "everything"), format!("Bearer {token}"));
+    assert_eq!(config(client, "everything", "").await, rotated["config"]);
+    assert_eq!(rotate("key").await.expect(StatusCode::OK), rotated, "the same request is the same rotation");
+
+    let later = rotate("later").await.expect(StatusCode::OK);
+    assert_ne!(later["token"], rotated["token"]);
+    client.delete("/instances/everything/tokens/dev").await.expect(StatusCode::OK);
+    rotate("later").await.problem(StatusCode::GONE, "token_revoked");
+    rotate("too-late").await.problem(StatusCode::GONE, "token_revoked");
+    let path = "/instances/everything/tokens/none/rotate";
+    client.post(path, &json!({})).await.problem(StatusCode::NOT_FOUND, "token_not_found");
     platform.stop().await;
 }
 
