@@ -68,6 +68,10 @@ impl Error {
                 }
                 Some(code) => Some(code),
             },
+            // The table lacks a column of the row: not migrated yet.
+            Client::SchemaMismatch(_) | Client::InvalidColumnsHeader(_) => {
+                return Error::Unavailable { operation, source: error.into() };
+            }
             _ => None,
         };
         Error::Rejected { operation, code, source: error.into() }
@@ -138,6 +142,12 @@ mod tests {
         ] {
             assert!(bad_response(text).is_retryable(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_table_that_lacks_a_column_is_worth_a_retry() {
+        let mismatch = clickhouse::error::Error::SchemaMismatch("no column `tool`".to_owned());
+        assert!(Error::during("insert traces", mismatch).is_retryable());
     }
 
     #[test]

@@ -56,6 +56,15 @@ impl Client {
         if is_nothing(deduplication_token, records.len())? {
             return Ok(());
         }
+        let inserted = self.insert_trace_rows(deduplication_token, records).await;
+        self.forget_tables_unless_inserted(inserted).await
+    }
+
+    async fn insert_trace_rows(
+        &self,
+        deduplication_token: &str,
+        records: &[TraceRecord],
+    ) -> Result<(), Error> {
         let operation = "insert traces";
         let describe = self.clickhouse().insert_unescaped::<TraceRow<'_>>("mcpcan.access_log");
         let mut insert = once(self.within(operation, describe).await?, deduplication_token);
@@ -78,6 +87,24 @@ impl Client {
         if is_nothing(deduplication_token, lines.len())? {
             return Ok(());
         }
+        let inserted = self.insert_line_rows(deduplication_token, lines).await;
+        self.forget_tables_unless_inserted(inserted).await
+    }
+
+    /// The client remembers what a table looks like. A table may have been migrated since, so a failed insert asks
+    /// again the next time.
+    async fn forget_tables_unless_inserted(&self, inserted: Result<(), Error>) -> Result<(), Error> {
+        if inserted.is_err() {
+            self.clickhouse().clear_cached_metadata().await;
+        }
+        inserted
+    }
+
+    async fn insert_line_rows(
+        &self,
+        deduplication_token: &str,
+        lines: &[ContainerLine],
+    ) -> Result<(), Error> {
         let operation = "insert lines";
         let describe = self.clickhouse().insert_unescaped::<LineRow<'_>>("mcpcan.container_log");
         let mut insert = once(self.within(operation, describe).await?, deduplication_token);

@@ -29,7 +29,7 @@ pub struct TraceQuery {
     pub trace_id: Option<String>,
     pub token_id: Option<Uuid>,
     pub token_label: Option<String>,
-    /// Exactly this level.
+    /// This level or a graver one.
     pub level: Option<Level>,
     pub event: Option<TraceEvent>,
     pub rpc_method: Option<String>,
@@ -170,7 +170,7 @@ impl Filters {
         filters.text("trace_id = ?", query.trace_id.clone());
         filters.text("token_id = toUUID(?)", query.token_id.map(|id| id.to_string()));
         filters.text("token_label = ?", query.token_label.clone());
-        filters.text("level = ?", query.level.map(|level| level.to_string()));
+        filters.text("level >= ?", query.level.map(|level| level.to_string()));
         filters.text("event = ?", query.event.map(|event| event.to_string()));
         filters.text("rpc_method = ?", query.rpc_method.clone());
         filters.text("tool = ?", query.tool.clone());

@@ -34,7 +34,8 @@ pub struct Config {}
 /// The role cannot start.
 pub async fn run(_config: Config, store: Store, context: Context) -> anyhow::Result<()> {
     let ready = context.readiness.register(ROLE);
-    let reactions = tokio::spawn(reactions::run(store.clone(), context.shutdown.clone()));
+    let flag = context.readiness.register("decider: reactions");
+    let reactions = tokio::spawn(reactions::run(store.clone(), flag, context.shutdown.clone()));
     let permits = Arc::new(Semaphore::new(COMMANDS_IN_FLIGHT_MAX));
     while !context.shutdown.is_cancelled() {
         match decide_commands(&store, &permits, &context.shutdown, || ready.set(true)).await {

@@ -2,12 +2,14 @@
 //!
 //! An event may be handed out twice, to two deciders; every reaction bears that.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Actor, Command, CommandId, Event, InstanceId, Recorded, TokenId, instance, token};
 use jiff::Timestamp;
-use service::CancellationToken;
-use store::{Follower, Given, NotReached, SendError, Store, Unavailable};
+use service::{CancellationToken, ReadyFlag};
+use store::{Follower, Given, NotReached, ReceivedEvent, SendError, Store, Unavailable};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 use views::{Instances, Tokens};
 
@@ -17,6 +19,9 @@ use crate::{GIVE_BACK_DELAY, RETRY_DELAY, ROLE};
 const VIEW_WAIT: Duration = Duration::from_secs(10);
 /// How long a command that follows from an event may take.
 const COMMAND_WAIT: Duration = Duration::from_secs(10);
+
+/// How many events are reacted to at the same time.
+const REACTIONS_IN_FLIGHT_MAX: usize = 16;
 
 /// Why a reaction was not done. The event comes back.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +39,13 @@ enum ReactionError {
 }
 
 /// Reacts until shutdown.
-pub(crate) async fn run(store: Store, shutdown: CancellationToken) {
+pub(crate) async fn run(store: Store, ready: ReadyFlag, shutdown: CancellationToken) {
     loop {
         let ended = tokio::select! {
             () = shutdown.cancelled() => return,
-            ended = receive(&store) => ended,
+            ended = receive(&store, &ready) => ended,
         };
+        ready.set(false);
         if let Err(error) = ended {
             tracing::warn!(error = &error as &dyn std::error::Error, "reactions interrupted, trying again");
         }
@@ -47,26 +53,29 @@ pub(crate) async fn run(store: Store, shutdown: CancellationToken) {
     }
 }
 
-async fn receive(store: &Store) -> Result<(), Unavailable> {
-    let reactions = Reactions {
+async fn receive(store: &Store, ready: &ReadyFlag) -> Result<(), Unavailable> {
+    let reactions = Arc::new(Reactions {
         store: store.clone(),
         instances: store.follow::<Instances>(|_, _| {}).await?,
         tokens: store.follow::<Tokens>(|_, _| {}).await?,
-    };
+    });
     let mut events = store.receive_events().await?;
+    ready.set(true);
+    // One event that has to wait, for a view or for a command, holds up no other. Dropping the set gives back what is
+    // in flight when its time to acknowledge is over.
+    let mut in_flight = JoinSet::new();
     loop {
-        let event = events.next().await?;
-        match reactions.react(&event.recorded).await {
-            Ok(()) => event.finish().await?,
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    sequence = event.recorded.sequence,
-                    "event comes back"
-                );
-                event.give_back(GIVE_BACK_DELAY).await?;
-            }
+        if in_flight.len() >= REACTIONS_IN_FLIGHT_MAX {
+            in_flight.join_next().await;
         }
+        let event = events.next().await?;
+        let reactions = reactions.clone();
+        in_flight.spawn(async move {
+            if let Err(error) = reactions.handle(event).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "event comes back");
+            }
+        });
+        while in_flight.try_join_next().is_some() {}
     }
 }
 
@@ -77,6 +86,20 @@ struct Reactions {
 }
 
 impl Reactions {
+    async fn handle(&self, event: ReceivedEvent) -> Result<(), Unavailable> {
+        match self.react(&event.recorded).await {
+            Ok(()) => event.finish().await,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    sequence = event.recorded.sequence,
+                    "event comes back"
+                );
+                event.give_back(GIVE_BACK_DELAY).await
+            }
+        }
+    }
+
     async fn react(&self, recorded: &Recorded) -> Result<(), ReactionError> {
         match &recorded.event {
             Event::Instance { id, event: instance::Event::Deleted(_) } => {

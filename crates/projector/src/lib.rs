@@ -12,6 +12,9 @@ use store::Store;
 use tokio::task::JoinSet;
 use views::{Instances, Tokens};
 
+/// The role's name.
+pub const ROLE: &str = "projector";
+
 /// What the role needs to know: nothing but where the stores are.
 #[derive(Clone, Debug, Default)]
 pub struct Config {}

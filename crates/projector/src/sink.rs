@@ -17,6 +17,9 @@ const RETRY_DELAY_MIN: Duration = Duration::from_millis(200);
 /// How long to wait between repetitions at most.
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
 
+/// For how long the other sink must stand still before one that stands by takes over.
+const STAND_BY: Duration = Duration::from_secs(10);
+
 /// A row that a stream carries into a table.
 pub(crate) trait Row: DeserializeOwned + Send + Sync + 'static {
     const STREAM: DataStream;
@@ -40,9 +43,8 @@ impl Row for ContainerLine {
     }
 }
 
-/// Carries until shutdown. Ready while the last insert went through.
+/// Carries until shutdown. Ready while ClickHouse takes what comes.
 pub(crate) async fn run<R: Row>(store: Store, client: Client, ready: ReadyFlag, shutdown: CancellationToken) {
-    let mut delay = RETRY_DELAY_MIN;
     loop {
         let carried = tokio::select! {
             // Stopping between any two lines is safe: the recorded batch comes first next time.
@@ -51,25 +53,46 @@ pub(crate) async fn run<R: Row>(store: Store, client: Client, ready: ReadyFlag, 
         };
         let Err(error) = carried else { return };
         ready.set(false);
-        match error {
-            SinkError::Unavailable(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    stream = R::STREAM.name(),
-                    "sink interrupted, trying again"
-                );
+        let waited = async {
+            match error {
+                SinkError::Unavailable(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        stream = R::STREAM.name(),
+                        "sink interrupted, trying again"
+                    );
+                    tokio::time::sleep(RETRY_DELAY_MIN).await;
+                }
+                SinkError::TakenOver => {
+                    tracing::info!(stream = R::STREAM.name(), "another sink has taken over, standing by");
+                    ready.set(true);
+                    stand_by::<R>(&store).await;
+                }
             }
-            SinkError::TakenOver => {
-                tracing::info!(stream = R::STREAM.name(), "another sink has taken over, standing by");
-            }
+        };
+        tokio::select! { () = shutdown.cancelled() => return, () = waited => {} }
+    }
+}
+
+/// Returns when the other sink has not gone on for a while.
+async fn stand_by<R: Row>(store: &Store) {
+    let mut last = None;
+    loop {
+        let revision = store.sink_revision(R::STREAM).await.ok();
+        if revision.is_some() && revision == last {
+            return;
         }
-        tokio::select! { () = shutdown.cancelled() => return, () = tokio::time::sleep(delay) => {} }
-        delay = (delay * 2).min(RETRY_DELAY_MAX);
+        last = revision;
+        tokio::time::sleep(STAND_BY).await;
     }
 }
 
 async fn carry<R: Row>(store: &Store, client: &Client, ready: &ReadyFlag) -> Result<(), SinkError> {
     let mut sink = store.sink(R::STREAM).await?;
+    while let Err(error) = client.ping().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "ask ClickHouse again");
+        tokio::time::sleep(RETRY_DELAY_MIN).await;
+    }
     loop {
         ready.set(true);
         let batch = sink.next().await?;
@@ -77,7 +100,7 @@ async fn carry<R: Row>(store: &Store, client: &Client, ready: &ReadyFlag) -> Res
             tracing::error!(
                 stream = R::STREAM.name(),
                 messages = batch.lost,
-                "messages were dropped by the stream before they were taken: it is too small for the outage"
+                "the stream dropped messages before they were taken: it is too small for the outage"
             );
         }
         insert_batch::<R>(store, client, ready, &batch).await?;

@@ -187,7 +187,7 @@ async fn every_filter_finds_its_rows_newest_first() {
         (TraceQuery { token_label: Some("label '2'?".to_owned()), ..all.clone() }, |row| {
             row.token_id.as_u128() == 2
         }),
-        (TraceQuery { level: Some(Level::Warn), ..all.clone() }, |row| row.level == Level::Warn),
+        (TraceQuery { level: Some(Level::Warn), ..all.clone() }, |row| row.level >= Level::Warn),
         (TraceQuery { event: Some(TraceEvent::SseEnd), ..all.clone() }, |row| {
             row.event == TraceEvent::SseEnd
         }),
@@ -200,10 +200,10 @@ async fn every_filter_finds_its_rows_newest_first() {
             TraceQuery {
                 status: Some(200),
                 tool: Some("tool-0".to_owned()),
-                level: Some(Level::Trace),
+                level: Some(Level::Debug),
                 ..all
             },
-            |row| row.rpc_id == "0",
+            |row| row.rpc_id == "6",
         ),
     ];
     for (query, keeps) in cases {
