@@ -72,6 +72,8 @@ pub async fn run(
     let publisher = Publisher::new(store.clone(), &config.gateway_id, records, config.losses.clone(), spool);
     let finish = CancellationToken::new();
     let mut publishing = tokio::spawn(publisher.run(finish.clone()));
+    // The first requests must not find instances that only wait to be opened.
+    opener::open_waiting(&routes, store.vault()).await;
     let opening = tokio::spawn(opener::run(routes.clone(), store.vault().clone()));
     let gateway = Gateway {
         gateway_id: config.gateway_id,

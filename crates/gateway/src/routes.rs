@@ -1,13 +1,15 @@
 //! The instances in memory: where a request for each of them goes. `store`'s follower of the `instances` view calls
-//! `change`; every request calls `find`; `opener` adds the opened header fields of proxied instances.
+//! `change`; every request calls `find`; `opener` adds what of an upstream is sealed in the log: the header fields of a
+//! proxied server, the credential of a replica.
 
 pub(crate) mod opener;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
-use domain::InstanceId;
-use domain::instance::{Access, Remote, RemoteTransport};
+use domain::instance::{Access, RemoteTransport};
+use domain::{InstanceId, Sealed};
 use http::{HeaderMap, Uri};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
@@ -26,29 +28,52 @@ pub(crate) struct Route {
     pub(crate) destination: Result<Arc<Destination>, Refusal>,
     /// Cancelled when the instance is stopped or deleted; streams to it end then.
     pub(crate) ended: CancellationToken,
-    /// The proxied server whose header fields are being opened.
-    awaited: Option<Remote>,
-    /// What was opened of a proxied instance, kept over a stop and start.
+    /// The upstream that is being opened.
+    awaited: Option<SealedUpstream>,
+    /// What was opened last, kept over a stop and start.
     opened: Option<Opened>,
 }
 
 /// The upstream of an instance.
+///
+/// Header fields, path and query may hold credentials: they get into no log. Host and port do, where they tell an
+/// administrator why there is no connection, but never into an answer to a client.
 pub(crate) struct Destination {
     pub(crate) uri: Uri,
     /// The platform's header fields for the upstream; they replace the client's.
     pub(crate) headers: HeaderMap,
 }
 
-impl std::fmt::Debug for Destination {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Neither the address nor the header fields of an upstream are for any log.
+impl fmt::Debug for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Destination(…)")
+    }
+}
+
+/// An upstream as the view has it.
+#[derive(Clone, PartialEq, Eq)]
+struct SealedUpstream {
+    url: String,
+    headers: BTreeMap<String, Sealed>,
+    /// A bearer token, besides the header fields.
+    credential: Option<Sealed>,
+}
+
+impl SealedUpstream {
+    fn has_secrets(&self) -> bool {
+        self.credential.is_some() || !self.headers.is_empty()
+    }
+}
+
+impl fmt::Debug for SealedUpstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedUpstream(…)")
     }
 }
 
 #[derive(Clone, Debug)]
 struct Opened {
-    remote: Remote,
+    upstream: SealedUpstream,
     result: Result<Arc<Destination>, Refusal>,
 }
 
@@ -56,8 +81,8 @@ struct Opened {
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     table: RwLock<Table>,
-    /// Proxied instances whose header fields have to be opened: the last remote counts, one entry per instance.
-    sealed: Mutex<HashMap<InstanceId, Remote>>,
+    /// What has to be opened: the last upstream counts, one entry per instance.
+    sealed: Mutex<HashMap<InstanceId, SealedUpstream>>,
     sealed_added: Notify,
 }
 
@@ -111,47 +136,46 @@ impl Routes {
             Access::Direct(_) => Err(Refusal::DirectInstance),
             _ if !row.wanted => Err(Refusal::InstanceStopped),
             Access::Hosted(_) => {
-                let (url, _) = row.ready_endpoints().next().ok_or(Refusal::InstanceNotReady)?;
-                parse(row.id, url, HeaderMap::new()).map(Arc::new)
+                let (url, credential) = row.ready_endpoints().next().ok_or(Refusal::InstanceNotReady)?;
+                let (url, credential) = (url.to_owned(), credential.cloned());
+                self.opened(SealedUpstream { url, headers: BTreeMap::new(), credential }, route)
             }
             Access::Proxy(remote) => match remote.transport {
                 RemoteTransport::Sse => Err(Refusal::TransportUnsupported),
-                RemoteTransport::StreamableHttp => self.proxied(row.id, remote, route),
+                RemoteTransport::StreamableHttp => {
+                    let (url, headers) = (remote.url.clone(), remote.headers.clone());
+                    self.opened(SealedUpstream { url, headers, credential: None }, route)
+                }
             },
         }
     }
 
-    /// The destination of a proxied instance, once its header fields are open.
-    fn proxied(
-        &self,
-        id: InstanceId,
-        remote: &Remote,
-        route: &mut Route,
-    ) -> Result<Arc<Destination>, Refusal> {
-        if let Some(opened) = route.opened.as_ref().filter(|opened| opened.remote == *remote) {
+    /// The destination that an upstream is, once everything of it is open.
+    fn opened(&self, upstream: SealedUpstream, route: &mut Route) -> Result<Arc<Destination>, Refusal> {
+        if let Some(opened) = route.opened.as_ref().filter(|opened| opened.upstream == upstream) {
             return opened.result.clone();
         }
-        if remote.headers.is_empty() {
-            return parse(id, &remote.url, HeaderMap::new()).map(Arc::new);
+        if !upstream.has_secrets() {
+            return parse(route.id, &upstream.url, HeaderMap::new()).map(Arc::new);
         }
-        route.awaited = Some(remote.clone());
-        self.sealed.lock().insert(id, remote.clone());
+        route.awaited = Some(upstream.clone());
+        self.sealed.lock().insert(route.id, upstream);
         self.sealed_added.notify_one();
         Err(Refusal::InstanceNotReady)
     }
 
-    /// Takes over the opened header fields of a proxied instance, unless it is gone or no longer waits for them.
-    fn open(&self, id: InstanceId, remote: Remote, headers: Result<HeaderMap, Refusal>) {
+    /// Takes over the opened header fields of an upstream, unless the instance is gone or no longer waits for them.
+    fn open(&self, id: InstanceId, upstream: SealedUpstream, headers: Result<HeaderMap, Refusal>) {
         let mut table = self.table.write();
-        let Some(route) = table.by_id.get(&id.0).filter(|route| route.awaited.as_ref() == Some(&remote))
+        let Some(route) = table.by_id.get(&id.0).filter(|route| route.awaited.as_ref() == Some(&upstream))
         else {
             return;
         };
-        let result = headers.and_then(|headers| parse(id, &remote.url, headers)).map(Arc::new);
+        let result = headers.and_then(|headers| parse(id, &upstream.url, headers)).map(Arc::new);
         let route = Route {
             destination: result.clone(),
             awaited: None,
-            opened: Some(Opened { remote, result }),
+            opened: Some(Opened { upstream, result }),
             ..Route::clone(route)
         };
         table.by_id.insert(id.0, Arc::new(route));

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use domain::instance::{CommandLine, Hosted, HostedTransport};
-use domain::{ReplicaId, Sealed};
+use domain::ReplicaId;
+use domain::instance::{CommandLine, Hosted, HostedTransport, Remote};
 use views::{Endpoint, Phase};
 
 use super::*;
@@ -40,9 +40,23 @@ fn remote(transport: RemoteTransport, headers: &[&str]) -> Remote {
     Remote { transport, url: "https://upstream.example/mcp".to_owned(), headers }
 }
 
-fn ready(mut row: InstanceRow, url: &str) -> InstanceRow {
-    row.replicas.push(Endpoint { replica: ReplicaId(id(99)), generation: 1, url: Some(url.to_owned()) });
+fn ready(row: InstanceRow, url: &str) -> InstanceRow {
+    ready_with(row, url, None)
+}
+
+fn ready_with(mut row: InstanceRow, url: &str, credential: Option<Sealed>) -> InstanceRow {
+    let (replica, url) = (ReplicaId(id(99)), Some(url.to_owned()));
+    row.replicas.push(Endpoint { replica, generation: 1, url, credential });
     row
+}
+
+fn opened(name: &'static str, value: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([(name.parse().expect("a name"), value.parse().expect("a value"))])
+}
+
+/// What the opener would take next.
+fn take(routes: &Routes) -> SealedUpstream {
+    routes.sealed.lock().remove(&InstanceId(id(1))).expect("the instance waits to be opened")
 }
 
 fn refusal(routes: &Routes, name: &str) -> Option<Refusal> {
@@ -114,16 +128,33 @@ fn a_name_that_another_instance_has_taken_over_stays_with_it() {
 fn a_proxied_instance_waits_for_its_header_fields_and_keeps_them() {
     let routes = Routes::default();
     let remote = remote(RemoteTransport::StreamableHttp, &["x-key"]);
-    let proxied = row(1, "one", Access::Proxy(remote.clone()));
+    let proxied = row(1, "one", Access::Proxy(remote));
     routes.change(id(1), Some(&proxied));
     assert_eq!(refusal(&routes, "one"), Some(Refusal::InstanceNotReady));
-    let headers =
-        HeaderMap::from_iter([("x-key".parse().expect("a name"), "open".parse().expect("a value"))]);
-    routes.open(InstanceId(id(1)), remote, Ok(headers));
+    routes.open(InstanceId(id(1)), take(&routes), Ok(opened("x-key", "open")));
     assert_eq!(refusal(&routes, "one"), None);
     routes.change(id(1), Some(&InstanceRow { wanted: false, ..proxied.clone() }));
     assert_eq!(refusal(&routes, "one"), Some(Refusal::InstanceStopped));
     routes.change(id(1), Some(&proxied));
     let route = routes.find("one").expect("known");
     assert_eq!(route.destination.as_ref().expect("still open").headers["x-key"], "open");
+}
+
+#[test]
+fn a_replica_is_called_with_its_own_credential_only() {
+    let routes = Routes::default();
+    let replica = |url: &str, credential: &str| {
+        ready_with(row(1, "one", hosted()), url, Some(Sealed(credential.to_owned())))
+    };
+    routes.change(id(1), Some(&replica("http://127.0.0.1:4000/mcp", "first")));
+    assert_eq!(refusal(&routes, "one"), Some(Refusal::InstanceNotReady));
+    let late = take(&routes);
+    // The next replica may listen on the same port.
+    routes.change(id(1), Some(&replica("http://127.0.0.1:4000/mcp", "second")));
+    routes.open(InstanceId(id(1)), late, Ok(opened("authorization", "Bearer first")));
+    assert_eq!(refusal(&routes, "one"), Some(Refusal::InstanceNotReady), "that replica is gone");
+    routes.open(InstanceId(id(1)), take(&routes), Ok(opened("authorization", "Bearer second")));
+    let route = routes.find("one").expect("known");
+    let headers = &route.destination.as_ref().expect("open").headers;
+    assert_eq!(headers["authorization"], "Bearer second");
 }

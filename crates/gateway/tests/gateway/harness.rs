@@ -8,7 +8,7 @@ use std::time::Duration;
 use access_log::{TraceEvent, TraceRecord};
 use domain::instance::{self, Access, Hosted, HostedTransport, InstanceDecider, Remote, RemoteTransport};
 use domain::token::{self, TokenDecider};
-use domain::{Actor, CommandId, Digest, InstanceId, Metadata, ReplicaId, TokenId};
+use domain::{Actor, CommandId, Digest, InstanceId, Metadata, ReplicaId, Sealed, TokenId};
 use gateway::Config;
 use service::{CancellationToken, Context, Readiness};
 use store::testing::TestServer;
@@ -95,16 +95,29 @@ impl Harness {
         until("the spool", || async { holds(self.spooled_bytes()).then_some(()) }).await;
     }
 
-    /// A hosted instance with one ready replica at `url`.
+    /// A hosted instance with one ready replica at `url`, which asks for no credential.
     pub(crate) async fn hosted(&self, name: &str, url: &str) -> InstanceId {
         let id = self.create(name, hosted()).await;
+        self.replica_ready(id, url, None).await;
+        id
+    }
+
+    /// A hosted instance with one ready replica at `url`, which asks for this credential.
+    pub(crate) async fn hosted_with(&self, name: &str, url: &str, credential: &str) -> InstanceId {
+        let id = self.create(name, hosted()).await;
+        let sealed = self.store.vault().seal(id.0, credential.as_bytes()).await.expect("seal a credential");
+        self.replica_ready(id, url, Some(sealed)).await;
+        id
+    }
+
+    async fn replica_ready(&self, id: InstanceId, url: &str, credential: Option<Sealed>) {
         let replica = ReplicaId(Uuid::now_v7());
         let server = instance::ServerInfo {
             name: "test".to_owned(),
             version: "1".to_owned(),
             protocol_version: "2025-11-25".to_owned(),
         };
-        let ready = instance::ReplicaReady { replica, endpoint: url.to_owned(), credential: None, server };
+        let ready = instance::ReplicaReady { replica, endpoint: url.to_owned(), credential, server };
         self.append::<InstanceDecider>(
             id,
             &[
@@ -114,7 +127,6 @@ impl Harness {
             ],
         )
         .await;
-        id
     }
 
     /// A proxied instance with header fields for its upstream.
@@ -188,6 +200,25 @@ impl Harness {
 
     pub(crate) async fn revoke(&self, token: TokenId) {
         self.append::<TokenDecider>(token, &[token::Event::Revoked(token::Revoked {})]).await;
+    }
+
+    /// Gives a token another label.
+    pub(crate) async fn edit(&self, token: TokenId, label: &str) {
+        let edited = token::Edited { label: label.to_owned() };
+        self.append::<TokenDecider>(token, &[token::Event::Edited(edited)]).await;
+    }
+
+    /// Gives a token another credential.
+    pub(crate) async fn rotate(&self, token: TokenId) -> String {
+        let credential = format!("mcp_{}", Uuid::new_v4().simple());
+        let vault = self.store.vault();
+        let rotated = token::Rotated {
+            digest: vault.digest(credential.as_bytes()),
+            masked: "mcp_…".to_owned(),
+            sealed: vault.seal(token.0, credential.as_bytes()).await.expect("seal a credential"),
+        };
+        self.append::<TokenDecider>(token, &[token::Event::Rotated(rotated)]).await;
+        credential
     }
 
     async fn append<D: Stored>(&self, id: D::Id, events: &[D::Event]) {

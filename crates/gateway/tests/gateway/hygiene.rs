@@ -1,8 +1,9 @@
 //! What crosses between a client and a proxied server, and what does not.
 
+use access_log::TraceEvent;
 use http::Response;
 
-use crate::harness::{Harness, path};
+use crate::harness::{Harness, count, path};
 use crate::upstream::{Upstream, full, json};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
@@ -55,6 +56,20 @@ async fn the_upstream_gets_its_own_credentials_and_none_of_the_clients() {
     assert_eq!(request.headers["authorization"], "Bearer upstream-secret");
     assert_eq!(request.headers["x-team"], "platform");
     assert_eq!(request.headers["host"], upstream.address.to_string());
+}
+
+#[tokio::test]
+async fn a_replica_gets_its_credential_and_not_the_clients() {
+    let upstream = Upstream::json("{}").await;
+    let mut harness = Harness::start().await;
+    let instance = harness.hosted_with("everything", &upstream.url(), "replica-secret").await;
+    let token = harness.token(instance).await;
+    assert_eq!(harness.client().send("POST", &path(instance), &token.credential, PING).await.status, 200);
+    let requests = upstream.requests();
+    let given: Vec<_> = requests[0].headers.get_all("authorization").iter().collect();
+    assert_eq!(given, ["Bearer replica-secret"]);
+    let records = harness.traces(|records| count(records, TraceEvent::Response) == 1).await;
+    assert!(!format!("{records:?}").contains("replica-secret"));
 }
 
 #[tokio::test]
