@@ -63,7 +63,7 @@ impl Lease {
 
 fn cut_off(refusal: Refusal) -> End {
     End::CutOff(match refusal {
-        Refusal::TokenInvalid => "the token was revoked",
+        Refusal::TokenInvalid => "the token was revoked or rotated",
         Refusal::ShuttingDown => "the gateway is shutting down",
         _ => "the instance was stopped or deleted",
     })

@@ -15,7 +15,7 @@ use views::TokenRow;
 pub(crate) struct Grant {
     pub(crate) token: TokenId,
     pub(crate) label: String,
-    /// Cancelled when the token is revoked; streams that were opened with it end then.
+    /// Cancelled when the credential is no longer accepted; streams that were opened with it end then.
     pub(crate) revoked: CancellationToken,
 }
 
@@ -48,14 +48,18 @@ impl Tokens {
             return;
         };
         let credential = (row.instance, digest.clone());
-        let known = index.by_id.get(&id) == Some(&credential);
-        let unchanged =
-            known && index.by_credential.get(&credential).is_some_and(|grant| grant.label == row.label);
-        if unchanged {
-            return;
-        }
-        index.remove(id);
-        let grant = Grant { token: row.id, label: row.label.clone(), revoked: CancellationToken::new() };
+        let same = index.by_id.get(&id) == Some(&credential);
+        let known = same.then(|| index.by_credential.get(&credential)).flatten();
+        let revoked = match known {
+            Some(grant) if grant.label == row.label => return,
+            // Another label is no other credential: what was opened with it goes on.
+            Some(grant) => grant.revoked.clone(),
+            None => {
+                index.remove(id);
+                CancellationToken::new()
+            }
+        };
+        let grant = Grant { token: row.id, label: row.label.clone(), revoked };
         index.by_id.insert(id, credential.clone());
         index.by_credential.insert(credential, Arc::new(grant));
     }
@@ -106,6 +110,23 @@ mod tests {
         assert!(find(10, "aa").is_some_and(|grant| grant.label == "dev"));
         assert!(find(11, "aa").is_none());
         assert!(find(10, "ab").is_none());
+    }
+
+    #[test]
+    fn another_label_ends_nothing_and_another_credential_does() {
+        let tokens = Tokens::default();
+        let id = Uuid::from_u128(1);
+        let find = |digest: &str| tokens.find(InstanceId(Uuid::from_u128(10)), Digest(digest.to_owned()));
+        tokens.change(id, Some(&row(1, 10, active("aa"))));
+        let first = find("aa").expect("the token is active");
+        tokens.change(id, Some(&TokenRow { label: "ci".to_owned(), ..row(1, 10, active("aa")) }));
+        assert!(!first.revoked.is_cancelled());
+        let edited = find("aa").expect("the token is active");
+        assert_eq!(edited.label, "ci");
+        tokens.change(id, Some(&row(1, 10, active("bb"))));
+        assert!(first.revoked.is_cancelled() && edited.revoked.is_cancelled());
+        assert!(find("aa").is_none());
+        assert!(find("bb").is_some_and(|grant| !grant.revoked.is_cancelled()));
     }
 
     #[test]

@@ -101,7 +101,47 @@ async fn a_revoked_token_is_refused_and_its_streams_end() {
     let records = harness.traces(|records| count(records, TraceEvent::AuthFailed) == 1).await;
     let ends: Vec<_> = records.iter().filter(|record| record.event == TraceEvent::SseEnd).collect();
     let [end] = &ends[..] else { panic!("one stream has ended: {records:#?}") };
-    assert_eq!((end.token_id, end.error.as_str()), (token.id.0, "the token was revoked"));
+    assert_eq!((end.token_id, end.error.as_str()), (token.id.0, "the token was revoked or rotated"));
+}
+
+#[tokio::test]
+async fn a_stream_outlives_its_tokens_label_and_not_its_credential() {
+    let (streams, mut opened) = tokio::sync::mpsc::channel(1);
+    let upstream = Upstream::start(move |_| {
+        let (events, response) = event_stream();
+        let streams = streams.clone();
+        async move {
+            streams.send(events).await.expect("the test listens");
+            response
+        }
+    })
+    .await;
+    let mut harness = Harness::start().await;
+    let instance = harness.hosted("everything", &upstream.url()).await;
+    let token = harness.token(instance).await;
+    let mut stream = harness.client().stream(&path(instance), &token.credential).await.into_body();
+    let events = opened.recv().await.expect("the upstream was called");
+
+    harness.edit(token.id, "continuous integration").await;
+    // A token that is issued later is accepted later.
+    harness.token(instance).await;
+    events.send(": still here\n\n").await.expect("the stream goes on");
+    assert_eq!(next(&mut stream).await.expect("an event"), ": still here\n\n");
+
+    let credential = harness.rotate(token.id).await;
+    assert_eq!(next(&mut stream).await, None, "the stream ends");
+    let answer = harness.client().send("POST", &path(instance), &token.credential, PING).await;
+    assert_eq!(answer.status, 401, "the old credential is refused");
+    let mut stream = harness.client().stream(&path(instance), &credential).await.into_body();
+    let events = opened.recv().await.expect("the upstream was called");
+    events.send(": again\n\n").await.expect("the stream goes on");
+    assert_eq!(next(&mut stream).await.expect("an event"), ": again\n\n");
+
+    let two_starts = |records: &[TraceRecord]| count(records, TraceEvent::SseStart) == 2;
+    let records = harness.traces(two_starts).await;
+    let starts = records.iter().filter(|record| record.event == TraceEvent::SseStart);
+    let labels: Vec<&str> = starts.map(|start| start.token_label.as_str()).collect();
+    assert_eq!(labels, ["dev", "continuous integration"]);
 }
 
 #[tokio::test]
