@@ -4,10 +4,20 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use zeroize::Zeroizing;
 
+/// The file whose lock says that the directory is in use; it holds the process id of whoever holds the lock.
+pub(crate) const LOCK_FILE: &str = "lock";
+/// The file with the admin key.
+pub(crate) const ADMIN_KEY_FILE: &str = "admin.key";
+
+/// How often the lock is tried: a command that looks whether it is held holds it itself for a moment.
+const LOCK_ATTEMPTS: usize = 10;
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 /// Random bytes in a key that is made here.
 const KEY_BYTES: usize = 32;
 const OWNER_ONLY_DIRECTORY: u32 = 0o700;
@@ -41,7 +51,7 @@ impl DataDirectory {
     }
 
     pub(crate) fn admin_key_file(&self) -> PathBuf {
-        self.path.join("admin.key")
+        self.path.join(ADMIN_KEY_FILE)
     }
 
     pub(crate) fn master_key_file(&self) -> PathBuf {
@@ -93,7 +103,7 @@ fn make_directory(path: &Path) -> anyhow::Result<()> {
 }
 
 fn take_lock(data: &Path) -> anyhow::Result<File> {
-    let path = data.join("lock");
+    let path = data.join(LOCK_FILE);
     let mut lock = OpenOptions::new()
         .read(true)
         .write(true)
@@ -102,7 +112,7 @@ fn take_lock(data: &Path) -> anyhow::Result<File> {
         .mode(OWNER_ONLY_FILE)
         .open(&path)
         .with_context(|| format!("open {}", path.display()))?;
-    match lock.try_lock() {
+    match try_lock(&lock) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
@@ -124,6 +134,16 @@ fn take_lock(data: &Path) -> anyhow::Result<File> {
     };
     note().with_context(|| format!("write {}", path.display()))?;
     Ok(lock)
+}
+
+fn try_lock(lock: &File) -> Result<(), TryLockError> {
+    for _ in 1..LOCK_ATTEMPTS {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_INTERVAL),
+            tried => return tried,
+        }
+    }
+    lock.try_lock()
 }
 
 fn random_secret() -> anyhow::Result<Zeroizing<String>> {

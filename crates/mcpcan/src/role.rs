@@ -15,6 +15,7 @@ use url::Url;
 use crate::backing::{ClickhouseArguments, NatsArguments, read_secret};
 use crate::data_directory::DataDirectory;
 use crate::failure::Failure;
+use crate::open_files;
 
 /// What a role logs unless `MCPCAN_LOG` says otherwise.
 pub(crate) const LOG_FILTER: &str = "info";
@@ -165,6 +166,7 @@ fn run<F: Future<Output = anyhow::Result<()>>>(
     role: impl FnOnce(Context) -> F,
 ) -> Result<(), Failure> {
     service::tracing_setup::init(process.log_format, LOG_FILTER)?;
+    open_files::raise_limit();
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let ended = runtime.block_on(async {
         let shutdown = service::shutdown::on_signal().context("listen for signals")?;

@@ -27,8 +27,8 @@ use crate::backing::{self, ClickhouseArguments};
 use crate::data_directory::DataDirectory;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::role;
 use crate::whereabouts::{DATA_DIRECTORY, RunFile};
+use crate::{open_files, role};
 use part::Part;
 use roles::Roles;
 
@@ -101,6 +101,7 @@ struct Claims {
 /// Runs until Ctrl-C, a signal, or the end of something that must not end.
 pub(crate) fn run(arguments: Arguments, data: Option<PathBuf>, output: Output) -> Result<(), Failure> {
     service::tracing_setup::init(arguments.log_format, LOG_FILTER)?;
+    open_files::raise_limit();
     let data = DataDirectory::take(&data.unwrap_or_else(|| PathBuf::from(DATA_DIRECTORY)))?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     // The future runs on the main thread, which `Part::start` asks for.
@@ -121,12 +122,16 @@ async fn live(
     output: Output,
 ) -> anyhow::Result<()> {
     let claims = claim(arguments)?;
-    let backing = tokio::select! {
-        backing = start_parts(arguments, data, parts) => backing?,
+    let prepared = async {
+        let backing = start_parts(arguments, data, parts).await?;
+        let store = connect(&backing, data).await?;
+        anyhow::Ok((backing, store))
+    };
+    let (backing, store) = tokio::select! {
+        prepared = prepared => prepared?,
         () = shutdown.cancelled() => return Ok(()),
     };
     let run = run_file(arguments, data, &claims, &backing)?;
-    let store = connect(&backing, data).await?;
     let mut roles = Roles::start(arguments, data, claims, &backing, store, &run)?;
     let ended = tokio::select! {
         ended = tell_when_ready(&mut roles, &run, data, output) => ended,

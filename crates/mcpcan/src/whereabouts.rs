@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::data_directory::{ADMIN_KEY_FILE, write_private};
 use crate::failure::Failure;
+use crate::own_directory::{NotOwn, OwnDirectory};
 
 /// Names the api, as `http://host:port`.
 pub(crate) const API_VARIABLE: &str = "MCPCAN_API";
@@ -28,7 +30,15 @@ pub(crate) struct RunFile {
     pub(crate) gateway: Url,
     pub(crate) nats: String,
     pub(crate) clickhouse: String,
+    /// For people: the command line takes the key from the data directory itself.
     pub(crate) admin_key_file: PathBuf,
+}
+
+/// A running `up` of this user.
+#[derive(Debug)]
+struct LocalRun {
+    run: RunFile,
+    directory: OwnDirectory,
 }
 
 /// The api and the key to it.
@@ -54,28 +64,22 @@ impl Whereabouts {
             })?;
             return Ok(Self { api, admin_key });
         }
-        let run = local_run(data)?;
+        let LocalRun { run, directory } = local_run(data)?;
         let admin_key = match key {
             Some(key) => key,
-            None => read_admin_key(&run.admin_key_file)?,
+            None => {
+                let text = directory.read(ADMIN_KEY_FILE).context("read the admin key")?;
+                Zeroizing::new(text.trim().to_owned())
+            }
         };
         Ok(Self { api: run.api, admin_key })
     }
 }
 
 impl RunFile {
-    /// What the `up` of this data directory told about itself, if it still runs.
-    fn read(data: &Path) -> Option<Self> {
-        let text = fs::read(data.join(RUN_FILE)).ok()?;
-        let run: Self = serde_json::from_slice(&text).ok()?;
-        runs(run.pid).then_some(run)
-    }
-
     /// Tells where this `up` is: completely or not at all.
-    pub(crate) fn write(&self, data: &Path) -> io::Result<()> {
-        let scratch = data.join(format!("{RUN_FILE}.{}", self.pid));
-        fs::write(&scratch, serde_json::to_vec_pretty(self)?)?;
-        fs::rename(scratch, data.join(RUN_FILE))?;
+    pub(crate) fn write(&self, data: &Path) -> anyhow::Result<()> {
+        write_private(&data.join(RUN_FILE), &serde_json::to_string_pretty(self)?)?;
         // Only a convenience for commands that are given from another directory.
         if let Err(error) = self.register(data) {
             tracing::debug!(%error, "note the data directory for other shells");
@@ -96,8 +100,8 @@ impl RunFile {
     fn register(&self, data: &Path) -> io::Result<()> {
         let Some(directory) = runs_directory() else { return Ok(()) };
         fs::create_dir_all(&directory)?;
-        for (pid, _) in registered(&directory) {
-            if !runs(pid) {
+        for (pid, data) in registered(&directory) {
+            if !matches!(LocalRun::of(&data), Ok(Some(local)) if local.run.pid == pid) {
                 fs::remove_file(directory.join(pid.to_string())).or_else(none_is_fine)?;
             }
         }
@@ -109,21 +113,41 @@ fn none_is_fine(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
-fn local_run(data: Option<&Path>) -> Result<RunFile, Failure> {
+impl LocalRun {
+    /// The `up` that runs on a data directory. What one that has ended left behind does not count: others may listen
+    /// at its addresses by now.
+    fn of(data: &Path) -> Result<Option<Self>, NotOwn> {
+        let found = OwnDirectory::open(data).and_then(|directory| Ok((directory.read(RUN_FILE)?, directory)));
+        let (text, directory) = match found {
+            Err(error) if error.is_absent() => return Ok(None),
+            found => found?,
+        };
+        let Ok(run) = serde_json::from_str::<RunFile>(&text) else { return Ok(None) };
+        Ok((directory.user()? == Some(run.pid)).then_some(Self { run, directory }))
+    }
+}
+
+fn local_run(data: Option<&Path>) -> Result<LocalRun, Failure> {
     if let Some(data) = data {
-        return RunFile::read(data).ok_or_else(|| {
+        return LocalRun::of(data).map_err(not_own)?.ok_or_else(|| {
             nothing_runs(&format!("no `mcpcan up` runs with the data directory {}", data.display()))
         });
     }
     let here = env::current_dir().context("read the working directory")?;
-    if let Some(run) = here.ancestors().find_map(|directory| RunFile::read(&directory.join(DATA_DIRECTORY))) {
-        return Ok(run);
+    for directory in here.ancestors() {
+        match LocalRun::of(&directory.join(DATA_DIRECTORY)) {
+            Ok(Some(local)) => return Ok(local),
+            // One of somebody else's is none for us.
+            Ok(None) | Err(NotOwn::Foreign(_) | NotOwn::Unreadable { .. }) => {}
+            Err(error @ NotOwn::Writable(_)) => return Err(not_own(error)),
+        }
     }
     let elsewhere = runs_directory().map(|runs| registered(&runs)).unwrap_or_default();
-    let mut running: Vec<_> = elsewhere
-        .into_iter()
-        .filter_map(|(pid, data)| RunFile::read(&data).filter(|run| run.pid == pid).map(|run| (data, run)))
-        .collect();
+    let running = |(pid, data): (u32, PathBuf)| {
+        let local = LocalRun::of(&data).ok()??;
+        (local.run.pid == pid).then_some((data, local))
+    };
+    let mut running: Vec<_> = elsewhere.into_iter().filter_map(running).collect();
     match running.len() {
         0 => Err(nothing_runs("no `mcpcan up` runs here")),
         1 => Ok(running.remove(0).1),
@@ -135,15 +159,13 @@ fn local_run(data: Option<&Path>) -> Result<RunFile, Failure> {
     }
 }
 
+fn not_own(error: NotOwn) -> Failure {
+    anyhow::Error::from(error).context("use this data directory").into()
+}
+
 fn nothing_runs(what: &str) -> Failure {
     let help = anyhow::anyhow!("start one, or set {API_VARIABLE} and {ADMIN_KEY_VARIABLE}");
     Failure::unreachable(format!("the api: {what}"), help)
-}
-
-fn read_admin_key(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("read the admin key in {}", path.display()))?;
-    Ok(Zeroizing::new(Zeroizing::new(text).trim().to_owned()))
 }
 
 /// Where every `up` of this user notes its data directory, in a file named by its process id.
@@ -166,36 +188,5 @@ fn registered(directory: &Path) -> Vec<(u32, PathBuf)> {
         .collect()
 }
 
-/// Whether a process with this id exists.
-fn runs(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    pid.is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run_file(pid: u32) -> RunFile {
-        RunFile {
-            pid,
-            api: Url::parse("http://127.0.0.1:7080").expect("an address"),
-            gateway: Url::parse("http://127.0.0.1:7090").expect("an address"),
-            nats: "nats://127.0.0.1:7422".to_owned(),
-            clickhouse: "http://127.0.0.1:7123".to_owned(),
-            admin_key_file: PathBuf::from("/nowhere/admin.key"),
-        }
-    }
-
-    #[test]
-    fn a_run_file_counts_as_long_as_its_process_lives() {
-        let data = tempfile::tempdir().expect("a directory");
-        let path = data.path().join(RUN_FILE);
-        let alive = run_file(std::process::id());
-        fs::write(&path, serde_json::to_vec(&alive).expect("JSON")).expect("write");
-        assert_eq!(RunFile::read(data.path()), Some(alive));
-        // Process ids end at 2^22 on Linux (proc(5), pid_max).
-        fs::write(&path, serde_json::to_vec(&run_file(1 << 30)).expect("JSON")).expect("write");
-        assert_eq!(RunFile::read(data.path()), None);
-    }
-}
+mod tests;

@@ -25,6 +25,9 @@ const VIEW_WAIT: Duration = Duration::from_secs(5);
 /// How often the view is asked meanwhile.
 const VIEW_INTERVAL: Duration = Duration::from_millis(50);
 
+/// What a replica goes through until it can be called, in this order.
+const STEPS: [&str; 3] = ["starting", "handshake", "ready"];
+
 /// What is known of the instance while it is followed.
 #[derive(Debug, Deserialize)]
 struct Watch {
@@ -38,6 +41,9 @@ struct Watch {
     /// Whether a process has run since, which may have written something.
     #[serde(skip)]
     ran: bool,
+    /// How many of [`STEPS`] were shown.
+    #[serde(skip)]
+    steps: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,6 +63,8 @@ struct ReplicaFailure {
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     Shown(&'static str),
+    /// A replica of the generation that is waited for has gone through so many of [`STEPS`].
+    Reached(usize),
     Failed(ReplicaFailure),
     Gone,
     Nothing,
@@ -123,6 +131,9 @@ async fn walk(
     if watch.reached(goal) {
         return Ok(());
     }
+    if goal == Goal::Ready {
+        watch.show_up_to(watch.implied(), progress)?;
+    }
     if let Some(failure) = watch.failure.take().filter(|_| goal == Goal::Ready) {
         watch.ran = true;
         return Err(Stop::Replica(failure));
@@ -134,6 +145,7 @@ async fn walk(
             serde_json::from_value(events.next().await?).map_err(|error| Failure::Failed(error.into()))?;
         match watch.take(&event, goal) {
             Step::Shown(step) => progress.step(&format!("{}: {step}", watch.name))?,
+            Step::Reached(steps) => watch.show_up_to(steps, progress)?,
             Step::Failed(failure) => return Err(Stop::Replica(failure)),
             Step::Gone => {
                 return Err(Failure::Refused(format!("{} was deleted meanwhile", watch.name)).into());
@@ -156,24 +168,44 @@ impl Watch {
         }
     }
 
+    /// How many of the steps lie behind the api's answer: it may have been given after the first events.
+    fn implied(&self) -> usize {
+        usize::from(self.replicas.iter().any(|known| known.generation >= self.generation))
+    }
+
+    /// Shows the steps up to this one that were not shown yet.
+    fn show_up_to(&mut self, steps: usize, progress: &mut Progress) -> std::io::Result<()> {
+        for step in STEPS.iter().take(steps).skip(self.steps) {
+            progress.step(&format!("{}: {step}", self.name))?;
+        }
+        self.steps = self.steps.max(steps);
+        Ok(())
+    }
+
+    /// The step that a replica has reached, if it is one of those that are waited for.
+    fn step_of(&self, replica: &str, steps: usize) -> Step {
+        let awaited = |known: &Replica| known.id == replica && known.generation >= self.generation;
+        if self.replicas.iter().any(awaited) { Step::Reached(steps) } else { Step::Nothing }
+    }
+
     fn take(&mut self, event: &Event, goal: Goal) -> Step {
         self.sequence = event.sequence;
         let replica = field(&event.data, "/replica");
         match event.name.as_str() {
             "instance.replica_starting" => {
                 let generation = event.data.get("generation").and_then(Value::as_u64).unwrap_or_default();
-                self.replicas.push(Replica { id: replica, generation, ready: false });
-                Step::Shown("starting")
+                self.replicas.push(Replica { id: replica.clone(), generation, ready: false });
+                self.step_of(&replica, 1)
             }
             "instance.replica_handshaking" => {
                 self.ran = true;
-                Step::Shown("handshake")
+                self.step_of(&replica, 2)
             }
             "instance.replica_ready" => {
                 for known in self.replicas.iter_mut().filter(|known| known.id == replica) {
                     known.ready = true;
                 }
-                Step::Shown("ready")
+                self.step_of(&replica, 3)
             }
             "instance.replica_failed" => {
                 let current = self.end(&replica).is_none_or(|generation| generation >= self.generation);
@@ -256,6 +288,7 @@ mod tests {
             replicas: replicas.collect(),
             failure: None,
             ran: false,
+            steps: 0,
         }
     }
 
@@ -266,9 +299,9 @@ mod tests {
     #[test]
     fn a_new_instance_is_ready_when_its_replica_is() {
         let mut watch = watch(1, &[]);
-        for (name, step) in [("replica_starting", "starting"), ("replica_handshaking", "handshake")] {
+        for (name, steps) in [("replica_starting", 1), ("replica_handshaking", 2)] {
             let seen = watch.take(&event(name, json!({ "replica": "a", "generation": 1 })), Goal::Ready);
-            assert_eq!(seen, Step::Shown(step));
+            assert_eq!(seen, Step::Reached(steps));
             assert!(!watch.reached(Goal::Ready));
         }
         watch.take(&event("replica_ready", json!({ "replica": "a" })), Goal::Ready);
