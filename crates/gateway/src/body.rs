@@ -131,15 +131,34 @@ impl Drop for Open {
 /// An upstream's body on its way to the client.
 pub(crate) struct AnswerBody {
     body: Incoming,
-    ending: Option<Ending>,
+    form: Form,
+    ending: Ending,
     ended: bool,
     open: Open,
 }
 
+/// What an end before the upstream's looks like to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Every event is whole: the body just ends.
+    Events,
+    /// Half a body must not pass for a whole one: the connection breaks off.
+    Whole,
+}
+
+/// Why an answer's body breaks off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AnswerBodyError {
+    #[error("read the upstream's body")]
+    Read(#[source] hyper::Error),
+    #[error("the gateway has ended the answer")]
+    Ended,
+}
+
 impl AnswerBody {
     /// The body of an answer. It ends when the upstream ends it, and before that when `ending` says so.
-    pub(crate) fn new(body: Incoming, ending: Option<Ending>, open: Open) -> Self {
-        let this = Self { ended: body.is_end_stream(), body, ending, open };
+    pub(crate) fn new(body: Incoming, form: Form, ending: Ending, open: Open) -> Self {
+        let this = Self { ended: body.is_end_stream(), body, form, ending, open };
         if this.ended {
             this.open.0.finish(End::Complete);
         }
@@ -154,20 +173,21 @@ impl AnswerBody {
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = AnswerBodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerBodyError>>> {
         if self.ended {
             return Poll::Ready(None);
         }
-        if let Some(ending) = &mut self.ending
-            && let Poll::Ready(end) = ending.as_mut().poll(context)
-        {
+        if let Poll::Ready(end) = self.ending.as_mut().poll(context) {
             self.end(end);
-            return Poll::Ready(None);
+            return Poll::Ready(match self.form {
+                Form::Events => None,
+                Form::Whole => Some(Err(AnswerBodyError::Ended)),
+            });
         }
         match ready!(Pin::new(&mut self.body).poll_frame(context)) {
             Some(Ok(frame)) => {
@@ -182,7 +202,7 @@ impl Body for AnswerBody {
             }
             Some(Err(error)) => {
                 self.end(End::Broken(error.to_string()));
-                Poll::Ready(Some(Err(error)))
+                Poll::Ready(Some(Err(AnswerBodyError::Read(error))))
             }
             None => {
                 self.end(End::Complete);

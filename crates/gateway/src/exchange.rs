@@ -2,8 +2,9 @@
 //! trace events. `proxy` opens an exchange, the two bodies report to it.
 //!
 //! An exchange writes `request` once it has been passed on, `sse_start` when the answer is an event stream, and at
-//! its end exactly one of `response` (a POST or DELETE that was answered, in whichever form), `sse_end` (a GET
-//! stream), `auth_failed`, or `error` (the gateway answered in its own name, or the answer broke off). Neither
+//! its end exactly one of `response` (a POST or DELETE that was answered, in whichever form, even if nobody waited for
+//! the end of the body), `sse_end` (a GET stream), `auth_failed`, or `error` (the gateway answered in its own name, or
+//! the answer broke off). Neither
 //! credentials nor query strings nor session ids get in here.
 
 mod answer_scan;
@@ -148,7 +149,7 @@ impl Exchange {
         }
         state.read_request();
         let status = state.record.status;
-        let (event, level, error) = match end {
+        let (event, level, error) = match state.as_seen(end) {
             End::Complete => {
                 let error = state.read_answer();
                 let event =
@@ -175,7 +176,9 @@ impl Exchange {
                 (TraceEvent::SseEnd, Level::Info, String::new())
             }
             End::ClientGone => (TraceEvent::Error, Level::Warn, "the client went away".to_owned()),
-            End::CutOff(why) if state.is_get => (TraceEvent::SseEnd, Level::Info, why.to_owned()),
+            End::CutOff(why) if state.is_get && status == 200 => {
+                (TraceEvent::SseEnd, Level::Info, why.to_owned())
+            }
             End::CutOff(why) => (TraceEvent::Error, Level::Warn, why.to_owned()),
         };
         self.traces.push(self.at_now(&state, event, level, error));
@@ -205,6 +208,14 @@ impl State {
         self.record.tool = text(summary.target());
         if self.record.protocol_version.is_empty() {
             self.record.protocol_version = text(summary.protocol_version.as_ref());
+        }
+    }
+
+    /// An end that comes after the answer to a call breaks nothing off: a client may go as soon as it has read it.
+    fn as_seen(&self, end: End) -> End {
+        match end {
+            End::ClientGone | End::CutOff(_) if !self.is_get && self.answer.is_answered() => End::Complete,
+            end => end,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 use crate::routes::Route;
 use crate::tokens::Grant;
 
-/// Resolves when a stream has to end.
+/// Resolves when the body of an answer has to end.
 pub(crate) type Ending = Pin<Box<dyn Future<Output = End> + Send>>;
 
 /// The two steps in which the gateway ends.
@@ -55,8 +55,8 @@ impl Lease {
         })
     }
 
-    /// When the event stream that answers a call has to end, though the call has not.
-    pub(crate) fn ending_of_call(self) -> Ending {
+    /// When the answer to anything else has to end, though its upstream has more to say.
+    pub(crate) fn ending_of_answer(self) -> Ending {
         Box::pin(async move { cut_off(self.lost().await) })
     }
 }

@@ -20,7 +20,7 @@ use service::{Readiness, health};
 use store::Vault;
 use uuid::Uuid;
 
-use crate::body::{Answer, AnswerBody, Open, RequestBody, discard};
+use crate::body::{Answer, AnswerBody, Form, Open, RequestBody, discard};
 use crate::exchange::{End, Exchange, bounded, truncated};
 use crate::lease::{Closing, Lease};
 use crate::path::{self, Target};
@@ -204,13 +204,15 @@ impl Gateway {
         parts.headers.insert(crate::trace_context::X_TRACE_ID, trace.header_value());
         let session = parts.headers.get(session::SESSION_ID).map(|id| self.session_digest(id));
         exchange.answer_begins(parts.status, &parts.headers, session);
-        let ending = if headers::is_event_stream(&parts.headers) {
+        let form = if headers::is_event_stream(&parts.headers) {
             parts.headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-            Some(if is_get { lease.ending_of_stream() } else { lease.ending_of_call() })
+            Form::Events
         } else {
-            None
+            Form::Whole
         };
-        Ok(Response::from_parts(parts, Either::Right(AnswerBody::new(body, ending, open))))
+        let endless = is_get && form == Form::Events;
+        let ending = if endless { lease.ending_of_stream() } else { lease.ending_of_answer() };
+        Ok(Response::from_parts(parts, Either::Right(AnswerBody::new(body, form, ending, open))))
     }
 
     fn session_digest(&self, id: &HeaderValue) -> String {

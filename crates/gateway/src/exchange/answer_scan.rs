@@ -50,6 +50,16 @@ impl AnswerScan {
             Self::Events(events) => events.message.answer.as_ref(),
         }
     }
+
+    /// Whether the client has been given what it asked for, though the body may go on.
+    pub(crate) fn is_answered(&self) -> bool {
+        let answers = |summary: &Summary| summary.result || summary.error;
+        match self {
+            Self::Opaque => false,
+            Self::Json(scanner) => scanner.summary().complete && answers(scanner.summary()),
+            Self::Events(events) => events.message.answer.is_some(),
+        }
+    }
 }
 
 impl Message {
@@ -97,5 +107,16 @@ mod tests {
     #[test]
     fn an_event_that_has_not_ended_is_no_answer() {
         assert_eq!(events(&["data: {\"id\":7,\"result\":{}}\n"]).summary(), None);
+    }
+
+    #[test]
+    fn a_call_is_answered_by_a_whole_message() {
+        assert!(!events(&["data: {\"method\":\"notifications/progress\"}\n\n"]).is_answered());
+        assert!(events(&["data: {\"id\":7,\"result\":{}}\n\n", "data: {\"met"]).is_answered());
+        let mut json = AnswerScan::Json(Scanner::new());
+        json.feed(b"{\"id\":7,\"result\":{\"content\":[");
+        assert!(!json.is_answered());
+        json.feed(b"]}}");
+        assert!(json.is_answered());
     }
 }

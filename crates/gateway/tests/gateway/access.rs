@@ -1,9 +1,10 @@
 //! Who gets in, and what happens to those who no longer may.
 
 use access_log::{TraceEvent, TraceRecord};
+use http_body_util::BodyExt;
 
-use crate::client::next;
-use crate::harness::{Harness, count, hosted, path, until};
+use crate::client::{empty, next};
+use crate::harness::{DEADLINE, Harness, count, hosted, path, until};
 use crate::upstream::{Upstream, event_stream};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
@@ -171,6 +172,37 @@ async fn the_streams_of_an_instance_end_with_it() {
         let answer = harness.client().send("POST", &path(instance), &token.credential, PING).await;
         assert_eq!(answer.status, if delete { 401 } else { 503 });
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_end_breaks_off_with_its_token() {
+    let (bodies, mut opened) = tokio::sync::mpsc::channel(1);
+    let upstream = Upstream::start(move |_| {
+        let (pieces, mut response) = event_stream();
+        response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
+        let bodies = bodies.clone();
+        async move {
+            bodies.send(pieces).await.expect("the test listens");
+            response
+        }
+    })
+    .await;
+    let mut harness = Harness::start().await;
+    let instance = harness.hosted("everything", &upstream.url()).await;
+    let token = harness.token(instance).await;
+    let headers = [("authorization", &*format!("Bearer {}", token.credential))];
+    let mut body = harness.client().open("POST", &path(instance), &headers, empty()).await.into_body();
+    let pieces = opened.recv().await.expect("the upstream was called");
+    pieces.send("{\"jsonrpc\":").await.expect("the gateway listens");
+    assert_eq!(next(&mut body).await.expect("a piece"), "{\"jsonrpc\":");
+
+    harness.revoke(token.id).await;
+    let end = tokio::time::timeout(DEADLINE, body.frame()).await.expect("an end in time");
+    assert!(matches!(end, Some(Err(_))), "half an answer does not pass for a whole one: {end:?}");
+    pieces.closed().await;
+    let records = harness.traces(|records| count(records, TraceEvent::Error) == 1).await;
+    let end = records.iter().find(|record| record.event == TraceEvent::Error);
+    assert_eq!(end.map(|end| end.error.as_str()), Some("the token was revoked or rotated"));
 }
 
 #[tokio::test]

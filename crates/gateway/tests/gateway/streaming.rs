@@ -1,6 +1,6 @@
 //! Nothing is held: events and bytes come through as they are sent, in both directions, whatever their number.
 
-use access_log::TraceEvent;
+use access_log::{Level, TraceEvent, TraceRecord};
 use bytes::Bytes;
 use futures_util::stream;
 use http::Response;
@@ -55,6 +55,49 @@ async fn the_first_event_arrives_before_the_second_is_sent() {
     let found: Vec<_> = records.iter().map(|record| (record.event, record.status)).collect();
     assert_eq!(found, [(TraceEvent::Request, 0), (TraceEvent::SseStart, 200), (TraceEvent::Response, 200)]);
     assert_eq!(records[2].response_bytes, (PROGRESS.len() + RESULT.len()) as u64);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_once_it_has_its_answer_has_been_answered() {
+    const FAILED: &str =
+        "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32602,\"message\":\"no\"}}\n\n";
+    let (streams, mut opened) = mpsc::channel(1);
+    let upstream = Upstream::start(move |_| {
+        let streams = streams.clone();
+        async move {
+            let (events, response) = event_stream();
+            streams.send(events).await.expect("the test listens");
+            response
+        }
+    })
+    .await;
+    let mut harness = Harness::start().await;
+    let instance = harness.hosted("everything", &upstream.url()).await;
+    let token = harness.token(instance).await;
+    let headers = [("authorization", &*format!("Bearer {}", token.credential))];
+    let mut ends = Vec::new();
+    for event in [RESULT, FAILED, PROGRESS] {
+        let response = harness.client().open("POST", &path(instance), &headers, empty()).await;
+        // The upstream has not ended its answer when the client goes.
+        let events = opened.recv().await.expect("the upstream was called");
+        let mut body = response.into_body();
+        events.send(event).await.expect("the gateway listens");
+        assert_eq!(next(&mut body).await.expect("an event"), event);
+        drop(body);
+        events.closed().await;
+        let is_end = |record: &TraceRecord| {
+            matches!(record.event, TraceEvent::Response | TraceEvent::Error).then(|| record.clone())
+        };
+        let records = harness.traces(|records| records.iter().any(|record| is_end(record).is_some())).await;
+        ends.extend(records.iter().find_map(is_end));
+    }
+    let ends: Vec<_> = ends.iter().map(|end| (end.event, end.level, end.error.as_str())).collect();
+    let expected = [
+        (TraceEvent::Response, Level::Info, ""),
+        (TraceEvent::Response, Level::Warn, "json-rpc error -32602"),
+        (TraceEvent::Error, Level::Warn, "the client went away"),
+    ];
+    assert_eq!(ends, expected);
 }
 
 #[tokio::test]
