@@ -1,5 +1,6 @@
-//! Trace events that travel as one message. The id makes sending it again harmless: JetStream drops a message whose
-//! id it has seen.
+//! Trace events that travel as one message. The id makes sending it again harmless for half an hour: JetStream drops
+//! a message whose id it has seen within the stream's window of duplicates (`nats/streams/TRACES.json`). A batch that
+//! was stored without an answer, and is sent again after a longer outage, comes twice.
 
 use std::collections::BTreeMap;
 

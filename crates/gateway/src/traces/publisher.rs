@@ -42,6 +42,8 @@ pub(crate) struct Publisher {
     records: mpsc::Receiver<TraceRecord>,
     losses: Arc<Losses>,
     spool: Spool,
+    /// Whether the spool has not taken the last batch: why is logged once, not for every batch.
+    refused: bool,
     in_flight: HashMap<Uuid, Batch>,
     publishing: FuturesUnordered<Publishing>,
     replay: Replay,
@@ -70,6 +72,7 @@ impl Publisher {
             records,
             losses,
             spool,
+            refused: false,
             in_flight: HashMap::new(),
             publishing: FuturesUnordered::new(),
             replay: Replay::At(Instant::now(), RETRY_DELAY_FIRST),
@@ -142,8 +145,12 @@ impl Publisher {
     }
 
     async fn put_aside(&mut self, batch: Batch) {
-        let Err(error) = self.spool.append(batch.id, &batch.records).await else { return };
-        tracing::debug!(error = &error as &dyn Error, "spool trace events");
+        let appended = self.spool.append(batch.id, &batch.records).await;
+        let refused_before = std::mem::replace(&mut self.refused, appended.is_err());
+        let Err(error) = appended else { return };
+        if !refused_before {
+            tracing::error!(error = &error as &dyn Error, "spool trace events, dropping them");
+        }
         for (instance, records) in batch.by_instance {
             self.losses.add(instance, records);
         }
@@ -185,9 +192,8 @@ impl Publisher {
     }
 
     fn report(&self) {
-        let records = self.losses.take_unreported();
-        if records > 0 {
-            tracing::error!(records, "trace events were dropped: memory and spool are full");
+        for (instance, records) in self.losses.take_unreported() {
+            tracing::error!(%instance, records, "trace events were dropped: neither memory nor spool took them");
         }
     }
 
@@ -233,7 +239,7 @@ async fn step(replay: &mut Replay) -> Step {
 }
 
 /// Publishes the batches of a segment. After a failure the whole segment is sent again: JetStream recognises the
-/// ids of those that had arrived.
+/// ids of those that arrived within its window of duplicates. Those that arrived before that come twice.
 async fn replay(store: Store, gateway_id: Arc<str>, frames: Vec<Frame>) -> Result<(), Unavailable> {
     // What is published without a connection piles up in the client's memory: wait until there is one.
     store.flush().await?;

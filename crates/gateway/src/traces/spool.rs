@@ -1,5 +1,6 @@
 //! Batches on disk, in order: a directory of segments, each a row of frames. Survives a restart of the gateway; what
-//! a kill cuts off in the middle of a frame is recognised by its checksum and left out.
+//! a kill cuts off in the middle of a frame is recognised by its checksum and left out. What a full disk cuts off is
+//! taken back at once, so that the next batch follows the last whole one.
 //!
 //! A frame is `length: u32 LE, crc32: u32 LE, id: 16 bytes, records`; length and checksum are of id and records.
 //! Only the publisher calls it, so nothing here is shared.
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Buf, Bytes};
 use tokio::fs;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use uuid::Uuid;
 
 /// A segment that has grown beyond this is closed, in bytes. It is also what replaying holds in memory.
@@ -121,16 +122,25 @@ impl Spool {
             file.write_all(&frame).await?;
             file.flush().await
         };
-        if let Err(error) = written.await {
-            // Whatever got there ends in a torn frame; nothing may follow it in the same segment.
-            self.open = None;
+        let written = written.await;
+        let segment = self.segments.back_mut().expect("the open segment is the last one");
+        if let Err(error) = written {
+            if let Err(error) = truncate(file, segment.bytes).await {
+                tracing::error!(%error, "take an incomplete batch back from the spool");
+                // Nothing may follow a torn frame in the same segment. At most the whole frame lies there.
+                self.open = None;
+                segment.bytes += bytes;
+                self.bytes += bytes;
+            }
             return Err(error.into());
         }
-        self.bytes += bytes;
-        let segment = self.segments.back_mut().expect("the open segment is the last one");
         segment.bytes += bytes;
-        if segment.bytes >= SEGMENT_BYTES_MAX {
-            self.close().await?;
+        self.bytes += bytes;
+        if segment.bytes >= SEGMENT_BYTES_MAX
+            && let Err(error) = self.close().await
+        {
+            // The batch is in the file all the same, and will be read from there.
+            tracing::error!(%error, "hand a segment of the spool to the disk");
         }
         Ok(())
     }
@@ -172,6 +182,13 @@ impl Spool {
     fn path(&self, number: u64) -> PathBuf {
         self.directory.join(format!("{number:020}.{EXTENSION}"))
     }
+}
+
+/// Cuts a file after its last whole frame, and goes on writing there.
+async fn truncate(file: &mut fs::File, bytes: u64) -> io::Result<()> {
+    file.set_len(bytes).await?;
+    file.seek(io::SeekFrom::Start(bytes)).await?;
+    Ok(())
 }
 
 async fn list(directory: &Path) -> io::Result<VecDeque<Segment>> {

@@ -1,5 +1,9 @@
 //! Goal: batches come back whole and in order, over a restart and after a torn write, and never beyond the bound.
 
+use std::os::unix::fs::FileExt as _;
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
 use super::*;
 
 const ROOMY: u64 = 1024 * 1024;
@@ -83,4 +87,64 @@ async fn a_spool_has_one_user() {
     let _spool = Spool::open(directory.path(), ROOMY).await.expect("open");
     let second = Spool::open(directory.path(), ROOMY).await;
     assert!(matches!(second, Err(OpenError::InUse(_))), "{second:?}");
+}
+
+/// Makes the open segment a file that cannot grow beyond `bytes_max`, as on a disk that is full then.
+async fn fill_disk(spool: &mut Spool, bytes_max: u64) -> File {
+    let written = std::fs::read(spool.path(1)).expect("read the segment");
+    let disk: File =
+        memfd_create("segment", MemfdFlags::ALLOW_SEALING).expect("make a file in memory").into();
+    disk.set_len(bytes_max).expect("set the length");
+    fcntl_add_seals(&disk, SealFlags::GROW).expect("forbid it to grow");
+    disk.write_all_at(&written, 0).expect("there is room");
+    let mut open = fs::File::from_std(disk.try_clone().expect("share the file"));
+    open.seek(io::SeekFrom::Start(written.len() as u64)).await.expect("go to the end");
+    spool.open = Some(open);
+    disk
+}
+
+#[tokio::test]
+async fn a_write_that_fails_midway_leaves_whole_frames_and_the_same_segment() {
+    const PAGE_BYTES: u64 = 4096;
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut spool = Spool::open(directory.path(), ROOMY).await.expect("open");
+    append(&mut spool, &frame(1)).await;
+    let bytes = spool.bytes();
+    let disk = fill_disk(&mut spool, PAGE_BYTES).await;
+    let large = vec![2; 2 * PAGE_BYTES as usize];
+    let refused = spool.append(Uuid::from_u128(2), &large).await;
+    assert!(matches!(refused, Err(AppendError::File(_))), "{refused:?}");
+    assert_eq!(disk.metadata().expect("the length").len(), bytes, "only the whole frame is left");
+    let mut left = vec![0; bytes as usize];
+    disk.read_exact_at(&mut left, 0).expect("read the file");
+    assert_eq!(decode(left.into()), (vec![frame(1)], 0));
+    assert_eq!((spool.bytes(), spool.segments.len(), spool.open.is_some()), (bytes, 1, true));
+}
+
+#[tokio::test]
+async fn batches_go_on_behind_a_frame_that_was_taken_back() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut spool = Spool::open(directory.path(), ROOMY).await.expect("open");
+    append(&mut spool, &frame(1)).await;
+    let whole = spool.bytes();
+    let torn = spool.open.as_mut().expect("the segment is open");
+    torn.write_all(b"half a frame").await.expect("there is room");
+    torn.flush().await.expect("there is room");
+    truncate(torn, whole).await.expect("cut the file");
+    append(&mut spool, &frame(2)).await;
+    assert_eq!(drain(&mut spool).await, [frame(1), frame(2)]);
+}
+
+#[tokio::test]
+async fn a_frame_that_cannot_be_taken_back_is_followed_by_nothing_in_its_segment() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut spool = Spool::open(directory.path(), ROOMY).await.expect("open");
+    append(&mut spool, &frame(1)).await;
+    // It is always full, and has no length to be set.
+    let full = File::options().write(true).open("/dev/full").expect("open the full device");
+    spool.open = Some(fs::File::from_std(full));
+    spool.append(frame(2).id, &frame(2).records).await.expect_err("the disk is full");
+    append(&mut spool, &frame(3)).await;
+    assert_eq!(drain(&mut spool).await, [frame(1), frame(3)]);
+    assert_eq!(spool.bytes(), 0);
 }
