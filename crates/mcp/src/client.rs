@@ -85,9 +85,8 @@ impl Client {
             initialize_result: RawValue::NULL.to_owned(),
             revision: Revision::LATEST_WITH_SESSIONS,
         };
-        client.initialize().await?;
-        // The server has a session by now: it must not be left behind when the handshake goes wrong.
-        if let Err(error) = client.notify("notifications/initialized", None).await {
+        // A server that has named a session has one: it must not be left behind when the handshake goes wrong.
+        if let Err(error) = client.shake_hands().await {
             drop(client.close().await);
             return Err(error);
         }
@@ -96,7 +95,8 @@ impl Client {
 
     /// Calls `method` and waits for its result.
     pub async fn request(&self, method: &str, params: Option<&RawValue>) -> Result<Box<RawValue>, Error> {
-        self.call(method, params, self.limits.request).await.map(|(result, _)| result)
+        let (id, response) = self.ask(method, params, self.limits.request).await?;
+        self.result(id, response, method, self.limits.request).await
     }
 
     /// Sends a notification.
@@ -127,6 +127,11 @@ impl Client {
         self.revision
     }
 
+    async fn shake_hands(&mut self) -> Result<(), Error> {
+        self.initialize().await?;
+        self.notify("notifications/initialized", None).await
+    }
+
     async fn initialize(&mut self) -> Result<(), Error> {
         let params = to_raw_value(&serde_json::json!({
             "protocolVersion": Revision::LATEST_WITH_SESSIONS.as_str(),
@@ -134,10 +139,12 @@ impl Client {
             "clientInfo": { "name": "mcpcan", "version": env!("CARGO_PKG_VERSION") },
         }))
         .expect("a JSON value always serialises");
-        let (result, session) = self.call("initialize", Some(&params), self.limits.initialize).await?;
-        if let Some(session) = session {
-            self.headers.insert(session::SESSION_ID, session);
+        let (method, timeout) = ("initialize", self.limits.initialize);
+        let (id, response) = self.ask(method, Some(&params), timeout).await?;
+        if let Some(session) = response.headers().get(&session::SESSION_ID) {
+            self.headers.insert(session::SESSION_ID, session.clone());
         }
+        let result = self.result(id, response, method, timeout).await?;
         let chosen: InitializeResult = serde_json::from_str(result.get())
             .map_err(|_| Error::Protocol("the answer to initialize has no protocolVersion".into()))?;
         self.revision = chosen
@@ -152,21 +159,32 @@ impl Client {
         Ok(())
     }
 
-    async fn call(
+    /// Sends a request. Returns its id and the head of the answer.
+    async fn ask(
         &self,
         method: &str,
         params: Option<&RawValue>,
         timeout: Duration,
-    ) -> Result<(Box<RawValue>, Option<HeaderValue>), Error> {
+    ) -> Result<(u64, Response), Error> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let raw_id = to_raw_value(&id).expect("an integer always serialises");
         let response = self.post(message::request(&raw_id, method, params), method, timeout).await?;
-        let session = response.headers().get(&session::SESSION_ID).cloned();
+        Ok((id, response))
+    }
+
+    /// Reads the rest of the answer, and answers what the server asks meanwhile.
+    async fn result(
+        &self,
+        id: u64,
+        response: Response,
+        method: &str,
+        timeout: Duration,
+    ) -> Result<Box<RawValue>, Error> {
         let mut answer = Answer::new(response, id, self.limits.response_bytes)?;
         while let Some(request) = answer.next_request(method, timeout).await? {
             self.post(request.refusal(), "the answer to a request of the server", timeout).await?;
         }
-        answer.into_result().map(|result| (result, session))
+        answer.into_result()
     }
 
     async fn post(&self, body: Vec<u8>, what: &str, timeout: Duration) -> Result<Response, Error> {

@@ -81,7 +81,7 @@ pub enum Outcome<'a> {
 /// The members of an error object.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ErrorObject {
-    /// The code; [`code`] names those of JSON-RPC and MCP.
+    /// The code; [`code`] names those that mcpcan itself uses.
     pub code: i64,
     /// What went wrong, for people.
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! The revisions of the Model Context Protocol, and the two eras they fall into.
 //!
 //! Source: modelcontextprotocol.io/specification, one page of changes per revision. Gateway, bridge and worker decide
-//! by these values; nothing else in the project spells a revision.
+//! by these values, and no other code spells a revision.
 
 use std::fmt;
 use std::str::FromStr;
@@ -42,9 +42,6 @@ impl Revision {
 
     /// The newest revision with sessions: what our own client offers.
     pub const LATEST_WITH_SESSIONS: Self = Self::V2025_11_25;
-
-    /// What a request without `MCP-Protocol-Version` speaks (2025-06-18, Transports, Protocol Version Header).
-    pub const ASSUMED: Self = Self::V2025_03_26;
 
     /// The date that names the revision on the wire.
     pub const fn as_str(self) -> &'static str {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// Error codes of JSON-RPC 2.0 (section 5.1) and of MCP.
+/// The error codes of JSON-RPC 2.0 (section 5.1) and of MCP that mcpcan itself uses.
 pub mod code {
     /// The bytes are not JSON.
     pub const PARSE_ERROR: i64 = -32700;
@@ -11,24 +11,10 @@ pub mod code {
     pub const INVALID_REQUEST: i64 = -32600;
     /// The method does not exist.
     pub const METHOD_NOT_FOUND: i64 = -32601;
-    /// The parameters are wrong.
-    pub const INVALID_PARAMS: i64 = -32602;
-    /// The receiver failed.
-    pub const INTERNAL_ERROR: i64 = -32603;
     /// A transport refused the message, or the connection to the server was lost.
     pub const SERVER_ERROR: i64 = -32000;
     /// The session does not exist, or has ended. As the official SDKs say it.
     pub const SESSION_NOT_FOUND: i64 = -32001;
-    /// The resource does not exist.
-    pub const RESOURCE_NOT_FOUND: i64 = -32002;
-    /// A header contradicts the body (2026-07-28).
-    pub const HEADER_MISMATCH: i64 = -32020;
-    /// The client lacks a capability that the request needs (2026-07-28).
-    pub const MISSING_CAPABILITY: i64 = -32021;
-    /// The revision is not spoken here; `data.supported` lists those that are (2026-07-28).
-    pub const UNSUPPORTED_REVISION: i64 = -32022;
-    /// The user has to visit a URL first (2025-11-25).
-    pub const URL_ELICITATION_REQUIRED: i64 = -32042;
 }
 
 #[derive(Serialize)]
