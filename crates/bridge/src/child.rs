@@ -12,10 +12,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
+use rustix::process::Rlimit;
 use tokio::net::unix::pipe;
 
-use crate::config;
-pub(crate) use lines::LineReader;
+use crate::{config, credential};
+pub(crate) use lines::{LineReader, SHARED_BYTES_MAX};
 pub(crate) use process::{Exit, Process};
 
 /// A child that runs.
@@ -36,16 +37,21 @@ pub(crate) struct SpawnError {
 }
 
 impl Child {
-    /// Starts the program with the bridge's own environment.
-    pub(crate) fn spawn(config: &config::Stdio) -> Result<Self, SpawnError> {
+    /// Starts the program with the bridge's own environment, but for its credential.
+    pub(crate) fn spawn(config: &config::Stdio, open_files: Rlimit) -> Result<Self, SpawnError> {
         let (program, arguments) = config.program.split_first().expect("the command line requires a program");
-        Self::start(config, program, arguments)
+        Self::start(config, open_files, program, arguments)
             .map_err(|source| SpawnError { program: program.clone(), source })
     }
 
-    fn start(config: &config::Stdio, program: &OsString, arguments: &[OsString]) -> io::Result<Self> {
+    fn start(
+        config: &config::Stdio,
+        open_files: Rlimit,
+        program: &OsString,
+        arguments: &[OsString],
+    ) -> io::Result<Self> {
         let mut command = Command::new(program);
-        command.args(arguments).process_group(0);
+        command.args(arguments).env_remove(credential::VARIABLE).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Some(directory) = &config.workdir {
             command.current_dir(directory);
@@ -54,7 +60,7 @@ impl Child {
         let stdin = OwnedFd::from(child.stdin.take().expect("stdin is piped"));
         let stdout = OwnedFd::from(child.stdout.take().expect("stdout is piped"));
         let stderr = OwnedFd::from(child.stderr.take().expect("stderr is piped"));
-        let process = Process::watch(child, config.open_files)?;
+        let process = Process::watch(child, open_files)?;
         Ok(Self {
             stdin: pipe::Sender::from_owned_fd(stdin)?,
             stdout: pipe::Receiver::from_owned_fd(stdout)?,

@@ -1,4 +1,5 @@
-//! The command line. Whatever is secret comes in the environment, which the children inherit, never as an argument.
+//! The command line. Whatever is secret comes in the environment, which the children inherit but for the bridge's own
+//! [`credential`](crate::credential), never as an argument.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -11,6 +12,8 @@ use tracing_subscriber::EnvFilter;
 
 /// The environment variable with the filter of the bridge's own diagnostics.
 const FILTER_VARIABLE: &str = "MCPCAN_LOG";
+/// The filter without it: the diagnostics may stand among what the servers log, so only what is wrong is told.
+const DEFAULT_FILTER: &str = "warn";
 
 /// Speaks MCP over HTTP for a server that does not.
 #[derive(Debug, Parser)]
@@ -37,7 +40,7 @@ pub(crate) struct Stdio {
     #[arg(long, value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
 
-    /// Open files a child may have; by default as many as the bridge.
+    /// Open files a child may have; by default as many as the bridge had at its start.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(16..))]
     pub(crate) open_files: Option<u64>,
 
@@ -56,6 +59,11 @@ pub(crate) struct Stdio {
     /// Largest request body, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024)]
     pub(crate) body_bytes_max: usize,
+
+    /// Bytes of messages that a session holds, both ways and for clients to resume. Beyond it, what is kept for that is
+    /// dropped, and new calls are refused until some are taken.
+    #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024)]
+    pub(crate) session_bytes_max: usize,
 
     /// Longest line a child may write on stdout, in bytes: the largest message it can send.
     #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024)]
@@ -82,12 +90,6 @@ impl Stdio {
         {
             anyhow::bail!("--workdir {} is no directory", directory.display());
         }
-        if let (Some(wanted), Some(most)) =
-            (self.open_files, rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum)
-            && wanted > most
-        {
-            anyhow::bail!("--open-files {wanted} is above the limit of this process, {most}");
-        }
         Ok(())
     }
 }
@@ -96,6 +98,6 @@ pub(crate) fn log_filter() -> anyhow::Result<EnvFilter> {
     match std::env::var(FILTER_VARIABLE) {
         Ok(filter) => EnvFilter::try_new(&filter)
             .with_context(|| format!("read the log filter {FILTER_VARIABLE}={filter}")),
-        Err(_) => Ok(EnvFilter::new("info")),
+        Err(_) => Ok(EnvFilter::new(DEFAULT_FILTER)),
     }
 }

@@ -33,9 +33,13 @@ pub(crate) async fn answer(bridge: Rc<Bridge>, request: Request<Incoming>) -> Re
 
 async fn route(bridge: &Rc<Bridge>, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
     match request.uri().path() {
-        MCP_PATH => {}
         HEALTH_PATH => return Ok(health()),
-        _ => return Err(Refusal::NoSuchPath),
+        path => {
+            guard::credential(request.headers(), bridge.credential.as_ref())?;
+            if path != MCP_PATH {
+                return Err(Refusal::NoSuchPath);
+            }
+        }
     }
     guard::host_and_origin(request.headers(), bridge.address)?;
     match *request.method() {

@@ -9,7 +9,9 @@
 
 mod child;
 mod config;
+mod credential;
 mod http;
+mod open_files;
 mod pool;
 mod report;
 mod serve;

@@ -1,6 +1,8 @@
 //! Children started ahead, so that a session does not wait for its server to start.
 //!
-//! [`fill`] keeps the pool full. A server that ends before a client comes is started again after a growing pause.
+//! [`fill`] keeps the pool full. A server that ends before a client comes is started again after a growing pause. Until a
+//! child has answered a client, the pool starts none beside another: launchers such as npx and uvx install the server
+//! first, and two installations of one package at a time can break each other.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -22,6 +24,8 @@ pub(crate) struct Pool {
     warm: RefCell<VecDeque<Rc<Session>>>,
     /// Children in a row that did not start, or ended before a client came.
     failures: Cell<u32>,
+    /// Whether a child has answered a client.
+    proven: Cell<bool>,
     changed: Notify,
 }
 
@@ -46,6 +50,13 @@ impl Pool {
     /// A child has answered a client: the server works.
     pub(crate) fn succeeded(&self) {
         self.failures.set(0);
+        self.proven.set(true);
+        self.changed.notify_one();
+    }
+
+    /// A session is over: the pool may have to start a child.
+    pub(crate) fn look_again(&self) {
+        self.changed.notify_one();
     }
 
     pub(crate) fn end(&self, ending: Ending) {
@@ -71,10 +82,13 @@ impl Pool {
 pub(crate) async fn fill(bridge: Rc<Bridge>) {
     let pool = &bridge.pool;
     loop {
-        while pool.warm.borrow().len() < usize::from(bridge.config.warm) {
+        while is_short(&bridge) {
             let backoff = pool.backoff();
             if !backoff.is_zero() {
                 tokio::time::sleep(backoff).await;
+                if !is_short(&bridge) {
+                    break;
+                }
             }
             match Session::start(&bridge) {
                 Ok(session) => pool.warm.borrow_mut().push_back(session),
@@ -83,6 +97,17 @@ pub(crate) async fn fill(bridge: Rc<Bridge>) {
         }
         pool.changed.notified().await;
     }
+}
+
+/// Whether another child is to be started.
+fn is_short(bridge: &Bridge) -> bool {
+    let pool = &bridge.pool;
+    let wanted = match usize::from(bridge.config.warm) {
+        warm if pool.proven.get() => warm,
+        warm if bridge.sessions.is_empty() => warm.min(1),
+        _ => 0,
+    };
+    pool.warm.borrow().len() < wanted
 }
 
 fn refused(bridge: &Bridge, error: &SpawnError) {

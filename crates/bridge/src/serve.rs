@@ -17,12 +17,12 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config;
+use crate::credential::Credential;
 use crate::pool::{self, Pool};
 use crate::report::Report;
 use crate::session::{Ending, Session};
 use crate::sessions::{self, Sessions};
-use crate::{http, stop};
+use crate::{config, http, open_files, stop};
 
 /// Connections at a time; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 4096;
@@ -41,6 +41,10 @@ const REPORT_GRACE: Duration = Duration::from_secs(1);
 /// What all connections share.
 pub(crate) struct Bridge {
     pub(crate) config: config::Stdio,
+    /// What every request but those for its health must present, when there is one.
+    pub(crate) credential: Option<Credential>,
+    /// The children's limit of open files.
+    pub(crate) open_files: rustix::process::Rlimit,
     /// The address it listens on.
     pub(crate) address: SocketAddr,
     pub(crate) report: Report,
@@ -53,12 +57,14 @@ pub(crate) struct Bridge {
 impl Bridge {
     pub(crate) fn end(&self, session: &Session, ending: Ending) {
         self.sessions.remove(session);
+        self.pool.look_again();
         session.end(ending);
     }
 
     /// A session is over because its child is.
     pub(crate) fn forget(&self, session: &Rc<Session>) {
         self.sessions.remove(session);
+        self.pool.look_again();
         if self.pool.remove(session)
             && let Some(ending) = session.over()
         {
@@ -70,6 +76,8 @@ impl Bridge {
 /// Serves until it is told to stop.
 pub(crate) async fn run(config: config::Stdio) -> anyhow::Result<()> {
     config.check()?;
+    let credential = Credential::from_environment()?;
+    let open_files = open_files::raise(config.open_files)?;
     let stopped = stop::requested(config.lifeline)?;
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
@@ -77,6 +85,8 @@ pub(crate) async fn run(config: config::Stdio) -> anyhow::Result<()> {
     let (report, writer) = Report::start();
     let bridge = Rc::new(Bridge {
         config,
+        credential,
+        open_files,
         address,
         report,
         sessions: Sessions::default(),

@@ -5,7 +5,9 @@
 //! side calls [`Session::send`] and [`Session::call`]; the tasks in [`pump`] deliver what the child writes.
 
 mod call;
+mod meter;
 mod pump;
+mod room;
 mod routing;
 mod stream;
 
@@ -26,13 +28,15 @@ use crate::child::{Child, Exit, SpawnError};
 use crate::serve::Bridge;
 pub(crate) use call::CallRefused;
 use call::Calls;
+use meter::Meter;
 pub(crate) use stream::{EventId, First, Next, Stream};
 
 /// Messages that wait for a child to read its stdin. Beyond that, whoever sends one waits.
 const STDIN_MESSAGES_MAX: usize = 64;
 /// Streams that are kept for a client to resume, beyond those in use.
 const KEPT_STREAMS_MAX: usize = 32;
-/// Bytes that finished streams keep, all together. One that was not sent completely is kept beyond that.
+/// Bytes that finished streams keep, all together. One that was not sent completely is kept beyond that, within the
+/// session's bound.
 const KEPT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// GET streams of one session at a time.
 const LISTENERS_MAX: usize = 16;
@@ -43,6 +47,11 @@ pub(crate) struct Session {
     stdin: RefCell<Option<mpsc::Sender<Bytes>>>,
     calls: RefCell<Calls>,
     streams: RefCell<Streams>,
+    /// Messages for the child.
+    incoming: Meter,
+    /// Messages for the client, sent ones that are kept included.
+    outgoing: Meter,
+    bytes_max: usize,
     revision: Cell<Option<Revision>>,
     last_used: Cell<Instant>,
     /// Connections that send one of the session's streams.
@@ -93,7 +102,7 @@ pub(crate) enum NoStream {
 impl Session {
     /// Starts a child, and the session that its first client will get.
     pub(crate) fn start(bridge: &Rc<Bridge>) -> Result<Rc<Self>, SpawnError> {
-        let child = Child::spawn(&bridge.config)?;
+        let child = Child::spawn(&bridge.config, bridge.open_files)?;
         let mut random = [0; mcp::session::ID_BYTES];
         getrandom::fill(&mut random).expect("the kernel's generator works once processes can be started");
         let (stdin, messages) = mpsc::channel(STDIN_MESSAGES_MAX);
@@ -102,6 +111,9 @@ impl Session {
             stdin: RefCell::new(Some(stdin)),
             calls: RefCell::default(),
             streams: RefCell::default(),
+            incoming: Meter::default(),
+            outgoing: Meter::default(),
+            bytes_max: bridge.config.session_bytes_max,
             revision: Cell::new(None),
             last_used: Cell::new(Instant::now()),
             connections: Cell::new(0),
@@ -129,6 +141,7 @@ impl Session {
     /// the client leaves meanwhile, because in this era leaving does not cancel.
     pub(crate) async fn send(&self, lines: Vec<Bytes>) -> Result<(), Over> {
         let stdin = self.stdin.borrow().clone().ok_or(Over)?;
+        let lines: Vec<_> = lines.into_iter().map(|line| self.incoming.hold(line)).collect();
         let mut lines = lines.into_iter();
         while let Some(line) = lines.next() {
             match stdin.try_send(line) {
@@ -185,7 +198,7 @@ impl Session {
     fn new_stream(&self) -> Rc<Stream> {
         let mut streams = self.streams.borrow_mut();
         streams.last_number += 1;
-        Rc::new(Stream::new(streams.last_number))
+        Rc::new(Stream::new(streams.last_number, self.outgoing.clone()))
     }
 
     /// Begins to send the answer to a POST as events, which can be resumed from now on.
@@ -284,7 +297,12 @@ impl Connection {
     }
 
     pub(crate) fn poll_next(&self, context: &mut std::task::Context<'_>) -> std::task::Poll<Next> {
-        self.stream.poll_next(self.number, context)
+        let next = self.stream.poll_next(self.number, context);
+        next.map(|next| match next {
+            // The copy on its way out is memory, too.
+            Next::Chunk(chunk) => Next::Chunk(self.session.outgoing.hold(chunk)),
+            next => next,
+        })
     }
 }
 

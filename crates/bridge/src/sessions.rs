@@ -41,6 +41,10 @@ impl Sessions {
         self.by_id.borrow().get(id).filter(|session| session.over().is_none()).cloned()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_id.borrow().is_empty()
+    }
+
     pub(crate) fn remove(&self, session: &Session) {
         self.by_id.borrow_mut().remove(session.id());
     }

@@ -2,12 +2,15 @@
 
 use std::io;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use memchr::memchr;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// Room made for one read.
+/// Most bytes taken in one read.
 const READ_BYTES: usize = 64 * 1024;
+/// Lines up to this size share the buffer they were read into with others. A longer one gets it for itself, so that a
+/// few bytes never keep a large buffer.
+pub(crate) const SHARED_BYTES_MAX: usize = READ_BYTES;
 
 /// A line, or a piece of one that is too long.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,7 +41,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
                 return Ok(Some(part));
             }
             self.buffer.reserve(READ_BYTES);
-            if self.pipe.read_buf(&mut self.buffer).await? == 0 {
+            if self.pipe.read_buf(&mut (&mut self.buffer).limit(READ_BYTES)).await? == 0 {
                 self.searched = 0;
                 let rest = self.buffer.split().freeze();
                 return Ok((!rest.is_empty()).then_some(Part { bytes: rest, ends: true }));
@@ -48,8 +51,17 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
 
     fn buffered(&mut self) -> Option<Part> {
         if let Some(at) = memchr(b'\n', &self.buffer[self.searched..]) {
-            let mut bytes = self.buffer.split_to(self.searched + at);
-            self.buffer.advance(1);
+            let end = self.searched + at;
+            let mut bytes = if end > SHARED_BYTES_MAX {
+                // What follows a line is less than one read.
+                let rest = BytesMut::from(&self.buffer[end + 1..]);
+                std::mem::replace(&mut self.buffer, rest)
+            } else {
+                let line = self.buffer.split_to(end);
+                self.buffer.advance(1);
+                line
+            };
+            bytes.truncate(end);
             self.searched = 0;
             if bytes.ends_with(b"\r") {
                 bytes.truncate(bytes.len() - 1);

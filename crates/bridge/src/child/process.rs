@@ -44,17 +44,14 @@ pub(crate) struct Exit {
 
 impl Process {
     /// Takes over a child that leads its group, and limits its open files.
-    pub(crate) fn watch(child: process::Child, open_files: Option<u64>) -> io::Result<Self> {
+    pub(crate) fn watch(child: process::Child, open_files: Rlimit) -> io::Result<Self> {
         let mut unwatched = Unwatched(Some(child));
         let id = unwatched.0.as_ref().map_or(0, process::Child::id);
         let group = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
-        if let Some(limit) = open_files {
-            let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
-            match prlimit(Some(group), Resource::Nofile, limit) {
-                // It has exited already: nothing to limit.
-                Ok(_) | Err(Errno::SRCH) => {}
-                Err(error) => return Err(error.into()),
-            }
+        match prlimit(Some(group), Resource::Nofile, open_files) {
+            // It has exited already: nothing to limit.
+            Ok(_) | Err(Errno::SRCH) => {}
+            Err(error) => return Err(error.into()),
         }
         let pidfd = pidfd_open(group, PidfdFlags::empty())?;
         #[expect(

@@ -9,6 +9,15 @@ use mcp::protocol::{Era, Revision};
 use mcp::session::PROTOCOL_VERSION;
 
 use super::Refusal;
+use crate::credential::Credential;
+
+/// Whether the request presents the bridge's credential, if it has one.
+pub(super) fn credential(headers: &HeaderMap, credential: Option<&Credential>) -> Result<(), Refusal> {
+    match credential {
+        Some(credential) if !credential.is_presented(headers) => Err(Refusal::NoCredential),
+        Some(_) | None => Ok(()),
+    }
+}
 
 /// Refuses what a web page elsewhere can make a browser send (DNS rebinding; 2025-11-25, Transports, Security Warning).
 /// On a loopback address, Host and Origin must name this machine. Elsewhere, names are the network's business, but a

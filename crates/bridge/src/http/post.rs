@@ -120,18 +120,19 @@ async fn initialize_session(
     if let Some(ending) = session.over() {
         return Err(Refusal::InitializeFailed(ending));
     }
-    match stream.last().as_deref().and_then(agreed_revision) {
-        Some(revision) => session.set_revision(revision),
-        // The server's error, or an answer the client will not understand either: both are for the client to read.
-        None => {
-            opening.fail();
-            return Ok(json(stream.take_answers(), false));
-        }
+    let revision = stream.last().as_deref().and_then(agreed_revision);
+    if let Some(revision) = revision {
+        session.set_revision(revision);
     }
-    let id = HeaderValue::from_str(session.id()).expect("a session id is visible ASCII");
     let mut response = respond(&session, &stream, false).await;
-    response.headers_mut().insert(SESSION_ID, id);
-    opening.succeed();
+    if revision.is_some() {
+        let id = HeaderValue::from_str(session.id()).expect("a session id is visible ASCII");
+        response.headers_mut().insert(SESSION_ID, id);
+        opening.succeed();
+    } else {
+        // The server's error, or an answer the client will not understand either: both are for the client to read.
+        opening.fail();
+    }
     Ok(response)
 }
 
@@ -155,7 +156,11 @@ async fn forward(
         .iter()
         .filter_map(|message| if let Message::Request(request) = message { Some(request) } else { None })
         .collect();
-    let stream = if requests.is_empty() { None } else { Some(session.call(&requests).map_err(refused)?) };
+    let stream = match &requests[..] {
+        [] if session.is_clogged() => return Err(Refusal::TooManyBytes),
+        [] => None,
+        requests => Some(session.call(requests).map_err(refused)?),
+    };
     let mut lines = Vec::with_capacity(messages.len());
     for message in messages {
         let raw = match message {
@@ -219,6 +224,7 @@ fn refused(refused: CallRefused) -> Refusal {
     match refused {
         CallRefused::IdInUse => Refusal::IdInUse,
         CallRefused::TooMany => Refusal::TooManyCalls,
+        CallRefused::Full => Refusal::TooManyBytes,
         CallRefused::Over => Refusal::UnknownSession,
     }
 }

@@ -3,9 +3,10 @@
 //! Clients read the code and the status: 404 makes them initialise again, and a 400 that is no error of 2026-07-28 tells
 //! newer clients that this server has sessions.
 
-use ::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use ::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use ::http::{Response, StatusCode};
 use mcp::message::{self, ParseError, code};
+use mcp::protocol::{Era, Revision};
 use serde_json::value::RawValue;
 
 use super::body::Body;
@@ -13,7 +14,7 @@ use crate::serve::chain;
 use crate::session::Ending;
 use crate::sessions::OpenError;
 
-/// Seconds after which a client may try again when all sessions are in use.
+/// Seconds after which a client may try again when what it needs is in use.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 /// Why a request is refused. Its text is the message of the JSON-RPC error.
@@ -23,6 +24,8 @@ pub(crate) enum Refusal {
     NoSuchPath,
     #[error("use POST, GET or DELETE")]
     NoSuchMethod,
+    #[error("the credential of this server is missing or wrong: send it as Authorization: Bearer")]
+    NoCredential,
     #[error("the Host header must name this machine")]
     ForeignHost,
     #[error("requests from pages of that Origin are not taken")]
@@ -39,9 +42,12 @@ pub(crate) enum Refusal {
     BodyTooSlow,
     #[error("{}", chain(.0))]
     NotAMessage(ParseError),
-    #[error("the MCP-Protocol-Version is not supported here; use 2025-11-25, 2025-06-18 or 2025-03-26")]
+    #[error("the MCP-Protocol-Version is not supported here; use one of {}", with_sessions())]
     UnknownRevision,
-    #[error("only sessions of revision 2025-03-26 take batches, and initialize is never in one")]
+    #[error(
+        "only sessions of revision {} take batches, and initialize is never in one",
+        Revision::V2025_03_26
+    )]
     BatchNotAllowed,
     #[error("no session: send initialize first, then its Mcp-Session-Id with every request")]
     NoSession { id: Option<Box<RawValue>> },
@@ -53,6 +59,10 @@ pub(crate) enum Refusal {
     IdInUse,
     #[error("the session has too many calls in flight")]
     TooManyCalls,
+    #[error(
+        "the session holds too many bytes: read its answers, and wait until the server has read its requests"
+    )]
+    TooManyBytes,
     #[error("the session has too many GET streams")]
     TooManyStreams,
     #[error("the stream cannot be resumed: the event named by Last-Event-ID is not kept")]
@@ -76,7 +86,10 @@ impl Refusal {
         if let Self::NoSuchMethod = self {
             headers.insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
         }
-        if let Self::NotOpened(OpenError::Full(_)) | Self::TooManyCalls = self {
+        if let Self::NoCredential = self {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Self::NotOpened(OpenError::Full(_)) | Self::TooManyCalls | Self::TooManyBytes = self {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response
@@ -86,6 +99,7 @@ impl Refusal {
         match self {
             Self::NoSuchPath | Self::UnknownSession => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoCredential => StatusCode::UNAUTHORIZED,
             Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -99,7 +113,7 @@ impl Refusal {
             | Self::InitializedAlready
             | Self::IdInUse
             | Self::NotResumable => StatusCode::BAD_REQUEST,
-            Self::TooManyCalls => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyCalls | Self::TooManyBytes => StatusCode::TOO_MANY_REQUESTS,
             Self::TooManyStreams => StatusCode::CONFLICT,
             Self::NotOpened(OpenError::Full(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotOpened(OpenError::Spawn(_)) | Self::InitializeFailed(_) => StatusCode::BAD_GATEWAY,
@@ -116,6 +130,7 @@ impl Refusal {
             }
             Self::NoSuchPath
             | Self::NoSuchMethod
+            | Self::NoCredential
             | Self::ForeignHost
             | Self::ForeignOrigin
             | Self::NotAcceptable(_)
@@ -125,6 +140,7 @@ impl Refusal {
             | Self::UnknownRevision
             | Self::NoSession { .. }
             | Self::TooManyCalls
+            | Self::TooManyBytes
             | Self::TooManyStreams
             | Self::NotResumable
             | Self::NotOpened(_)
@@ -132,4 +148,10 @@ impl Refusal {
             | Self::InitializeTimeout { .. } => code::SERVER_ERROR,
         }
     }
+}
+
+/// The revisions that are served here, for a reader.
+fn with_sessions() -> String {
+    let served = Revision::ALL.into_iter().filter(|revision| revision.era() == Era::Sessions);
+    served.map(Revision::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -47,6 +47,8 @@ pub(crate) enum CallRefused {
     IdInUse,
     /// There are [`CALLS_MAX`] already.
     TooMany,
+    /// The session holds too many bytes of messages.
+    Full,
     /// The session is over.
     Over,
 }
@@ -80,6 +82,9 @@ impl Session {
     pub(crate) fn call(&self, requests: &[&Request<'_>]) -> Result<Rc<Stream>, CallRefused> {
         if self.over().is_some() {
             return Err(CallRefused::Over);
+        }
+        if !self.has_room() {
+            return Err(CallRefused::Full);
         }
         let stream = self.new_stream();
         let mut calls = self.calls.borrow_mut();
@@ -121,6 +126,19 @@ impl Session {
         true
     }
 
+    /// Whether the call of that POST still waits, and not another one to which the client gave its id afterwards.
+    fn waits(&self, id: &Id, batch: &Weak<Batch>) -> bool {
+        let calls = self.calls.borrow();
+        calls.by_id.get(id).is_some_and(|call| batch.as_ptr() == Rc::as_ptr(&call.batch))
+    }
+
+    /// The streams of calls whose client has left before they were opened: nobody can ever read them.
+    pub(super) fn abandoned_streams(&self) -> Vec<Rc<Stream>> {
+        let calls = self.calls.borrow();
+        let streams = calls.by_id.values().map(|call| &call.batch.stream);
+        streams.filter(|stream| Rc::strong_count(stream) == 1).cloned().collect()
+    }
+
     pub(super) fn fail_calls(&self, ending: &Ending) {
         for call in self.calls.take().by_id.into_values() {
             call.fail(&format!("{ending} before it answered"));
@@ -148,15 +166,20 @@ impl Session {
         let Some(params) = notification.params else { return };
         let Ok(params) = serde_json::from_str::<CancelledParams<'_>>(params.get()) else { return };
         let Some(id) = Id::read(params.request_id) else { return };
-        match self.calls.borrow_mut().by_id.get_mut(&id) {
-            Some(call) if !call.cancelled => call.cancelled = true,
+        let batch = match self.calls.borrow_mut().by_id.get_mut(&id) {
+            Some(call) if !call.cancelled => {
+                call.cancelled = true;
+                Rc::downgrade(&call.batch)
+            }
             _ => return,
-        }
+        };
         let session = Rc::downgrade(self);
         let deadline = Instant::now() + CANCEL_GRACE;
         tokio::task::spawn_local(async move {
             sleep_until(deadline).await;
-            if let Some(session) = session.upgrade() {
+            if let Some(session) = session.upgrade()
+                && session.waits(&id, &batch)
+            {
                 session.fail(&id, "the call was cancelled");
             }
         });

@@ -13,15 +13,19 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use mcp::sse::Frame;
 
+use super::meter::Meter;
+
 /// Bytes of events that a stream keeps. The newest event and answers are kept whatever their size.
 const KEPT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes after which a chunk of an event stream is handed to the connection.
 const CHUNK_BYTES: usize = 256 * 1024;
-/// Messages up to this size are copied when kept, so that they do not hold on to the buffer they were read into.
-const COPIED_BYTES_MAX: usize = 16 * 1024;
+/// Messages up to this size are copied, so that they do not hold on to the buffer they were read into. A longer line has
+/// a buffer of its own.
+const COPIED_BYTES_MAX: usize = crate::child::SHARED_BYTES_MAX;
 
 pub(crate) struct Stream {
     number: u64,
+    meter: Meter,
     state: RefCell<State>,
 }
 
@@ -89,7 +93,7 @@ pub(crate) enum Next {
 }
 
 impl Stream {
-    pub(crate) fn new(number: u64) -> Self {
+    pub(super) fn new(number: u64, meter: Meter) -> Self {
         let state = State {
             events: VecDeque::new(),
             next: 1,
@@ -102,7 +106,7 @@ impl Stream {
             connections: 0,
             waker: None,
         };
-        Self { number, state: RefCell::new(state) }
+        Self { number, meter, state: RefCell::new(state) }
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -125,19 +129,40 @@ impl Stream {
 
     /// Puts an answer in.
     pub(crate) fn answer(&self, message: Bytes) {
+        let message = self.kept_form(message);
         let mut state = self.state.borrow_mut();
         state.put(message, true);
         state.wake();
     }
 
-    /// Puts anything else in. Small messages are copied, since they may stay for long.
-    pub(crate) fn put(&self, message: &Bytes) {
-        let copied = message.len() <= COPIED_BYTES_MAX;
-        let message = if copied { Bytes::copy_from_slice(message) } else { message.clone() };
+    /// Puts anything else in.
+    pub(crate) fn put(&self, message: Bytes) {
+        let message = self.kept_form(message);
         let mut state = self.state.borrow_mut();
         state.mixed = true;
         state.put(message, false);
         state.wake();
+    }
+
+    fn kept_form(&self, message: Bytes) -> Bytes {
+        let copied = message.len() <= COPIED_BYTES_MAX;
+        self.meter.hold(if copied { Bytes::copy_from_slice(&message) } else { message })
+    }
+
+    /// Forgets what was sent already: a client cannot resume before it any more.
+    pub(super) fn forget_sent(&self) {
+        let mut state = self.state.borrow_mut();
+        while let Some(sent) = state.events.front().filter(|event| event.sequence < state.unsent) {
+            state.bytes -= sent.message.len();
+            state.events.pop_front();
+        }
+    }
+
+    /// Forgets all messages that have come.
+    pub(super) fn forget_all(&self) {
+        let mut state = self.state.borrow_mut();
+        state.events.clear();
+        state.bytes = 0;
     }
 
     /// Nothing more will come.

@@ -84,6 +84,31 @@ def junk(request, line):
     answer(request, {})
 
 
+def garbled(request, line):
+    # An answer with a byte that is not UTF-8, or with a member that occurs twice.
+    members = {"byte": b'"text":"for nobody\xff"', "member": b'"text":"for nobody"},"result":{'}
+    member = members[request["params"]["arguments"]["fault"]]
+    id = json.dumps(request["id"]).encode()
+    with out_lock:
+        sys.stdout.buffer.write(b'{"jsonrpc":"2.0","id":%s,"result":{%s}}\n' % (id, member))
+        sys.stdout.buffer.flush()
+
+
+def records(request, line):
+    # Log lines that look a little like messages.
+    write(json.dumps({"id": request["id"], "level": "info", "msg": "a record with an id"}))
+    write("DEBUG " + json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": "a message in a record"}))
+    answer(request, {})
+
+
+def report(request, line):
+    arguments = request["params"]["arguments"]
+    for part in range(arguments["parts"]):
+        params = {"level": "info", "data": {"part": part, "text": "x" * arguments["bytes"]}}
+        send({"method": "notifications/message", "params": params})
+    answer(request, {})
+
+
 def flood(request, line):
     for number in range(20_000):
         sys.stderr.write("flood %d %s\n" % (number, "x" * 200))
@@ -125,7 +150,8 @@ def about(request, line):
     answer(request, {
         "pid": os.getpid(),
         "directory": os.getcwd(),
-        "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        "open_files": resource.getrlimit(resource.RLIMIT_NOFILE),
+        "environment": sorted(os.environ),
         "given": os.environ.get("GIVEN"),
     })
 

@@ -41,6 +41,40 @@ async fn junk_on_stdout_is_a_log_line() {
 }
 
 #[tokio::test]
+async fn an_answer_that_cannot_be_read_fails_its_call_and_is_not_logged() {
+    let bridge = Bridge::start(&[]);
+    let session = bridge.session(NEWEST).await;
+    for (id, fault) in [(1, "byte"), (2, "member")] {
+        let response = bridge.call(&session, id, "garbled", json!({"fault": fault})).await;
+        let answer: Value = response.json().await.unwrap();
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(id), &json!(-32000)), "{answer}");
+    }
+    bridge.log_line("of 56 bytes, is not valid: the message is not JSON: it is not UTF-8");
+    bridge.log_line("no member may occur twice");
+    assert!(!bridge.has_logged("for nobody"));
+    // Records of the server's own log stay what they are, though an id in them may be that of a call.
+    bridge.result(&session, 3, "records", json!({})).await;
+    bridge.log_line("a record with an id");
+    bridge.log_line("a message in a record");
+}
+
+#[tokio::test]
+async fn a_refusal_of_initialize_comes_after_what_was_said_before_it() {
+    let script = "import json,sys\nm=json.loads(sys.stdin.readline())\n\
+        print(json.dumps({'jsonrpc':'2.0','method':'notifications/message','params':{}}))\n\
+        print(json.dumps({'jsonrpc':'2.0','id':m['id'],'error':{'code':-32602,'message':'no licence'}}),flush=True)\n\
+        sys.stdin.read()";
+    let bridge = Bridge::start_before(&["--warm", "0"], &["python3", "-c", script]);
+    let response = bridge.post(None, initialize(NEWEST)).send().await.unwrap();
+    assert!(!response.headers().contains_key("mcp-session-id"));
+    let messages = Events::of(response).messages().await;
+    assert_eq!(messages[0]["method"], "notifications/message", "{messages:?}");
+    assert_eq!(messages[1]["error"]["message"], "no licence", "{messages:?}");
+    assert_eq!(messages.len(), 2);
+    bridge.wait_for_children(0);
+}
+
+#[tokio::test]
 async fn a_flood_on_stderr_stalls_nothing() {
     let bridge = Bridge::start(&[]);
     let session = bridge.session(NEWEST).await;
@@ -143,7 +177,7 @@ async fn a_child_has_the_environment_the_directory_and_the_limits_it_was_given()
     let session = bridge.session(NEWEST).await;
     let about = bridge.result(&session, 1, "about", json!({})).await;
     assert_eq!(about["directory"], path.to_str().unwrap());
-    assert_eq!((&about["open_files"], &about["given"]), (&json!(128), &json!("to the child")));
+    assert_eq!((&about["open_files"], &about["given"]), (&json!([128, 128]), &json!("to the child")));
     let pid = about["pid"].as_i64().unwrap();
     let group = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap());
     assert_eq!(
@@ -178,9 +212,10 @@ async fn the_bridge_ends_on_sigterm_however_stubborn_its_children() {
 
 #[tokio::test]
 async fn children_of_a_killed_bridge_see_the_end_of_their_stdin() {
-    let mut bridge = Bridge::start(&[]);
+    // Children that have answered: one that is only being started shows no environment for a moment.
+    let mut bridge = Bridge::start(&["--warm", "0"]);
     bridge.session(NEWEST).await;
-    bridge.wait_for_children(2);
+    bridge.session(NEWEST).await;
     kill_process(bridge.pid(), Signal::KILL).unwrap();
     bridge.wait_until_nothing_runs();
     assert!(!bridge.ends().success());

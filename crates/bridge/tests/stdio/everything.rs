@@ -56,6 +56,17 @@ async fn what_goes_wrong_has_a_type() {
 }
 
 #[tokio::test]
+async fn a_client_leaves_no_session_behind_whose_revision_it_does_not_speak() {
+    let script = "import json,sys\nm=json.loads(sys.stdin.readline())\n\
+        print(json.dumps({'jsonrpc':'2.0','id':m['id'],'result':{'protocolVersion':'1999-01-01'}}),flush=True)\n\
+        sys.stdin.read()";
+    let bridge = Bridge::start_before(&["--warm", "0"], &["python3", "-c", script]);
+    let refused = Client::connect(&bridge.url, HeaderMap::new()).await;
+    assert!(matches!(refused, Err(Error::Protocol(_))), "{refused:?}");
+    bridge.child_exited(|record| record["code"] == 0);
+}
+
+#[tokio::test]
 async fn a_client_waits_and_reads_no_more_than_its_limits() {
     let bridge = Bridge::start(&[]);
     let hasty = Limits { request: Duration::from_millis(200), ..Limits::default() };

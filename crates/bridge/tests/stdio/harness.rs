@@ -14,7 +14,7 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
-const CHILD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stdio/child.py");
+pub(crate) const CHILD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stdio/child.py");
 
 pub(crate) struct Bridge {
     process: Child,
@@ -54,9 +54,16 @@ impl Bridge {
     }
 
     pub(crate) fn start_before(options: &[&str], program: &[&str]) -> Self {
+        Self::start_through(&["env"], options, program)
+    }
+
+    /// Through a program that becomes the bridge after it has changed what the bridge inherits.
+    pub(crate) fn start_through(launcher: &[&str], options: &[&str], program: &[&str]) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let cookie = format!("test-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
-        let mut process = Command::new(env!("CARGO_BIN_EXE_mcpcan-bridge"))
+        let mut process = Command::new(launcher[0])
+            .args(&launcher[1..])
+            .arg(env!("CARGO_BIN_EXE_mcpcan-bridge"))
             .args(["stdio", "--listen", "127.0.0.1:0", "--lifeline"])
             .args(options)
             .arg("--")
@@ -94,6 +101,12 @@ impl Bridge {
             let mut lines = list.iter().filter(|record| record["type"] == "line");
             lines.find(|line| line["text"].as_str().unwrap().contains(text)).cloned()
         })
+    }
+
+    /// Whether a line that was logged so far contains `text`.
+    pub(crate) fn has_logged(&self, text: &str) -> bool {
+        let list = self.records.list.lock().unwrap();
+        list.iter().filter_map(|record| record["text"].as_str()).any(|line| line.contains(text))
     }
 
     /// Waits for a child that ended, in the way that `test` recognises.

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, Events, call, initialize};
+use crate::harness::{Bridge, CHILD, Events, call, initialize};
 
 const NEWEST: &str = "2025-11-25";
 
@@ -48,6 +48,7 @@ async fn requests_that_are_not_right_get_the_status_for_it() {
         (bridge.post(None, ping), StatusCode::BAD_REQUEST),
         (bridge.post(Some(&session), "{"), StatusCode::BAD_REQUEST),
         (bridge.post(Some(&session), initialize(NEWEST)), StatusCode::BAD_REQUEST),
+        (post().header("mcp-protocol-version", "2026-07-28"), StatusCode::BAD_REQUEST),
         (bridge.post(Some(&session), "x".repeat(10_001)), StatusCode::PAYLOAD_TOO_LARGE),
         (bridge.get(None), StatusCode::BAD_REQUEST),
         (bridge.get(Some(&session)).header("last-event-id", "99-1"), StatusCode::BAD_REQUEST),
@@ -62,6 +63,47 @@ async fn requests_that_are_not_right_get_the_status_for_it() {
     let accepted =
         post().header("origin", "http://localhost:3000").header("mcp-protocol-version", "2025-06-18");
     assert_eq!(accepted.send().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_bridge_with_a_credential_answers_nobody_without_it() {
+    let launcher = ["env", "MCPCAN_BRIDGE_CREDENTIAL=0123456789abcdef"];
+    let bridge = Bridge::start_through(&launcher, &[], &["python3", CHILD]);
+    let with = |request: reqwest::RequestBuilder| request.header("authorization", "Bearer 0123456789abcdef");
+    let opened = with(bridge.post(None, initialize(NEWEST))).send().await.unwrap();
+    assert_eq!(opened.status(), StatusCode::OK);
+    let session = opened.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+    let session = Some(session.as_str());
+    let ping = r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#;
+    let elsewhere = bridge.url.replace("/mcp", "/elsewhere");
+    let refused = [
+        bridge.post(None, initialize(NEWEST)),
+        bridge.post(session, ping),
+        bridge.post(session, ping).header("authorization", "Bearer 0123456789abcde"),
+        bridge.post(session, ping).header("authorization", "Bearer 0123456789abcdef0"),
+        bridge.post(session, ping).header("authorization", "Basic 0123456789abcdef"),
+        bridge.post(session, ping).header("authorization", "0123456789abcdef"),
+        with(with(bridge.post(session, ping))),
+        bridge.get(session),
+        bridge.delete(session),
+        reqwest::Client::new().get(&elsewhere),
+    ];
+    for (number, request) in refused.into_iter().enumerate() {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "case {number}");
+        assert_eq!(response.headers()["www-authenticate"], "Bearer", "case {number}");
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(body["error"]["code"], -32000, "case {number}");
+    }
+    let health = reqwest::get(bridge.url.replace("/mcp", "/healthz")).await.unwrap();
+    assert_eq!(health.status(), StatusCode::OK);
+    assert_eq!(refusal(with(reqwest::Client::new().get(&elsewhere))).await.0, StatusCode::NOT_FOUND);
+    // The refused DELETE has ended nothing, and the server knows nothing of the credential.
+    let about: Value =
+        with(bridge.post(session, call(1, "about", json!({})))).send().await.unwrap().json().await.unwrap();
+    let environment = about["result"]["environment"].as_array().unwrap();
+    assert!(environment.contains(&json!("MCPCAN_REPLICA")), "{environment:?}");
+    assert!(!environment.contains(&json!("MCPCAN_BRIDGE_CREDENTIAL")), "{environment:?}");
 }
 
 #[tokio::test]
@@ -184,6 +226,30 @@ async fn a_slow_answer_becomes_a_stream_and_a_cancelled_call_ends() {
     assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(7), &json!(-32000)));
     assert_eq!(stream.next().await, None);
     assert_eq!(bridge.result(&session, 7, "echo", json!({"text": "a"})).await, json!({"text": "a"}));
+}
+
+#[tokio::test]
+async fn a_cancelled_call_that_was_answered_takes_no_later_call_with_its_id_along() {
+    let bridge = Bridge::start(&[]);
+    let session = bridge.session(NEWEST).await;
+    let cancel = async |id: i64| {
+        let cancel =
+            json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
+        bridge.post(Some(&session), cancel.to_string()).send().await.unwrap();
+    };
+    let mut first = Events::of(bridge.call(&session, 7, "hold", json!({})).await);
+    first.message().await;
+    cancel(7).await;
+    bridge.result(&session, 8, "release", json!({})).await;
+    assert_eq!(first.message().await["result"]["text"], "released");
+    let mut second = Events::of(bridge.call(&session, 7, "hold", json!({})).await);
+    second.message().await;
+    // The grace of this one ends after that of the first.
+    let mut later = Events::of(bridge.call(&session, 9, "silence", json!({})).await);
+    cancel(9).await;
+    assert_eq!(later.message().await["error"]["message"], "the call was cancelled");
+    bridge.result(&session, 10, "release", json!({})).await;
+    assert_eq!(second.message().await["result"]["text"], "released");
 }
 
 #[tokio::test]

@@ -1,0 +1,71 @@
+//! Counts the bytes of messages that a session holds, in its own queues and in those of connections.
+//!
+//! A message is counted from [`Meter::hold`] until the last handle to it is gone, wherever that is: what a connection
+//! has not sent yet counts, too. The counter is atomic only because the owner of [`Bytes`] must be `Send`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+/// One direction of a session. Clones count together.
+#[derive(Clone, Default)]
+pub(super) struct Meter(Arc<Held>);
+
+#[derive(Default)]
+struct Held {
+    bytes: AtomicUsize,
+    freed: Notify,
+}
+
+struct Message {
+    bytes: Bytes,
+    held: Arc<Held>,
+}
+
+impl Meter {
+    /// The same bytes, counted.
+    pub(super) fn hold(&self, bytes: Bytes) -> Bytes {
+        self.0.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+        Bytes::from_owner(Message { bytes, held: self.0.clone() })
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Waits until something is freed, or returns at once if something was since the last wait. One may wait at a time.
+    pub(super) async fn freed(&self) {
+        self.0.freed.notified().await;
+    }
+}
+
+impl AsRef<[u8]> for Message {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        self.held.bytes.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        self.held.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_counts_until_its_last_handle_is_gone() {
+        let meter = Meter::default();
+        let message = meter.clone().hold(Bytes::from_static(b"12345"));
+        let part = message.slice(1..3);
+        drop(message);
+        assert_eq!((&part[..], meter.bytes()), (&b"23"[..], 5));
+        drop(part);
+        assert_eq!(meter.bytes(), 0);
+    }
+}

@@ -1,0 +1,74 @@
+//! The bound on what one session holds: `--session-bytes-max`, over messages both ways and what is kept for a client to
+//! resume.
+//!
+//! It is looked at before a message is taken, so it is exceeded by one message each way at most. What is only kept is
+//! dropped first. Then new calls are refused, and the child is not read until its client has read.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{Session, Stream};
+
+/// Time after which a full session is looked at again: that a client has left frees nothing by itself, but what was
+/// kept for it can be dropped then.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Session {
+    /// Whether another call may be made.
+    pub(super) fn has_room(&self) -> bool {
+        self.make_room();
+        self.held_bytes() <= self.bytes_max
+    }
+
+    /// Whether so much waits for the child to read that it gets no message of any kind.
+    pub(crate) fn is_clogged(&self) -> bool {
+        self.incoming.bytes() > self.bytes_max
+    }
+
+    /// Waits until the child may say more. What it has not read does not count: it may have to be read before it reads.
+    pub(super) async fn may_say_more(&self) {
+        while self.over().is_none() && self.outgoing.bytes() > self.bytes_max {
+            self.make_room();
+            if self.outgoing.bytes() > self.bytes_max {
+                // Both outcomes mean to look again.
+                drop(timeout(LOOK_INTERVAL, self.outgoing.freed()).await);
+            }
+        }
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.incoming.bytes() + self.outgoing.bytes()
+    }
+
+    /// Drops what nobody waits for, the oldest first, until the session holds no more than it may.
+    fn make_room(&self) {
+        if self.held_bytes() <= self.bytes_max {
+            return;
+        }
+        let mut streams = self.streams.borrow_mut();
+        let mut kept: Vec<Rc<Stream>> = streams.by_number.values().cloned().collect();
+        for stream in &kept {
+            if self.held_bytes() <= self.bytes_max {
+                return;
+            }
+            if stream.is_finished() && !stream.is_connected() {
+                streams.by_number.remove(&stream.number());
+                stream.forget_all();
+            }
+        }
+        drop(streams);
+        kept.extend(self.abandoned_streams());
+        for stream in kept {
+            if self.held_bytes() <= self.bytes_max {
+                return;
+            }
+            if stream.is_connected() {
+                stream.forget_sent();
+            } else {
+                stream.forget_all();
+            }
+        }
+    }
+}
