@@ -15,7 +15,9 @@ mod body;
 mod config;
 mod credential;
 mod exchange;
+mod following;
 mod headers;
+mod keep_alive;
 mod lease;
 mod path;
 mod proxy;
@@ -37,6 +39,7 @@ use service::{CancellationToken, Context};
 use store::Store;
 use tokio::net::TcpListener;
 
+use crate::following::Following;
 use crate::lease::Closing;
 use crate::proxy::Gateway;
 use crate::routes::{Routes, opener};
@@ -61,19 +64,18 @@ pub async fn run(
     let ready = context.readiness.register(ROLE);
     let spool = Spool::open(&config.spool_dir, config.spool_bytes_max).await?;
     let (tokens, routes) = (Arc::new(Tokens::default()), Arc::new(Routes::default()));
-    let following = {
-        let (tokens, routes) = (tokens.clone(), routes.clone());
-        let tokens = store.follow::<views::Tokens>(move |id, row| tokens.change(id, row.map(AsRef::as_ref)));
-        let routes =
-            store.follow::<views::Instances>(move |id, row| routes.change(id, row.map(AsRef::as_ref)));
-        tokio::try_join!(tokens, routes).context("follow tokens and instances")?
-    };
+    let following = Following::start(&store, tokens.clone(), routes.clone())
+        .await
+        .context("follow tokens and instances")?;
+    // The first requests must not find instances that only wait to be opened.
+    tokio::select! {
+        () = opener::open_waiting(&routes, store.vault()) => {}
+        () = context.shutdown.cancelled() => return Ok(()),
+    }
     let (traces, records) = Traces::queue(config.losses.clone());
     let publisher = Publisher::new(store.clone(), &config.gateway_id, records, config.losses.clone(), spool);
     let finish = CancellationToken::new();
     let mut publishing = tokio::spawn(publisher.run(finish.clone()));
-    // The first requests must not find instances that only wait to be opened.
-    opener::open_waiting(&routes, store.vault()).await;
     let opening = tokio::spawn(opener::run(routes.clone(), store.vault().clone()));
     let gateway = Gateway {
         gateway_id: config.gateway_id,
@@ -86,7 +88,6 @@ pub async fn run(
         closing: Closing::default(),
         readiness: context.readiness.clone(),
     };
-    ready.set(true);
     let serving =
         server::serve(listener, Arc::new(gateway), config.connections_max, config.grace, &context.shutdown);
     tokio::select! {
@@ -95,6 +96,7 @@ pub async fn run(
             ended.context("publish trace events")?;
             anyhow::bail!("publishing trace events has ended before the gateway");
         }
+        never = following.keep_flag(&ready) => match never {},
     }
     drop((ready, following));
     opening.abort();

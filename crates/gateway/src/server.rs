@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
+use crate::keep_alive;
 use crate::proxy::Gateway;
 
 /// How long a client may take to send the head of a request, and how long its connection may lie idle.
@@ -88,6 +89,7 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "set TCP_NODELAY");
     }
+    keep_alive::turn_on(&stream);
     let draining = gateway.closing.draining.clone();
     let service = service_fn(move |request| {
         let gateway = gateway.clone();

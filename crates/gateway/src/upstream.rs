@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use crate::body::RequestBody;
+use crate::keep_alive;
 use crate::refusal::Refusal;
 
 /// How long resolving, connecting and the TLS handshake may take together.
@@ -41,6 +42,9 @@ pub(crate) fn client() -> Upstream {
     http.enforce_http(false);
     // Without it, small messages wait for the acknowledgement of the one before: 40 ms each.
     http.set_nodelay(true);
+    http.set_keepalive(Some(keep_alive::IDLE));
+    http.set_keepalive_interval(Some(keep_alive::INTERVAL));
+    http.set_keepalive_retries(Some(keep_alive::PROBES));
     let https = HttpsConnectorBuilder::new()
         .with_tls_config(tls())
         .https_or_http()

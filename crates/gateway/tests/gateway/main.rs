@@ -10,6 +10,8 @@ mod upstream;
 
 mod access;
 mod hygiene;
+mod keep_alive;
+mod readiness;
 mod refusals;
 mod shutdown;
 mod spool;
