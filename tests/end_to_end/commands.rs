@@ -27,6 +27,15 @@ async fn what_goes_wrong_is_said_with_its_exit_code() {
     }
     platform.run(&["instance", "fly"]).await.code(2, &["instance", "fly"]);
 
+    let printed = platform.printed();
+    let lines: Vec<_> = printed.lines().map(str::trim).filter(|line| line.contains(" everything ")).collect();
+    let (issue, call) = (lines[lines.len() - 2], lines[lines.len() - 1]);
+    for line in [issue, call] {
+        let (code, said) = platform.shell(line).await;
+        assert_eq!(code, Some(3), "{line}: {said}");
+        assert!(said.contains("there is no instance `everything`"), "{line}: {said}");
+    }
+
     let second = ["up", "--api", "127.0.0.1:0", "--gateway", "127.0.0.1:0", "--nats-port", "0"];
     let refused = platform.run(&second).await.code(1, &second);
     assert!(refused.stderr.contains("in use by process"), "{}", refused.stderr);

@@ -24,16 +24,17 @@ async fn a_hosted_server_is_called_found_in_the_log_revoked_and_survives_a_crash
     session.finds_the_calls_in_the_access_log().await;
     session.keeps_the_trace_id_of_a_client(&dev).await;
     session.a_revoked_token_is_refused_at_once(&dev).await;
+    session.a_rotated_token_takes_effect_at_once().await;
     session.reads_logs_and_events().await;
     session.stops_starts_and_restarts().await;
 
     let kept = session.issues_a_token("everything", "kept").await;
-    let rows = session.calls_and_counts_rows(&kept).await;
+    let rows = session.calls_and_notes_rows(&kept).await;
     platform.kill().await;
 
     let platform = Platform::up(&scratch.path().join("data")).await;
     let mut session = Session::new(&platform);
-    session.everything_is_still_there(&kept, rows).await;
+    session.everything_is_still_there(&kept, &rows).await;
     session.deletes_the_instance(&kept).await;
     platform.stop().await;
 }

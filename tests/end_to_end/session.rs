@@ -1,5 +1,6 @@
 //! What a user does, one method for each thing, each with the proof that it had its effect.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use harness::{Platform, Sdk, http, until};
@@ -10,6 +11,11 @@ use serde_json::{Value, json};
 const ROW_DEADLINE: Duration = Duration::from_secs(10);
 /// How long an instance may take to run again, or to be gone.
 const INSTANCE_DEADLINE: Duration = Duration::from_secs(60);
+/// More rows than a test makes.
+const ROWS_MAX: &str = "10000";
+
+/// What tells one row of the access log from every other: its span, and what it tells of it.
+pub(crate) type Row = (String, String);
 
 /// A user at the command line of one installation.
 pub(crate) struct Session<'a> {
@@ -55,7 +61,7 @@ impl<'a> Session<'a> {
         assert_eq!(created.stdout.trim(), format!("{name} is ready"));
         // Each step is shown, in order; a terminal would show them on one line.
         let mut steps = created.stderr.lines().filter_map(|line| line.strip_prefix(&format!("{name}: ")));
-        for step in ["accepted", "ready"] {
+        for step in ["accepted", "starting", "handshake", "ready"] {
             assert!(steps.any(|shown| shown == step), "no step `{step}` in order in {:?}", created.stderr);
         }
     }
@@ -162,6 +168,25 @@ impl<'a> Session<'a> {
         .await;
     }
 
+    pub(crate) async fn a_rotated_token_takes_effect_at_once(&mut self) {
+        let old = self.issues_a_token("everything", "rotated").await;
+        assert_ne!(self.pings(&old, &[]).await.status(), StatusCode::UNAUTHORIZED);
+        let edited =
+            self.platform.json(&["token", "edit", "everything", "rotated", "--label", "turned"]).await;
+        assert_eq!((&edited["id"], &edited["label"]), (&json!(old.id), &json!("turned")));
+        assert_ne!(self.pings(&old, &[]).await.status(), StatusCode::UNAUTHORIZED, "only its label changed");
+
+        let rotated = self.platform.json(&["token", "rotate", "everything", "turned"]).await;
+        assert_eq!(rotated["id"], old.id.as_str());
+        let refused = self.pings(&old, &[]).await;
+        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "the very next request after the rotation");
+        let new = Token { id: old.id, label: "turned".to_owned(), config: rotated["config"].clone() };
+        let seen = Sdk::TypeScript.call(&new.config, "echo", &json!({ "message": "new" })).await;
+        assert_eq!(seen.expect("the new credential works").text, "Echo: new");
+        self.platform.json(&["token", "revoke", "everything", "turned"]).await;
+        assert_eq!(self.pings(&new, &[]).await.status(), StatusCode::UNAUTHORIZED);
+    }
+
     pub(crate) async fn reads_logs_and_events(&mut self) {
         until("what the server wrote on stderr is in its log", ROW_DEADLINE, async || {
             let lines = self.platform.json(&["logs", "everything"]).await;
@@ -195,7 +220,8 @@ impl<'a> Session<'a> {
         self.platform.run(&again).await.code(3, &again);
     }
 
-    pub(crate) async fn calls_and_counts_rows(&mut self, token: &Token) -> usize {
+    /// Calls, and gives every row that the instance has then.
+    pub(crate) async fn calls_and_notes_rows(&mut self, token: &Token) -> BTreeSet<Row> {
         let trace = format!("{:032x}", 0xdec0_de00_u32);
         let call = ["call", "everything", "echo", r#"{"message":"last"}"#, "--trace", &trace];
         self.platform.run(&call).await.success(&call);
@@ -212,7 +238,7 @@ impl<'a> Session<'a> {
         self.rows_of_instance().await
     }
 
-    pub(crate) async fn everything_is_still_there(&mut self, token: &Token, rows: usize) {
+    pub(crate) async fn everything_is_still_there(&mut self, token: &Token, rows: &BTreeSet<Row>) {
         until("the instance runs again", INSTANCE_DEADLINE, async || {
             let shown = self.platform.json(&["instance", "show", "everything"]).await;
             (shown["phase"] == "ready").then_some(())
@@ -223,9 +249,11 @@ impl<'a> Session<'a> {
             let seen = sdk.call(&config, "echo", &json!({ "message": "again" })).await;
             assert_eq!(seen.expect("the token still works").text, "Echo: again");
         }
-        assert!(self.rows_of_instance().await >= rows, "rows of the access log are gone");
+        let left = self.rows_of_instance().await;
+        let lost: Vec<_> = rows.difference(&left).collect();
+        assert!(lost.is_empty(), "rows of the access log are gone: {lost:?}");
         let tokens = self.platform.json(&["token", "list", "everything"]).await;
-        assert_eq!(tokens.as_array().map(Vec::len), Some(2));
+        assert_eq!(tokens.as_array().map(Vec::len), Some(3));
     }
 
     pub(crate) async fn deletes_the_instance(&mut self, token: &Token) {
@@ -300,8 +328,12 @@ impl<'a> Session<'a> {
         .await
     }
 
-    async fn rows_of_instance(&self) -> usize {
-        let search = ["access-log", "search", "--instance", "everything", "--limit", "10000"];
-        self.platform.json(&search).await.as_array().map_or(0, Vec::len)
+    async fn rows_of_instance(&self) -> BTreeSet<Row> {
+        let search = ["access-log", "search", "--instance", "everything", "--limit", ROWS_MAX];
+        let rows = self.platform.json(&search).await;
+        let rows = rows.as_array().expect("a list");
+        assert!(rows.len() < ROWS_MAX.parse().expect("a number"), "not all rows are listed");
+        let text = |row: &Value, name: &str| row[name].as_str().expect("every row has it").to_owned();
+        rows.iter().map(|row| (text(row, "span_id"), text(row, "event"))).collect()
     }
 }

@@ -117,6 +117,24 @@ impl Platform {
         serde_json::from_str(&finished.stdout).expect("--json prints JSON")
     }
 
+    /// What `up` has printed.
+    pub fn printed(&self) -> String {
+        fs::read_to_string(output_file(&self.data)).expect("it is read as long as the directory lives")
+    }
+
+    /// Gives a line to a shell in another directory, as whoever copies what `up` has printed; gives its exit code and
+    /// what it said on stderr.
+    pub async fn shell(&self, line: &str) -> (Option<i32>, String) {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).current_dir("/").stdin(Stdio::null()).kill_on_drop(true);
+        // Another installation's note must not be what makes it work.
+        command.env("XDG_STATE_HOME", self.data.join("no-state"));
+        command.env_remove("MCPCAN_API").env_remove("MCPCAN_ADMIN_KEY");
+        let output = timeout(COMMAND_DEADLINE, command.output()).await;
+        let output = output.unwrap_or_else(|_| panic!("`{line}` does not end")).expect("a shell runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     /// The processes of this installation.
     pub fn processes(&self) -> Vec<Process> {
         below(&self.data)

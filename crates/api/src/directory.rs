@@ -39,6 +39,11 @@ impl Directory {
         Ok(Directory { instances, tokens, names, tokens_of })
     }
 
+    /// Whether the views follow the log, or lag only for a moment.
+    pub(crate) fn is_current(&self) -> bool {
+        self.instances.is_current() && self.tokens.is_current()
+    }
+
     /// Waits until every event up to `sequence` shows, `wait` at most.
     pub(crate) async fn reached(&self, sequence: u64, wait: Duration) -> Result<(), NotReached> {
         tokio::try_join!(self.instances.reached(sequence, wait), self.tokens.reached(sequence, wait))?;

@@ -22,21 +22,42 @@ mod paging;
 mod problem;
 mod request_log;
 mod router;
-mod server;
 mod tokens;
 mod violation;
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use hyper_util::service::TowerToHyperService;
+use service::ReadyFlag;
+use service::connections::{self, Limits};
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use app::App;
+use directory::Directory;
 
 pub use config::{AdminKey, COMMAND_WAIT, Config, VIEW_WAIT};
 
 /// The role's name.
-const ROLE: &str = "api";
+pub const ROLE: &str = "api";
+
+/// What bounds the listener: the idle timeout suits clients that keep a connection between commands.
+const LIMITS: Limits = Limits {
+    connections_max: 1024,
+    head_read_timeout: Duration::from_secs(30),
+    shutdown_wait: Duration::from_secs(20),
+};
+
+/// How long the connection to NATS may be away before the role does not count as ready.
+const CONNECTION_WAIT: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether the views are still current.
+const READY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Serves the API on `listener` until shutdown.
 ///
@@ -55,9 +76,9 @@ pub async fn run(
         matches!(gateway_url.scheme(), "http" | "https"),
         "the gateway's url {gateway_url} does not begin with http:// or https://"
     );
-    let app = app::App {
+    let app = App {
         config: Arc::new(config),
-        directory: directory::Directory::follow(&store).await.context("follow the views")?,
+        directory: Directory::follow(&store).await.context("follow the views")?,
         store,
         access_log,
         readiness: context.readiness.clone(),
@@ -65,6 +86,20 @@ pub async fn run(
         tails: Arc::new(Semaphore::new(events::TAILS_MAX)),
     };
     ready.set(true);
-    server::serve(listener, router::router(app), context.shutdown).await;
-    Ok(())
+    let tell_readiness = tell_readiness(ready, app.clone());
+    let service = TowerToHyperService::new(router::router(app));
+    tokio::select! {
+        () = connections::serve(listener, service, LIMITS, &context.shutdown) => Ok(()),
+        never = tell_readiness => match never {},
+    }
+}
+
+/// Answers from views that are cut off from the log would be old ones. That a view's watch is broken shows only once
+/// there is a connection again, so the connection is asked too.
+async fn tell_readiness(ready: ReadyFlag, app: App) -> Infallible {
+    loop {
+        sleep(READY_INTERVAL).await;
+        let connected = matches!(timeout(CONNECTION_WAIT, app.store.flush()).await, Ok(Ok(())));
+        ready.set(connected && app.directory.is_current());
+    }
 }

@@ -1,15 +1,17 @@
 //! The health listener of a role that has no HTTP of its own: `/healthz` while the process lives, `/readyz` while
 //! every role in it can do its work.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
+use crate::connections::{self, Limits};
 use crate::{Context, Readiness};
 
 /// The path that tells whether the process lives.
@@ -17,33 +19,21 @@ pub const HEALTHZ: &str = "/healthz";
 /// The path that tells whether every role in the process can do its work.
 pub const READYZ: &str = "/readyz";
 
+/// Probes are few and quick; whoever else comes may not cost more.
+const LIMITS: Limits = Limits {
+    connections_max: 64,
+    head_read_timeout: Duration::from_secs(5),
+    shutdown_wait: Duration::from_secs(1),
+};
+
 /// Serves both paths until shutdown.
 pub async fn serve(listener: TcpListener, context: Context) {
-    loop {
-        let stream = tokio::select! {
-            () = context.shutdown.cancelled() => return,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "accept health connection");
-                    continue;
-                }
-            },
-        };
-        let readiness = context.readiness.clone();
-        let serve = http1::Builder::new().keep_alive(false).serve_connection(
-            TokioIo::new(stream),
-            service_fn(move |request| {
-                let response = answer(&request, &readiness);
-                async move { Ok::<_, std::convert::Infallible>(response) }
-            }),
-        );
-        tokio::spawn(async move {
-            if let Err(error) = serve.await {
-                tracing::debug!(%error, "serve health connection");
-            }
-        });
-    }
+    let Context { shutdown, readiness } = context;
+    let service = service_fn(move |request| {
+        let response = answer(&request, &readiness);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    connections::serve(listener, service, LIMITS, &shutdown).await;
 }
 
 fn answer(request: &Request<Incoming>, readiness: &Readiness) -> Response<Full<Bytes>> {
@@ -73,3 +63,6 @@ fn plain(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     response
 }
+
+#[cfg(test)]
+mod tests;

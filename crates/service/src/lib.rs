@@ -1,5 +1,7 @@
-//! What every role needs and no rule: tracing, readiness with its health listener, shutdown.
+//! What every role needs and no rule: tracing, readiness with its health listener, bounded
+//! connections, shutdown.
 
+pub mod connections;
 pub mod health;
 pub mod readiness;
 pub mod shutdown;

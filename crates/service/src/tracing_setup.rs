@@ -1,5 +1,7 @@
 //! The process's own diagnostics, on stderr.
 
+use std::io::IsTerminal;
+
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
@@ -26,7 +28,11 @@ pub fn init(format: LogFormat, default_filter: &str) -> anyhow::Result<()> {
             .map_err(|error| anyhow::anyhow!("{FILTER_VARIABLE}={filter} is no log filter: {error}"))?,
         Err(_) => EnvFilter::try_new(default_filter)?,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        // Colours are for a terminal; in a file they are noise.
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),

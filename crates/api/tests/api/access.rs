@@ -1,10 +1,15 @@
 //! Who gets in, and what is there.
 
+use std::time::Duration;
+
 use http::{Method, StatusCode, header};
 
-use crate::platform::{ADMIN_KEY, Platform};
+use crate::platform::{ADMIN_KEY, Platform, WAIT};
 
-const ROUTES: [(&str, &str); 14] = [
+/// How often a condition that is awaited is looked at.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+const ROUTES: [(&str, &str); 16] = [
     ("GET", "/instances"),
     ("POST", "/instances"),
     ("GET", "/instances/x"),
@@ -15,7 +20,9 @@ const ROUTES: [(&str, &str); 14] = [
     ("GET", "/instances/x/tokens"),
     ("POST", "/instances/x/tokens"),
     ("GET", "/instances/x/tokens/y"),
+    ("PATCH", "/instances/x/tokens/y"),
     ("DELETE", "/instances/x/tokens/y"),
+    ("POST", "/instances/x/tokens/y/rotate"),
     ("GET", "/instances/x/config"),
     ("GET", "/instances/x/logs"),
     ("GET", "/access-logs"),
@@ -86,5 +93,29 @@ async fn an_access_log_that_is_away_is_said_to_be_away() {
         answer.problem(StatusCode::SERVICE_UNAVAILABLE, "access_log_unavailable");
         assert_eq!(answer.header("retry-after"), "1");
     }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn an_api_that_is_cut_off_from_the_log_does_not_count_as_ready() {
+    let mut platform = Platform::start().await;
+    platform.create("everything").await;
+    let client = platform.client.clone();
+    let ready = async |expected| {
+        let deadline = tokio::time::Instant::now() + WAIT;
+        loop {
+            let answer = client.send(client.anonymous(Method::GET, "/readyz"), "").await;
+            if answer.status == expected {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "it stays {answer:?}");
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    };
+    ready(StatusCode::OK).await;
+    platform.server.kill();
+    ready(StatusCode::SERVICE_UNAVAILABLE).await;
+    platform.server.restart().await;
+    ready(StatusCode::OK).await;
     platform.stop().await;
 }

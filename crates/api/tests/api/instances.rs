@@ -83,7 +83,7 @@ async fn a_server_elsewhere_is_proxied_or_only_listed() {
     {
         let name = format!("{access}-{transport}");
         let body = json!({
-            "name": name, "access": access, "transport": transport, "url": "https://mcp.example/x?y=z",
+            "name": name, "access": access, "transport": transport, "url": "https://mcp.example/x",
             "headers": {"X-Key": "hunter2"},
         });
         let created = platform.client.post("/instances", &body).await.expect(StatusCode::CREATED);
@@ -93,7 +93,7 @@ async fn a_server_elsewhere_is_proxied_or_only_listed() {
         let shown =
             ["access", "transport", "url", "headers", "phase", "gateway_url"].map(|key| &created[key]);
         let expected =
-            json!([access, transport, "https://mcp.example/x?y=z", ["X-Key"], "configured", gateway_url]);
+            json!([access, transport, "https://mcp.example/x", ["X-Key"], "configured", gateway_url]);
         assert_eq!(json!(shown), expected);
     }
     platform.stop().await;

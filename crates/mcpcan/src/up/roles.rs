@@ -24,7 +24,7 @@ const READY_INTERVAL: Duration = Duration::from_millis(20);
 const STOP_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// The order of ending: no new calls, no new commands, no replicas; then what carried those, to the last fact.
-const ORDER: [&str; 5] = [gateway::ROLE, "api", worker::ROLE, decider::ROLE, "projector"];
+const ORDER: [&str; 5] = [gateway::ROLE, api::ROLE, worker::ROLE, decider::ROLE, "projector"];
 
 /// The running roles.
 pub(super) struct Roles {
@@ -65,7 +65,7 @@ impl Roles {
         let s = store.clone();
         roles.spawn(worker::ROLE, |context| worker::run(worker, s, context));
         let (s, l) = (store.clone(), log.clone());
-        roles.spawn("api", |context| api::run(api, s, l, context, claims.api));
+        roles.spawn(api::ROLE, |context| api::run(api, s, l, context, claims.api));
         roles.spawn(gateway::ROLE, |context| gateway::run(gateway, store, context, claims.gateway));
         Ok(roles)
     }

@@ -47,7 +47,7 @@ fn a_command_an_address_and_their_secrets_are_accepted() {
     assert_eq!(check(&hosted(&command)).unwrap().name.as_str(), "a");
     let headers = json!({"Authorization": "Bearer a b", "X-Empty": ""});
     for url in
-        ["https://example.com/mcp?a=b", "http://127.0.0.1:1/", "http://[::1]:8080", "https://bücher.example"]
+        ["https://example.com/mcp", "http://127.0.0.1:1/", "http://[::1]:8080", "https://bücher.example"]
     {
         check(&proxy(url, &headers)).unwrap();
     }
@@ -110,6 +110,8 @@ fn an_address_is_absolute_and_holds_no_secret() {
         "file:///etc/passwd",
         "http://",
         "http://h/#top",
+        "http://h/?",
+        "http://h/mcp?api_key=hunter2",
         "http://user@h/",
         "http://user:password@h/",
         "http://:password@h/",
