@@ -18,7 +18,9 @@ const QUERY_CREDENTIALS: [&str; 10] = [
     "authorization",
     "bearer",
 ];
-/// A value shorter than this is no token, whatever its name: a long query must not cost a digest per parameter.
+/// How many parameters of a query are looked at: nobody has authenticated yet, and each may cost a digest.
+const QUERY_PARAMETERS_MAX: usize = 32;
+/// A value shorter than this is no token, whatever its name.
 const TOKEN_BYTES_MIN: usize = 16;
 
 /// The credential of a request (RFC 6750 section 2.1).
@@ -38,12 +40,14 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
 }
 
 /// Refuses a query string with a credential in it: by the parameter's name, or because `is_token` knows the value.
+/// Looks at the first [`QUERY_PARAMETERS_MAX`] parameters. The rest is neither passed on nor logged, as nothing of a
+/// query is; only the client is not told.
 pub(crate) fn refuse_in_query(
     query: Option<&str>,
     mut is_token: impl FnMut(&str) -> bool,
 ) -> Result<(), Refusal> {
     let parameters = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    for (name, value) in parameters {
+    for (name, value) in parameters.take(QUERY_PARAMETERS_MAX) {
         let named = QUERY_CREDENTIALS.iter().any(|known| name.eq_ignore_ascii_case(known));
         if named || (value.len() >= TOKEN_BYTES_MIN && is_token(&value)) {
             return Err(Refusal::CredentialInQuery);
@@ -92,5 +96,17 @@ mod tests {
         for query in [None, Some(""), Some("profile=a&sessionId=7")] {
             assert_eq!(refuse_in_query(query, known), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_long_query_costs_no_more_than_a_short_one() {
+        let query = "parameter=longer+than+the+shortest+token&".repeat(10_000);
+        let mut digests = 0;
+        let count = |_: &str| {
+            digests += 1;
+            false
+        };
+        assert_eq!(refuse_in_query(Some(&query), count), Ok(()));
+        assert_eq!(digests, QUERY_PARAMETERS_MAX);
     }
 }

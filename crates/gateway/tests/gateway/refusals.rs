@@ -122,7 +122,8 @@ async fn a_body_beyond_the_bound_is_413_announced_or_not() {
 #[tokio::test]
 async fn an_upstream_that_is_down_is_502() {
     let closed = TcpListener::bind("127.0.0.1:0").await.expect("bind a port");
-    let url = format!("http://{}/mcp", closed.local_addr().expect("the address"));
+    let address = closed.local_addr().expect("the address");
+    let url = format!("http://{address}/secret-path?key=secret-query");
     drop(closed);
     let mut harness = Harness::start().await;
     let instance = harness.hosted("everything", &url).await;
@@ -130,10 +131,12 @@ async fn an_upstream_that_is_down_is_502() {
     let answer = harness.client().send("POST", &path(instance), &token.credential, PING).await;
     assert_eq!(answer.status, 502);
     assert_eq!(answer.json()["error"]["data"]["code"], "upstream_unreachable");
+    assert!(!answer.text().contains(&address.to_string()), "{}", answer.text());
     let records = harness.traces(|records| count(records, TraceEvent::Error) == 1).await;
     let [error] = &records[..] else { panic!("nothing was passed on: {records:#?}") };
     assert_eq!((error.status, error.level), (502, Level::Error));
     assert!(error.error.contains("Connection refused"), "{}", error.error);
+    assert!(!format!("{error:?}").contains("secret-"), "neither path nor query get into the log: {error:#?}");
 }
 
 #[tokio::test]
