@@ -98,6 +98,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_long_line_leaves_those_after_it_whole() {
+        let long = "x".repeat(3 * SHARED_BYTES_MAX);
+        let input = format!("before\n{long}\r\n\nafter\n{long}\n{long}");
+        let parts = parts(input.as_bytes(), input.len()).await;
+        let lines: Vec<_> = parts.iter().map(|(text, _)| text.as_str()).collect();
+        assert!(lines == ["before", &long, "", "after", &long, &long]);
+    }
+
+    #[tokio::test]
     async fn a_line_that_is_too_long_comes_in_pieces() {
         let long = vec![b'x'; 3 * READ_BYTES];
         let input = [&long[..], b"\nshort\n"].concat();

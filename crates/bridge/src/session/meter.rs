@@ -9,6 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+/// Counted for each message beside its text: what it takes to queue and to own it. Without it, very small messages would
+/// take many times what is counted.
+const OVERHEAD_BYTES: usize = 128;
+
 /// One direction of a session. Clones count together.
 #[derive(Clone, Default)]
 pub(super) struct Meter(Arc<Held>);
@@ -27,7 +31,7 @@ struct Message {
 impl Meter {
     /// The same bytes, counted.
     pub(super) fn hold(&self, bytes: Bytes) -> Bytes {
-        self.0.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+        self.0.bytes.fetch_add(bytes.len() + OVERHEAD_BYTES, Ordering::Relaxed);
         Bytes::from_owner(Message { bytes, held: self.0.clone() })
     }
 
@@ -49,7 +53,7 @@ impl AsRef<[u8]> for Message {
 
 impl Drop for Message {
     fn drop(&mut self) {
-        self.held.bytes.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        self.held.bytes.fetch_sub(self.bytes.len() + OVERHEAD_BYTES, Ordering::Relaxed);
         self.held.freed.notify_one();
     }
 }
@@ -64,7 +68,7 @@ mod tests {
         let message = meter.clone().hold(Bytes::from_static(b"12345"));
         let part = message.slice(1..3);
         drop(message);
-        assert_eq!((&part[..], meter.bytes()), (&b"23"[..], 5));
+        assert_eq!((&part[..], meter.bytes()), (&b"23"[..], 5 + OVERHEAD_BYTES));
         drop(part);
         assert_eq!(meter.bytes(), 0);
     }

@@ -132,7 +132,7 @@ async fn read_messages(session: Rc<Session>, mut stdout: LineReader<pipe::Receiv
         if too_long.is_none() && part.ends {
             if !part.bytes.trim_ascii().is_empty() {
                 session.deliver(&part.bytes, &report);
-                // The line is no longer needed, and counts once at most.
+                // While it waits, the line is not held beside the messages in it.
                 drop(part);
                 session.may_say_more().await;
             }

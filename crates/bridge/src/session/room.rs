@@ -1,8 +1,8 @@
 //! The bound on what one session holds: `--session-bytes-max`, over messages both ways and what is kept for a client to
 //! resume.
 //!
-//! It is looked at before a message is taken, so it is exceeded by one message each way at most. What is only kept is
-//! dropped first. Then new calls are refused, and the child is not read until its client has read.
+//! It is looked at before a message is taken, so one message each way may exceed it, and its copy on the way out. What is
+//! only kept is dropped first. Then new calls are refused, and the child is not read until its client has read.
 
 use std::rc::Rc;
 use std::time::Duration;
