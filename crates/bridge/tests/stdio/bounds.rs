@@ -58,12 +58,16 @@ async fn a_client_that_reads_slowly_holds_its_server_up_and_misses_nothing() {
     let bridge = Bridge::start(&["--session-bytes-max", "1000000"]);
     let (session, other) = (bridge.session(NEWEST).await, bridge.session(NEWEST).await);
     let response = bridge.call(&session, 1, "report", json!({"parts": 400, "bytes": 100_000})).await;
-    // Nobody reads the answer yet; other sessions go on.
-    bridge.result(&other, 1, "echo", json!({})).await;
+    // Nobody reads the answer yet; other sessions go on, longer than the server would take to say all.
+    for id in 0..500 {
+        bridge.result(&other, id, "echo", json!({})).await;
+        assert!(!bridge.has_logged("reported all"), "after {id} calls");
+    }
     let messages = Events::of(response).messages().await;
     let parts = messages.iter().filter_map(|message| message["params"]["data"]["part"].as_i64());
     assert!(parts.eq(0..400));
     assert_eq!(messages.last().unwrap()["id"], 1);
+    bridge.log_line("reported all");
 }
 
 // Two threads, so that the request is sent while the test waits.

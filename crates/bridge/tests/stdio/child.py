@@ -106,6 +106,8 @@ def report(request, line):
     for part in range(arguments["parts"]):
         params = {"level": "info", "data": {"part": part, "text": "x" * arguments["bytes"]}}
         send({"method": "notifications/message", "params": params})
+    sys.stderr.write("reported all\n")
+    sys.stderr.flush()
     answer(request, {})
 
 
