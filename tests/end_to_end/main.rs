@@ -3,6 +3,8 @@
 
 mod commands;
 mod session;
+mod start;
+mod whereabouts;
 
 use harness::{Platform, Sdk};
 use serde_json::json;

@@ -94,7 +94,10 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
         Command::Edit { instance, token, label } => {
             let path = ["instances", &instance, "tokens", &token];
             let edited = rest.patch(&path, &json!({ "label": label })).await?;
-            Ok(output.one(&edited, || format!("{token} is now called {}", field(&edited, "/label")))?)
+            Ok(output.one(&edited, || match label.as_str() {
+                "" => format!("{token} has no label any more"),
+                label => format!("{token} is now called {label}"),
+            })?)
         }
         Command::Rotate { instance, token } => {
             let rotated = rest.post(&["instances", &instance, "tokens", &token, "rotate"], None).await?;

@@ -24,7 +24,7 @@ const READY_INTERVAL: Duration = Duration::from_millis(20);
 const STOP_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// The order of ending: no new calls, no new commands, no replicas; then what carried those, to the last fact.
-const ORDER: [&str; 5] = [gateway::ROLE, api::ROLE, worker::ROLE, decider::ROLE, "projector"];
+const ORDER: [&str; 5] = [gateway::ROLE, api::ROLE, worker::ROLE, decider::ROLE, projector::ROLE];
 
 /// The running roles.
 pub(super) struct Roles {
@@ -59,7 +59,7 @@ impl Roles {
         };
         let log = &backing.access_log;
         let (s, l) = (store.clone(), log.clone());
-        roles.spawn("projector", |context| projector::run(projector::Config::default(), s, l, context));
+        roles.spawn(projector::ROLE, |context| projector::run(projector::Config::default(), s, l, context));
         let s = store.clone();
         roles.spawn(decider::ROLE, |context| decider::run(decider::Config::default(), s, context));
         let s = store.clone();
