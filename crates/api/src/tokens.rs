@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::token::{Command, Kind, LABEL_CHARS_MAX};
-use domain::{Digest, InstanceId, Refusal, Sealed, TokenId, token};
+use domain::{InstanceId, Refusal, TokenId, token};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ use crate::extract::{Json, Path, Query};
 use crate::paging::{self, Page};
 use crate::router::API;
 use crate::violation::Violations;
-use credential::Credential;
+use credential::SealedCredential;
 
 /// The body of `POST /instances/{instance}/tokens`.
 #[derive(Debug, Deserialize, Serialize)]
@@ -110,7 +110,8 @@ async fn issue(
     instance: InstanceId,
     request: &IssueToken,
 ) -> Result<(), Error> {
-    let New { digest, masked, sealed } = New::generate(app, id).await?;
+    let SealedCredential { digest, masked, sealed } =
+        SealedCredential::generate(app.store.vault(), id).await?;
     let command = Command::Issue {
         instance,
         // The decider looks it up.
@@ -144,22 +145,6 @@ async fn carry_out_sealed(
         }
     }
     carried_out.map(drop)
-}
-
-/// A credential as commands carry it.
-struct New {
-    digest: Digest,
-    masked: String,
-    sealed: Sealed,
-}
-
-impl New {
-    async fn generate(app: &App, id: TokenId) -> Result<Self, Error> {
-        let vault = app.store.vault();
-        let credential = Credential::generate().map_err(Error::NoRandomness)?;
-        let sealed = vault.seal(id.0, credential.as_str().as_bytes()).await?;
-        Ok(New { digest: vault.digest(credential.as_str().as_bytes()), masked: credential.masked(), sealed })
-    }
 }
 
 fn check_label(label: &str) -> Result<(), Error> {
@@ -248,7 +233,8 @@ pub(crate) async fn rotate_token(
     if !is_active(&row) {
         return Err(Error::TokenRevoked);
     }
-    let New { digest, masked, sealed } = New::generate(&app, row.id).await?;
+    let SealedCredential { digest, masked, sealed } =
+        SealedCredential::generate(app.store.vault(), row.id).await?;
     let command = Command::Rotate { digest, masked, sealed };
     let digest = fingerprint(app.store.vault(), command.name(), Some(row.id.0), &());
     carry_out_sealed(&app, &caller, row.id, command, digest).await?;

@@ -160,7 +160,8 @@ fn local_run(data: Option<&Path>) -> Result<LocalRun, Failure> {
 }
 
 fn not_own(error: NotOwn) -> Failure {
-    anyhow::Error::from(error).context("use this data directory").into()
+    let what = format!("use this data directory (or set {API_VARIABLE} and {ADMIN_KEY_VARIABLE})");
+    anyhow::Error::from(error).context(what).into()
 }
 
 fn nothing_runs(what: &str) -> Failure {

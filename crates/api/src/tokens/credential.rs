@@ -5,7 +5,11 @@
 //! leaked token from any other text without asking anybody: `mcpcan_[0-9A-Za-z]{50}`. The checksum proves nothing
 //! about the token; only the platform knows which of them it issued.
 
+use domain::{Digest, Sealed, TokenId};
+use store::Vault;
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::error::Error;
 
 const PREFIX: &str = "mcpcan_";
 
@@ -20,14 +24,34 @@ const CHECKSUM_DIGITS: usize = 6;
 const SHOWN: usize = 4;
 
 /// A credential in clear. Wiped from memory when dropped; it has no `Debug`.
-pub(crate) struct Credential(Zeroizing<String>);
+struct Credential(Zeroizing<String>);
+
+/// A new credential as commands carry it.
+pub(super) struct SealedCredential {
+    pub(super) digest: Digest,
+    pub(super) masked: String,
+    pub(super) sealed: Sealed,
+}
+
+impl SealedCredential {
+    /// A new random credential of a token.
+    ///
+    /// # Errors
+    /// The operating system gave no random bytes, or the vault cannot seal.
+    pub(super) async fn generate(vault: &Vault, id: TokenId) -> Result<Self, Error> {
+        let credential = Credential::generate().map_err(Error::NoRandomness)?;
+        let secret = credential.0.as_bytes();
+        let (digest, sealed) = (vault.digest(secret), vault.seal(id.0, secret).await?);
+        Ok(SealedCredential { digest, masked: credential.masked(), sealed })
+    }
+}
 
 impl Credential {
     /// A new random credential.
     ///
     /// # Errors
     /// The operating system gave no random bytes.
-    pub(crate) fn generate() -> Result<Self, getrandom::Error> {
+    fn generate() -> Result<Self, getrandom::Error> {
         let mut random = Zeroizing::new([0u8; 32]);
         getrandom::fill(random.as_mut_slice())?;
         Ok(Self::from_random(&random))
@@ -43,12 +67,8 @@ impl Credential {
         Credential(text)
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// What lists show instead of the credential.
-    pub(crate) fn masked(&self) -> String {
+    fn masked(&self) -> String {
         let (start, end) = (&self.0[..PREFIX.len() + SHOWN], &self.0[self.0.len() - SHOWN..]);
         format!("{start}…{end}")
     }
@@ -73,7 +93,7 @@ mod tests {
     fn every_credential_has_the_documented_form() {
         for random in [[0; 32], [255; 32], [7; 32], *b"0123456789abcdef0123456789abcdef"] {
             let credential = Credential::from_random(&random);
-            let text = credential.as_str();
+            let text = credential.0.as_str();
             assert_eq!(text.len(), 57, "{text}");
             let digits = text.strip_prefix("mcpcan_").unwrap();
             assert!(digits.bytes().all(|b| b.is_ascii_alphanumeric()), "{text}");
@@ -86,7 +106,7 @@ mod tests {
     fn no_random_bit_is_lost() {
         let random: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap().wrapping_mul(37));
         let credential = Credential::from_random(&random);
-        let halves = [&credential.as_str()[7..29], &credential.as_str()[29..51]];
+        let halves = [&credential.0.as_str()[7..29], &credential.0.as_str()[29..51]];
         let back: Vec<u8> =
             halves.iter().flat_map(|half| base62::decode(half).unwrap().to_be_bytes()).collect();
         assert_eq!(back, random);
@@ -95,9 +115,9 @@ mod tests {
     #[test]
     fn credentials_differ_and_the_masked_form_keeps_the_secret() {
         let (one, other) = (Credential::generate().unwrap(), Credential::generate().unwrap());
-        assert_ne!(one.as_str(), other.as_str());
+        assert_ne!(one.0.as_str(), other.0.as_str());
         let masked = one.masked();
         assert_eq!(masked.chars().count(), 7 + 4 + 1 + 4);
-        assert!(!masked.contains(&one.as_str()[11..53]));
+        assert!(!masked.contains(&one.0.as_str()[11..53]));
     }
 }
