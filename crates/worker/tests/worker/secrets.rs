@@ -22,7 +22,7 @@ async fn an_environment_value_reaches_the_server_and_nobody_else() {
     let id = InstanceId(Uuid::now_v7());
     let sealed = platform.store.vault().seal(id.0, SECRET.as_bytes()).await.unwrap();
     let env = BTreeMap::from([("API_TOKEN".to_owned(), sealed)]);
-    platform.create_with(id, "python3", &server_args(&["--write-env", "API_TOKEN"]), env).await;
+    platform.create_with(id, "python3", &server_args(&["--write-env", "API_TOKEN", "--babble"]), env).await;
     platform.ready(id).await;
     let written = platform.directory(id).join("API_TOKEN");
     eventually("the value to arrive", || {
@@ -41,10 +41,9 @@ async fn an_environment_value_reaches_the_server_and_nobody_else() {
     let events = platform.events_until(id, |event| matches!(event, Event::ReplicaStopped(_))).await;
     assert!(!holds_secret(&serde_json::to_vec(&events).unwrap()));
     assert!(!holds_secret(&serde_json::to_vec(&*platform.view.get(id.0).unwrap()).unwrap()));
-    let lines = platform.lines_until(|_| true).await;
-    assert!(!lines.iter().any(|line| holds_secret(line.text.as_bytes())));
     // The bridge's own words are among them, and written for a log.
-    assert!(lines.iter().any(|line| line.text.starts_with("[mcpcan-bridge] ")));
+    let lines = platform.lines_until(|text| text.starts_with("[mcpcan-bridge] ")).await;
+    assert!(!lines.iter().any(|line| holds_secret(line.text.as_bytes())));
     assert!(lines.iter().all(|line| !line.text.contains('\u{1b}')));
     worker.stop().await;
 }
@@ -68,12 +67,18 @@ async fn a_value_that_does_not_open_is_named_and_not_shown() {
 async fn a_replicas_credential_reaches_its_bridge_and_stays_out_of_the_log() {
     let platform = Platform::start().await;
     let worker = platform.worker().await;
-    let id = platform.create(&[]).await;
+    let id = platform.create(&["--babble"]).await;
     let row = platform.ready(id).await;
     let credential = platform.credential(&row).await;
     assert_eq!(credential.len(), 64, "256 random bits in hexadecimal");
-    let bridges = processes_with(format!("MCPCAN_BRIDGE_CREDENTIAL={credential}").as_bytes());
-    assert!(bridges.iter().any(|process| is_bridge(*process)));
+    let given = processes_with(format!("MCPCAN_BRIDGE_CREDENTIAL={credential}").as_bytes());
+    assert!(
+        !given.is_empty() && given.iter().all(|process| is_bridge(*process)),
+        "servers do not inherit it"
+    );
+    let (endpoint, _) = row.ready_endpoints().next().unwrap();
+    let refused = mcp::client::Client::connect(endpoint, http::HeaderMap::new()).await.map(drop);
+    assert!(matches!(refused, Err(mcp::client::Error::Status { code: 401, .. })), "{refused:?}");
     platform.tell(id, Command::Restart).await;
     let is_new = |row: &InstanceRow| row.phase == Phase::Ready && row.replicas[0].generation == 2;
     let row = platform.row(id, "the next replica", is_new).await;
@@ -82,7 +87,7 @@ async fn a_replicas_credential_reaches_its_bridge_and_stays_out_of_the_log() {
     let is_end = |event: &Event| matches!(event, Event::ReplicaStopped(_));
     let events = serde_json::to_string(&platform.events_until(id, is_end).await).unwrap();
     assert!(!events.contains(&credential));
-    let lines = platform.lines_until(|_| true).await;
+    let lines = platform.lines_until(|text| text.starts_with("[mcpcan-bridge] ")).await;
     assert!(lines.iter().all(|line| !line.text.contains(&credential)));
     worker.stop().await;
 }

@@ -4,6 +4,7 @@
 --clingy             ignores SIGTERM and the end of stdin, and starts a child in a session of its own that does too
 --exit CODE          writes to stderr and exits before it answers anything
 --mute               reads and never answers
+--babble             writes to stderr at its start, and answers more than it was asked
 """
 
 import json
@@ -28,7 +29,7 @@ def answer(request):
 
 def main(arguments):
     options = iter(arguments)
-    clingy = mute = False
+    clingy = mute = babble = False
     for option in options:
         if option == "--write-env":
             name = next(options)
@@ -43,11 +44,16 @@ def main(arguments):
             sys.exit(int(next(options)))
         elif option == "--mute":
             mute = True
+        elif option == "--babble":
+            babble = True
+            print("nobody asked, but", file=sys.stderr, flush=True)
     for line in sys.stdin:
         request = json.loads(line)
         if "id" in request and not mute:
             reply = {"jsonrpc": "2.0", "id": request["id"], "result": answer(request)}
             print(json.dumps(reply), flush=True)
+            if babble:
+                print(json.dumps({"jsonrpc": "2.0", "id": "nobody's", "result": {}}), flush=True)
     if clingy:
         while True:
             time.sleep(1000)
