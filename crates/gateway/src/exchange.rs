@@ -4,8 +4,7 @@
 //! An exchange writes `request` once it has been passed on, `sse_start` when the answer is an event stream, and at
 //! its end exactly one of `response` (a POST or DELETE that was answered, in whichever form, even if nobody waited for
 //! the end of the body), `sse_end` (a GET stream), `auth_failed`, or `error` (the gateway answered in its own name, or
-//! the answer broke off). Neither
-//! credentials nor query strings nor session ids get in here.
+//! the answer broke off). Neither credentials nor query strings nor session ids get in here.
 
 mod answer_scan;
 
