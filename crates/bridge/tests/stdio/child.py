@@ -94,6 +94,11 @@ def garbled(request, line):
         sys.stdout.buffer.flush()
 
 
+def twice(request, line):
+    answer(request, {})
+    answer(request, {"text": "for nobody"})
+
+
 def records(request, line):
     # Log lines that look a little like messages.
     write(json.dumps({"id": request["id"], "level": "info", "msg": "a record with an id"}))

@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, Events, call, initialize};
+use crate::harness::{Bridge, CHILD, Events, call, initialize};
 
 const NEWEST: &str = "2025-11-25";
 
@@ -56,6 +56,27 @@ async fn an_answer_that_cannot_be_read_fails_its_call_and_is_not_logged() {
     bridge.result(&session, 3, "records", json!({})).await;
     bridge.log_line("a record with an id");
     bridge.log_line("a message in a record");
+}
+
+#[tokio::test]
+async fn the_bridge_says_what_is_wrong_in_plain_text_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let said = directory.path().join("stderr");
+    let script = "unset MCPCAN_LOG; said=$1; shift; exec \"$@\" 2>\"$said\"";
+    let launcher = ["sh", "-c", script, "sh", said.to_str().unwrap()];
+    let bridge = Bridge::start_through(&launcher, &[], &["python3", CHILD]);
+    let session = bridge.session(NEWEST).await;
+    bridge.result(&session, 1, "echo", json!({})).await;
+    assert_eq!(std::fs::read_to_string(&said).unwrap(), "");
+    bridge.result(&session, 2, "twice", json!({})).await;
+    // Its answer comes after the one that nobody waits for.
+    bridge.result(&session, 3, "echo", json!({})).await;
+    let text = std::fs::read_to_string(&said).unwrap();
+    assert!(
+        text.contains("the server answered a call that does not wait") && text.contains("bytes="),
+        "{text}"
+    );
+    assert!(!text.contains("for nobody") && !text.contains('\u{1b}'), "{text}");
 }
 
 #[tokio::test]
