@@ -13,7 +13,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use serde::Serialize;
-use store::{Given, LoadError, Outcome, Vault};
+use store::{Claim, Given, LoadError, Outcome, Vault};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -48,8 +48,14 @@ impl CommandKey {
         CommandKey(HeaderValue::from_str(&key).expect("a UUID is visible ASCII"))
     }
 
-    fn command_id(&self) -> CommandId {
-        CommandId(Uuid::new_v5(&NAMESPACE, self.0.as_bytes()))
+    /// What is claimed for a day, and what ids of created things are made from.
+    fn id(&self) -> Uuid {
+        Uuid::new_v5(&NAMESPACE, self.0.as_bytes())
+    }
+
+    /// The command that this key names together with the content of its request.
+    fn command_id(&self, request_digest: &str) -> CommandId {
+        CommandId(Uuid::new_v5(&self.id(), request_digest.as_bytes()))
     }
 }
 
@@ -102,18 +108,18 @@ fn traceparent(headers: &HeaderMap) -> Option<String> {
 impl Caller {
     /// The id of what the command creates: the same for the same command.
     pub(crate) fn derive_id(&self, purpose: &str) -> Uuid {
-        Uuid::new_v5(&self.key.command_id().0, purpose.as_bytes())
+        Uuid::new_v5(&self.key.id(), purpose.as_bytes())
     }
 
     fn given(&self, request_digest: String) -> Given {
         let key = self.key.0.to_str().expect("a key is visible ASCII");
         Given {
-            command_id: self.key.command_id(),
+            command_id: self.key.command_id(&request_digest),
             actor: Actor::Admin,
             causation_id: format!("request:{key}"),
             at: Timestamp::now(),
             traceparent: self.traceparent.clone(),
-            request_digest: Some(request_digest),
+            claim: Some(Claim { key: self.key.id(), request_digest }),
         }
     }
 }
@@ -154,7 +160,7 @@ impl App {
 
     /// Purges the key of an instance that was never created or is deleted.
     pub(crate) async fn discard_instance_key(&self, caller: &Caller, id: InstanceId) {
-        let loaded = self.store.load::<InstanceDecider>(&id, caller.key.command_id()).await;
+        let loaded = self.store.load::<InstanceDecider>(&id, CommandId(caller.key.id())).await;
         let unused = loaded.map(|instance| match instance.state {
             instance::State::Absent | instance::State::Deleted => true,
             instance::State::Running(_) | instance::State::Stopped(_) => false,
@@ -164,7 +170,7 @@ impl App {
 
     /// Purges the key of a token that was never issued or is revoked.
     pub(crate) async fn discard_token_key(&self, caller: &Caller, id: TokenId) {
-        let loaded = self.store.load::<TokenDecider>(&id, caller.key.command_id()).await;
+        let loaded = self.store.load::<TokenDecider>(&id, CommandId(caller.key.id())).await;
         let unused = loaded.map(|token| match token.state {
             token::State::Absent | token::State::Revoked => true,
             token::State::Active(_) => false,
@@ -200,12 +206,15 @@ mod tests {
 
     #[test]
     fn a_key_names_a_command() {
-        let id = |key: &str| CommandKey::of_request(&headers(&[key])).unwrap().command_id();
+        let id = |key: &str| CommandKey::of_request(&headers(&[key])).unwrap().id();
         assert_eq!(id("a"), id("a"));
         assert_ne!(id("a"), id("b"));
+        let key = CommandKey::of_request(&headers(&["a"])).unwrap();
+        assert_eq!(key.command_id("d1"), key.command_id("d1"));
+        assert_ne!(key.command_id("d1"), key.command_id("d2"), "once the claim has run out");
         let made = CommandKey::of_request(&HeaderMap::new()).unwrap();
         assert_ne!(made, CommandKey::make());
-        assert_eq!(made.command_id(), id(made.0.to_str().unwrap()), "a made key can be sent back");
+        assert_eq!(made.id(), id(made.0.to_str().unwrap()), "a made key can be sent back");
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl Reactions {
             causation_id: format!("event:{}", because.sequence),
             at: Timestamp::now(),
             traceparent: because.metadata.traceparent.clone(),
-            request_digest: None,
+            claim: None,
         };
         match self.store.send(&command, &given, COMMAND_WAIT).await {
             Ok(_) => Ok(()),

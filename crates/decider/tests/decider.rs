@@ -86,7 +86,7 @@ fn given() -> Given {
         causation_id: "test".to_owned(),
         at: Timestamp::now(),
         traceparent: None,
-        request_digest: None,
+        claim: None,
     }
 }
 

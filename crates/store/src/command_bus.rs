@@ -10,12 +10,13 @@ use bytes::Bytes;
 use domain::{Actor, Command, Metadata};
 use futures_util::StreamExt;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 pub use domain::CommandId;
 
 use crate::connection::{Reconnects, Store};
 use crate::error::{self, During, Unavailable};
-use crate::outcome::{self, Outcome, OutcomeRecord};
+use crate::outcome::{self, Outcome};
 use crate::subject::{self, header};
 use crate::{codec, envelope};
 
@@ -30,9 +31,17 @@ pub struct Given {
     pub at: Timestamp,
     /// W3C `traceparent`, if there is one.
     pub traceparent: Option<String>,
-    /// Names the content of the request where a client chose the key that `command_id` is made from: the same key
-    /// with another content is refused.
-    pub request_digest: Option<String>,
+    /// The client's own key for the request, where it has one. It does not travel with the command.
+    pub claim: Option<Claim>,
+}
+
+/// A client's key for one request: for a day, the same key with another request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub key: Uuid,
+    /// Names the content of the request. The command's id has to be made from key *and* content: a key that is used
+    /// again when its claim has run out names another command then, not the one of old.
+    pub request_digest: String,
 }
 
 impl Given {
@@ -69,42 +78,21 @@ impl Store {
         let bucket = self.outcomes_bucket().await?;
         let watch = self.outcome_watch().await?;
         let waiter = watch.register(given.command_id);
-        if let Some(digest) = &given.request_digest
-            && let Some(outcome) = self.claim_key(bucket, given.command_id, digest).await?
+        if let Some(claim) = &given.claim
+            && !make_claim(bucket, claim).await?
+            && let Some(outcome) = outcome::read(bucket, given.command_id).await?
         {
             return Ok(outcome);
         }
+        // Undecided under an old claim: whoever claimed it may have died before publishing, so it is published again.
+        // The bus drops a duplicate, the decider finds its own events.
         self.publish_command(command, given).await?;
         if let Some(outcome) = waiter.outcome(wait).await {
             return Ok(outcome);
         }
         // The watch may have been broken at the wrong moment; the record is the truth.
-        match outcome::read(bucket, given.command_id).await? {
-            Some(OutcomeRecord { outcome: Some(outcome), .. }) => Ok(outcome),
-            Some(OutcomeRecord { outcome: None, .. }) | None => Err(SendError::Undecided(given.command_id)),
-        }
-    }
-
-    /// Makes a client's key ours, or finds what became of it.
-    async fn claim_key(
-        &self,
-        bucket: &jetstream::kv::Store,
-        id: CommandId,
-        digest: &str,
-    ) -> Result<Option<Outcome>, SendError> {
-        let claim = OutcomeRecord { request_digest: Some(digest.to_owned()), outcome: None };
-        match bucket.create(id.to_string(), codec::encode(&claim).into()).await {
-            Ok(_) => return Ok(None),
-            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {}
-            Err(error) => return Err(Unavailable::new("claim a key", error).into()),
-        }
-        match outcome::read(bucket, id).await? {
-            Some(record) if record.request_digest.as_deref() != Some(digest) => Err(SendError::KeyReused),
-            // Undecided: whoever claimed it may have died before publishing, so it is published again below;
-            // the bus drops the duplicate, the decider finds its own events.
-            Some(record) => Ok(record.outcome),
-            None => Ok(None),
-        }
+        let recorded = outcome::read(bucket, given.command_id).await?;
+        recorded.ok_or(SendError::Undecided(given.command_id))
     }
 
     async fn publish_command(&self, command: &Command, given: &Given) -> Result<(), Unavailable> {
@@ -116,9 +104,6 @@ impl Store {
         let mut headers = HeaderMap::new();
         envelope::write_metadata(&mut headers, &given.metadata());
         headers.insert(nats_header::NATS_MESSAGE_ID, given.command_id.to_string());
-        if let Some(digest) = &given.request_digest {
-            headers.insert(header::REQUEST_DIGEST, digest.as_str());
-        }
         let payload = Bytes::from(codec::encode(command));
         let acknowledged = self.jetstream.publish_with_headers(subject, headers, payload).await;
         acknowledged.during(OPERATION)?.await.during(OPERATION).map(drop)
@@ -137,6 +122,21 @@ impl Store {
         let messages =
             consumer.stream().max_messages_per_batch(PREFETCH_MAX).messages().await.during(RECEIVE)?;
         Ok(ReceivedCommands { store: self.clone(), messages, reconnects: self.reconnects() })
+    }
+}
+
+/// Makes a client's key that of this request. False if it was so before.
+async fn make_claim(bucket: &jetstream::kv::Store, claim: &Claim) -> Result<bool, SendError> {
+    const OPERATION: &str = "claim a key";
+    let key = format!("claim.{}", claim.key);
+    match bucket.create(&key, claim.request_digest.clone().into()).await {
+        Ok(_) => return Ok(true),
+        Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {}
+        Err(error) => return Err(Unavailable::new(OPERATION, error).into()),
+    }
+    match bucket.get(key).await.during(OPERATION)? {
+        Some(digest) if digest != claim.request_digest => Err(SendError::KeyReused),
+        Some(_) | None => Ok(false),
     }
 }
 
@@ -198,8 +198,8 @@ impl ReceivedCommands {
     /// Whether a command that comes again was decided before: then its decider died between recording the outcome and
     /// taking it off the bus. Deciding it anew could answer something else, for the world has moved on.
     async fn is_decided(&self, given: &Given) -> Result<bool, Unavailable> {
-        let record = outcome::read(self.store.outcomes_bucket().await?, given.command_id).await?;
-        Ok(record.is_some_and(|record| record.outcome.is_some()))
+        let recorded = outcome::read(self.store.outcomes_bucket().await?, given.command_id).await?;
+        Ok(recorded.is_some())
     }
 
     async fn bury(&self, message: &jetstream::Message, reason: String) -> Result<(), Unavailable> {
@@ -208,9 +208,7 @@ impl ReceivedCommands {
             message.headers.as_ref().and_then(|headers| envelope::parse(headers, header::COMMAND_ID).ok());
         if let Some(id) = id {
             let bucket = self.store.outcomes_bucket().await?;
-            let request_digest = outcome::read(bucket, id).await?.and_then(|record| record.request_digest);
-            let outcome = Some(Outcome::Failed { reason: reason.clone() });
-            outcome::write(bucket, id, &OutcomeRecord { request_digest, outcome }).await?;
+            outcome::write(bucket, id, &Outcome::Failed { reason: reason.clone() }).await?;
         }
         self.store.bury(&message.subject, message.payload.clone(), &reason).await?;
         message.ack_with(AckKind::Term).await.during("end an unreadable command")
@@ -223,8 +221,7 @@ fn read(message: &jetstream::Message) -> Result<(Command, Given), ReadError> {
     let command = codec::decode(&message.payload)?;
     let headers = message.headers.as_ref().ok_or("the headers are absent")?;
     let Metadata { at, command_id, causation_id, actor, traceparent } = envelope::read_metadata(headers)?;
-    let request_digest = headers.get(header::REQUEST_DIGEST).map(|digest| digest.as_str().to_owned());
-    Ok((command, Given { command_id, actor, causation_id, at, traceparent, request_digest }))
+    Ok((command, Given { command_id, actor, causation_id, at, traceparent, claim: None }))
 }
 
 impl ReceivedCommand {
@@ -234,9 +231,8 @@ impl ReceivedCommand {
     /// # Errors
     /// NATS did not answer; the command comes back.
     pub async fn finish(self, outcome: Outcome) -> Result<(), Unavailable> {
-        let record =
-            OutcomeRecord { request_digest: self.given.request_digest.clone(), outcome: Some(outcome) };
-        outcome::write(self.store.outcomes_bucket().await?, self.given.command_id, &record).await?;
+        let bucket = self.store.outcomes_bucket().await?;
+        outcome::write(bucket, self.given.command_id, &outcome).await?;
         self.message.ack().await.during("acknowledge a command")
     }
 

@@ -25,7 +25,7 @@ mod vault;
 mod view;
 
 pub use codec::{decode, encode};
-pub use command_bus::{CommandId, Given, ReceivedCommand, ReceivedCommands, SendError};
+pub use command_bus::{Claim, CommandId, Given, ReceivedCommand, ReceivedCommands, SendError};
 pub use connection::{ConnectError, Credentials, Options, Store};
 pub use data_stream::DataStream;
 pub use error::{Unavailable, Unreadable};

@@ -30,16 +30,7 @@ pub enum Outcome {
     Failed { reason: String },
 }
 
-/// What lies in the bucket under a command's id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct OutcomeRecord {
-    /// Names the content of the request, where its key was chosen by a client.
-    pub(crate) request_digest: Option<String>,
-    /// None while the command waits for its decision.
-    pub(crate) outcome: Option<Outcome>,
-}
-
-pub(crate) async fn read(bucket: &kv::Store, id: CommandId) -> Result<Option<OutcomeRecord>, Unavailable> {
+pub(crate) async fn read(bucket: &kv::Store, id: CommandId) -> Result<Option<Outcome>, Unavailable> {
     const OPERATION: &str = "read an outcome";
     match bucket.get(id.to_string()).await.during(OPERATION)? {
         Some(bytes) => codec::decode(&bytes).during(OPERATION).map(Some),
@@ -47,12 +38,8 @@ pub(crate) async fn read(bucket: &kv::Store, id: CommandId) -> Result<Option<Out
     }
 }
 
-pub(crate) async fn write(
-    bucket: &kv::Store,
-    id: CommandId,
-    record: &OutcomeRecord,
-) -> Result<(), Unavailable> {
-    bucket.put(id.to_string(), codec::encode(record).into()).await.during("record an outcome").map(drop)
+pub(crate) async fn write(bucket: &kv::Store, id: CommandId, outcome: &Outcome) -> Result<(), Unavailable> {
+    bucket.put(id.to_string(), codec::encode(outcome).into()).await.during("record an outcome").map(drop)
 }
 
 type Waiting = HashMap<CommandId, Vec<oneshot::Sender<Outcome>>>;
@@ -147,7 +134,7 @@ async fn next(watch: &mut kv::Watch, reconnects: &mut Reconnects) -> Result<kv::
 
 fn deliver(waiting: &Mutex<Waiting>, entry: &kv::Entry) {
     let Ok(id) = entry.key.parse::<CommandId>() else { return };
-    let Ok(OutcomeRecord { outcome: Some(outcome), .. }) = codec::decode(&entry.value) else { return };
+    let Ok(outcome) = codec::decode(&entry.value) else { return };
     answer(waiting, id, &outcome);
 }
 
@@ -155,7 +142,7 @@ fn deliver(waiting: &Mutex<Waiting>, entry: &kv::Entry) {
 async fn recheck(bucket: &kv::Store, waiting: &Mutex<Waiting>) {
     let ids: Vec<CommandId> = waiting.lock().keys().copied().collect();
     for id in ids {
-        if let Ok(Some(OutcomeRecord { outcome: Some(outcome), .. })) = read(bucket, id).await {
+        if let Ok(Some(outcome)) = read(bucket, id).await {
             answer(waiting, id, &outcome);
         }
     }

@@ -55,7 +55,6 @@ pub(crate) mod header {
     pub(crate) const CAUSATION_ID: &str = "Mcpcan-Causation-Id";
     pub(crate) const ACTOR: &str = "Mcpcan-Actor";
     pub(crate) const TIME: &str = "Mcpcan-Time";
-    pub(crate) const REQUEST_DIGEST: &str = "Mcpcan-Request-Digest";
     pub(crate) const REASON: &str = "Mcpcan-Reason";
     pub(crate) const TRACEPARENT: &str = "traceparent";
 }

@@ -51,7 +51,7 @@ pub(crate) async fn report(store: &Store, subject: Subject, fact: Fact) -> Resul
         causation_id: format!("event:{cause}"),
         at: Timestamp::now(),
         traceparent: None,
-        request_digest: None,
+        claim: None,
     };
     let mut pause = RETRY_PAUSE_MIN;
     loop {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use domain::{Command, instance, token};
 use store::testing::TestServer;
-use store::{Outcome, SendError, Store};
+use store::{Claim, Outcome, SendError, Store};
+use uuid::Uuid;
 
 use crate::given::{given, hosted, instance_id, token_id};
 
@@ -13,6 +14,10 @@ const WAIT: Duration = Duration::from_secs(10);
 fn create() -> Command {
     let name = "everything".parse().unwrap();
     Command::Instance { id: instance_id(), command: instance::Command::Create { name, access: hosted() } }
+}
+
+fn claim(request_digest: &str) -> Claim {
+    Claim { key: Uuid::nil(), request_digest: request_digest.to_owned() }
 }
 
 /// Decides the next `count` commands: each is done, at the sequence that counts them.
@@ -43,13 +48,13 @@ async fn the_same_key_and_request_is_answered_from_the_record() {
     let (store, replica) = (server.store().await, server.store().await);
     let decider = decide(&server.store().await, 1);
     let (command, mut given) = (create(), given());
-    given.request_digest = Some("d1".to_owned());
+    given.claim = Some(claim("d1"));
     let first = store.send(&command, &given, WAIT).await.unwrap();
     decider.await.unwrap();
     // Nobody decides any more: the answer can only be the recorded one.
     assert_eq!(replica.send(&command, &given, WAIT).await.unwrap(), first);
 
-    given.request_digest = Some("d2".to_owned());
+    given.claim = Some(claim("d2"));
     let reused = replica.send(&command, &given, WAIT).await;
     assert!(matches!(reused, Err(SendError::KeyReused)), "{reused:?}");
 }
@@ -59,7 +64,7 @@ async fn two_that_send_one_key_at_once_get_one_outcome() {
     let server = TestServer::start().await;
     let (store, replica) = (server.store().await, server.store().await);
     let (command, mut given) = (create(), given());
-    given.request_digest = Some("d1".to_owned());
+    given.claim = Some(claim("d1"));
     let sends =
         async { tokio::join!(store.send(&command, &given, WAIT), replica.send(&command, &given, WAIT)) };
     let decider = decide(&server.store().await, 1);
@@ -73,7 +78,7 @@ async fn a_command_that_nobody_decides_is_not_lost() {
     let server = TestServer::start().await;
     let store = server.store().await;
     let (command, mut given) = (create(), given());
-    given.request_digest = Some("d1".to_owned());
+    given.claim = Some(claim("d1"));
     let undecided = store.send(&command, &given, Duration::from_millis(50)).await;
     assert!(matches!(undecided, Err(SendError::Undecided(id)) if id == given.command_id), "{undecided:?}");
 
@@ -112,11 +117,8 @@ async fn a_decided_command_that_comes_again_is_not_decided_anew() {
     let (outcome, ()) = tokio::join!(store.send(&first, &given, WAIT), async {
         // The decider records the outcome and dies before the command is off the bus: it comes again.
         let command = commands.next().await.unwrap();
-        let record = serde_json::json!({
-            "request_digest": null,
-            "outcome": { "outcome": "done", "sequence": 7 },
-        });
-        outcomes.put(given.command_id.to_string(), store::encode(&record).into()).await.unwrap();
+        let outcome = store::encode(&Outcome::Done { sequence: 7 });
+        outcomes.put(given.command_id.to_string(), outcome.into()).await.unwrap();
         command.give_back(Duration::ZERO).await.unwrap();
     });
     assert_eq!(outcome.unwrap(), Outcome::Done { sequence: 7 });

@@ -23,7 +23,7 @@ pub(crate) fn given() -> Given {
         causation_id: "test".to_owned(),
         at: Timestamp::now(),
         traceparent: None,
-        request_digest: None,
+        claim: None,
     }
 }
 

@@ -97,7 +97,7 @@ impl Platform {
             causation_id: "test".to_owned(),
             at: Timestamp::now(),
             traceparent: None,
-            request_digest: None,
+            claim: None,
         };
         match self.store.send(&command, &given, PATIENCE).await.unwrap() {
             Outcome::Done { sequence } => self.view.reached(sequence, PATIENCE).await.unwrap(),
