@@ -24,15 +24,11 @@ const RETRY_DELAY: Duration = Duration::from_millis(200);
 /// After how long a command comes back that could not be decided.
 const GIVE_BACK_DELAY: Duration = Duration::from_secs(1);
 
-/// What the role needs to know: nothing but where the store is.
-#[derive(Clone, Debug, Default)]
-pub struct Config {}
-
 /// Decides until shutdown. Commands that were taken off the bus are finished before it returns.
 ///
 /// # Errors
 /// The role cannot start.
-pub async fn run(_config: Config, store: Store, context: Context) -> anyhow::Result<()> {
+pub async fn run(store: Store, context: Context) -> anyhow::Result<()> {
     let ready = context.readiness.register(ROLE);
     let flag = context.readiness.register("decider: reactions");
     let reactions = tokio::spawn(reactions::run(store.clone(), flag, context.shutdown.clone()));

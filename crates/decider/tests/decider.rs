@@ -5,14 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::instance::{Access, CommandLine, Hosted, HostedTransport};
-use domain::{
-    Actor, Command, CommandId, Digest, InstanceId, Refusal, Sealed, TokenId, instance, instance_name, token,
-};
+use domain::{Command, Digest, InstanceId, Refusal, Sealed, TokenId, instance, instance_name, token};
 use futures_util::future::join_all;
-use jiff::Timestamp;
 use service::{CancellationToken, Context};
-use store::testing::TestServer;
-use store::{Given, OpenError, Outcome, Store};
+use store::testing::{TestServer, given};
+use store::{OpenError, Outcome, Store};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 use views::{Instances, Tokens};
@@ -47,7 +44,7 @@ impl System {
 
     async fn start_decider(&mut self) {
         let context = Context { shutdown: self.shutdown.clone(), readiness: Default::default() };
-        let run = decider::run(decider::Config::default(), self.server.store().await, context);
+        let run = decider::run(self.server.store().await, context);
         self.deciders.push(tokio::spawn(run));
     }
 
@@ -76,17 +73,6 @@ impl System {
         for projection in self.projections {
             projection.abort();
         }
-    }
-}
-
-fn given() -> Given {
-    Given {
-        command_id: CommandId(Uuid::now_v7()),
-        actor: Actor::Admin,
-        causation_id: "test".to_owned(),
-        at: Timestamp::now(),
-        traceparent: None,
-        claim: None,
     }
 }
 

@@ -109,7 +109,7 @@ pub(crate) fn api(arguments: ApiArguments) -> Result<(), Failure> {
 pub(crate) fn decider(arguments: DeciderArguments) -> Result<(), Failure> {
     run(&arguments.process, async |context| {
         let store = arguments.nats.connect("decider").await?;
-        decider::run(decider::Config::default(), store, context).await
+        decider::run(store, context).await
     })
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn projector(arguments: ProjectorArguments) -> Result<(), Failure> {
     run(&arguments.process, async |context| {
         let store = arguments.nats.connect("projector").await?;
         let access_log = arguments.clickhouse.client()?;
-        projector::run(projector::Config::default(), store, access_log, context).await
+        projector::run(store, access_log, context).await
     })
 }
 

@@ -15,20 +15,11 @@ use views::{Instances, Tokens};
 /// The role's name.
 pub const ROLE: &str = "projector";
 
-/// What the role needs to know: nothing but where the stores are.
-#[derive(Clone, Debug, Default)]
-pub struct Config {}
-
 /// Projects until shutdown.
 ///
 /// # Errors
 /// A task panicked.
-pub async fn run(
-    _config: Config,
-    store: Store,
-    access_log: access_log::Client,
-    context: Context,
-) -> anyhow::Result<()> {
+pub async fn run(store: Store, access_log: access_log::Client, context: Context) -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
     let flag = |name| context.readiness.register(name);
     let shutdown = || context.shutdown.clone();

@@ -85,7 +85,7 @@ struct Running {
 fn run_projector(store: Store, client: access_log::Client) -> Running {
     let context = Context { shutdown: CancellationToken::new(), readiness: Readiness::default() };
     let shutdown = context.shutdown.clone();
-    let task = tokio::spawn(projector::run(projector::Config::default(), store, client, context));
+    let task = tokio::spawn(projector::run(store, client, context));
     Running { task, shutdown }
 }
 

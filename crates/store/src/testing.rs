@@ -4,9 +4,25 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use domain::{Actor, CommandId};
+use jiff::Timestamp;
 use tempfile::TempDir;
+use uuid::Uuid;
 
-use crate::{MasterKey, Options, Store, provision, subject};
+use crate::{Given, MasterKey, Options, Store, provision, subject};
+
+/// A command of the admin's, given now.
+#[must_use]
+pub fn given() -> Given {
+    Given {
+        command_id: CommandId(Uuid::now_v7()),
+        actor: Actor::Admin,
+        causation_id: "test".to_owned(),
+        at: Timestamp::now(),
+        traceparent: None,
+        claim: None,
+    }
+}
 
 /// How long the server may take to write where it listens.
 const START_WAIT: Duration = Duration::from_secs(20);

@@ -47,7 +47,7 @@ impl Platform {
         let context = Context { shutdown: shutdown.clone(), readiness: Readiness::default() };
         let access_log = AccessLog::connect(NO_CLICKHOUSE, "default", "").unwrap();
         let store = server.store().await;
-        roles.spawn(projector::run(projector::Config::default(), store, access_log.clone(), context.clone()));
+        roles.spawn(projector::run(store, access_log.clone(), context.clone()));
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = Client::new(format!("http://{}", listener.local_addr().unwrap()));
@@ -61,7 +61,7 @@ impl Platform {
 
     pub(crate) async fn start_decider(&mut self) {
         let context = Context { shutdown: self.shutdown.clone(), readiness: Readiness::default() };
-        self.roles.spawn(decider::run(decider::Config::default(), self.server.store().await, context));
+        self.roles.spawn(decider::run(self.server.store().await, context));
     }
 
     /// Asks all roles to end, and waits until they have.

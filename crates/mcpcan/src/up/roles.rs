@@ -59,9 +59,9 @@ impl Roles {
         };
         let log = &backing.access_log;
         let (s, l) = (store.clone(), log.clone());
-        roles.spawn(projector::ROLE, |context| projector::run(projector::Config::default(), s, l, context));
+        roles.spawn(projector::ROLE, |context| projector::run(s, l, context));
         let s = store.clone();
-        roles.spawn(decider::ROLE, |context| decider::run(decider::Config::default(), s, context));
+        roles.spawn(decider::ROLE, |context| decider::run(s, context));
         let s = store.clone();
         roles.spawn(worker::ROLE, |context| worker::run(worker, s, context));
         let (s, l) = (store.clone(), log.clone());

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use domain::instance::{Access, CommandLine, Created, Event, Hosted, HostedTransport};
-use domain::{Actor, CommandId, InstanceId, Metadata, TokenId};
-use jiff::Timestamp;
-use store::Given;
+use domain::{InstanceId, Metadata, TokenId};
+pub(crate) use store::testing::given;
 use uuid::Uuid;
 
 pub(crate) fn instance_id() -> InstanceId {
@@ -14,17 +13,6 @@ pub(crate) fn instance_id() -> InstanceId {
 
 pub(crate) fn token_id() -> TokenId {
     TokenId(Uuid::now_v7())
-}
-
-pub(crate) fn given() -> Given {
-    Given {
-        command_id: CommandId(Uuid::now_v7()),
-        actor: Actor::Admin,
-        causation_id: "test".to_owned(),
-        at: Timestamp::now(),
-        traceparent: None,
-        claim: None,
-    }
 }
 
 pub(crate) fn metadata() -> Metadata {

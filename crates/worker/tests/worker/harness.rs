@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::instance::{Access, Command, CommandLine, Event, Hosted, HostedTransport};
-use domain::{Actor, CommandId, InstanceId, Recorded, Sealed};
-use jiff::Timestamp;
+use domain::{InstanceId, Recorded, Sealed};
 use service::{CancellationToken, Context, Readiness};
-use store::testing::TestServer;
-use store::{DataStream, Follower, Given, Outcome, ProjectError, Start, Store, Tail};
+use store::testing::{TestServer, given};
+use store::{DataStream, Follower, Outcome, ProjectError, Start, Store, Tail};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -46,7 +45,7 @@ impl Platform {
         let (decide, fold) = (store.clone(), store.clone());
         let tasks = vec![
             tokio::spawn(async move {
-                decider::run(decider::Config::default(), decide, context).await.unwrap();
+                decider::run(decide, context).await.unwrap();
             }),
             tokio::spawn(async move {
                 // After an outage it goes on where it was, as the projector has it do.
@@ -91,15 +90,7 @@ impl Platform {
     /// Gives a command, which must be accepted, and waits until the view shows what came of it.
     pub(crate) async fn tell(&self, id: InstanceId, command: Command) {
         let command = domain::Command::Instance { id, command };
-        let given = Given {
-            command_id: CommandId(Uuid::now_v7()),
-            actor: Actor::Admin,
-            causation_id: "test".to_owned(),
-            at: Timestamp::now(),
-            traceparent: None,
-            claim: None,
-        };
-        match self.store.send(&command, &given, PATIENCE).await.unwrap() {
+        match self.store.send(&command, &given(), PATIENCE).await.unwrap() {
             Outcome::Done { sequence } => self.view.reached(sequence, PATIENCE).await.unwrap(),
             outcome => panic!("{command:?} came to {outcome:?}"),
         }
