@@ -42,7 +42,7 @@ pub(crate) enum Error {
     BodyIncomplete,
     #[error("the body is not JSON: line {line}, column {column}")]
     MalformedJson { line: usize, column: usize },
-    #[error("the request breaks a rule in {} place(s), see `errors`", .0.len())]
+    #[error("the request breaks a rule")]
     Invalid(Vec<Violation>),
     #[error("an idempotency key is one header field of 1 to {KEY_BYTES_MAX} visible ASCII characters")]
     InvalidKey,
@@ -55,7 +55,7 @@ pub(crate) enum Error {
     InstanceGone,
     #[error("the instance has no token `{0}`")]
     TokenNotFound(String),
-    #[error("several tokens have the label `{label}`: name one by its id")]
+    #[error("several tokens have the label `{label}`: name one by its id, {}", in_words(ids))]
     AmbiguousLabel { label: String, ids: Vec<TokenId> },
     #[error("the token was revoked, and its credential went with it")]
     TokenRevoked,
@@ -185,6 +185,10 @@ fn instance_not_found() -> Problem {
 
 fn instance_deleted() -> Problem {
     Problem::new(StatusCode::GONE, "instance_deleted", "Instance deleted")
+}
+
+fn in_words(ids: &[TokenId]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
 }
 
 fn token_not_found() -> Problem {

@@ -139,10 +139,21 @@ fn failure(error: Error, what: &str) -> Failure {
     match error {
         Error::Unreachable(_) | Error::Timeout { .. } => Failure::unreachable(what, error),
         Error::Status { code: 401 | 403, .. } => Failure::Unauthorized(format!("{what}: {error}")),
-        Error::Status { code: 502..=504, .. } => Failure::unreachable(what, error),
+        Error::Status { code: 502..=504, ref body } => match refusal(body) {
+            Some(words) => Failure::Refused(format!("{what}: {words}")),
+            None => Failure::unreachable(what, error),
+        },
         Error::Status { .. } | Error::Rpc { .. } => Failure::Refused(format!("{what}: {error}")),
         Error::Protocol(_) => Failure::Failed(anyhow::Error::from(error).context(what.to_owned())),
     }
+}
+
+/// The gateway's words for an instance that is not in a state to be called; none when the trouble is behind it.
+fn refusal(body: &str) -> Option<String> {
+    const STATES: [&str; 2] = ["instance_stopped", "instance_not_ready"];
+    let answer: Value = serde_json::from_str(body).ok()?;
+    let code = answer.pointer("/error/data/code")?.as_str()?;
+    STATES.contains(&code).then(|| field(&answer, "/error/message"))
 }
 
 /// What a tool answered, as people read it: texts as they are, everything else by its kind.
@@ -178,6 +189,17 @@ fn json_object(text: &str) -> Result<Map<String, Value>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stopped_instance_is_told_from_one_that_cannot_be_reached() {
+        let body = |code: &str| json!({ "error": { "message": "m", "data": { "code": code } } }).to_string();
+        let status = |body: String| failure(Error::Status { code: 503, body }, "everything");
+        assert!(
+            matches!(status(body("instance_stopped")), Failure::Refused(words) if words == "everything: m")
+        );
+        assert!(matches!(status(body("upstream_unreachable")), Failure::Unreachable { .. }));
+        assert!(matches!(status("busy".to_owned()), Failure::Unreachable { .. }));
+    }
 
     #[test]
     fn what_a_tool_answers_is_shown_as_text() {

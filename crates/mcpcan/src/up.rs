@@ -11,6 +11,7 @@ mod roles;
 mod summary;
 
 use std::env;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -138,9 +139,20 @@ async fn live(
         error = parts.ended() => Err(error),
         () = shutdown.cancelled() => Ok(()),
     };
+    announce(&ended)?;
     run.remove(data.path());
     roles.stop().await;
     ended
+}
+
+/// Says at once why everything is being stopped: stopping takes a while, and what the roles say meanwhile, when NATS
+/// or ClickHouse is gone, would puzzle.
+fn announce(ended: &anyhow::Result<()>) -> std::io::Result<()> {
+    let mut err = std::io::stderr().lock();
+    match ended {
+        Ok(()) => writeln!(err, "stopping; Ctrl-C again ends at once"),
+        Err(error) => writeln!(err, "stopping, because {error:#}"),
+    }
 }
 
 fn claim(arguments: &Arguments) -> anyhow::Result<Claims> {
