@@ -54,20 +54,6 @@ pub enum Phase {
     Configured,
 }
 
-impl Phase {
-    /// The phase's name as it stands on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Phase::Starting => "starting",
-            Phase::Ready => "ready",
-            Phase::Failed => "failed",
-            Phase::Stopping => "stopping",
-            Phase::Stopped => "stopped",
-            Phase::Configured => "configured",
-        }
-    }
-}
-
 /// A replica and, once it has answered a handshake, its address and what opens it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
