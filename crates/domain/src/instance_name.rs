@@ -80,7 +80,7 @@ pub enum InvalidName {
 }
 
 /// Whether a name is taken.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     #[default]
     Free,

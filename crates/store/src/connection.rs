@@ -67,6 +67,7 @@ pub struct Store {
 struct Buckets {
     outcomes: OnceCell<kv::Store>,
     sinks: OnceCell<kv::Store>,
+    snapshots: OnceCell<kv::Store>,
 }
 
 impl fmt::Debug for Store {
@@ -122,6 +123,10 @@ impl Store {
 
     pub(crate) async fn sinks_bucket(&self) -> Result<&kv::Store, Unavailable> {
         self.buckets.sinks.get_or_try_init(|| self.bucket(subject::SINKS_BUCKET)).await
+    }
+
+    pub(crate) async fn snapshots_bucket(&self) -> Result<&kv::Store, Unavailable> {
+        self.buckets.snapshots.get_or_try_init(|| self.bucket(subject::SNAPSHOTS_BUCKET)).await
     }
 
     /// Tells when the connection was lost and made again.

@@ -3,54 +3,24 @@
 //! Appending names the sequence at which each aggregate was read. Whoever decided on a state that has passed meets
 //! a conflict, loads again and decides again. Several events are one atomic batch (NATS ADR-50): all or none.
 
+mod load;
+mod snapshot;
+
+pub use load::{Aggregate, LoadError};
+
 use async_nats::HeaderMap;
 use async_nats::header as nats_header;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::response::Response;
-use domain::{CommandId, ImpossibleEvent, Metadata};
-use futures_util::StreamExt;
+use domain::Metadata;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::connection::{REQUEST_TIMEOUT, Store};
+use crate::connection::Store;
 use crate::envelope;
-use crate::error::{During, Unavailable, Unreadable};
+use crate::error::{During, Unavailable};
 use crate::subject::{self, header};
 use crate::upcast::{Form, Stored};
-
-/// How many events one request for an aggregate's past brings.
-const LOAD_PAGE_EVENTS: usize = 1000;
-
-/// The status that ends a page of direct get (NATS ADR-31).
-const END_OF_PAGE: u16 = 204;
-/// The status of a page that would be empty.
-const NOTHING_THERE: u16 = 404;
-
-/// An aggregate as the log tells it.
-#[derive(Clone, Debug)]
-pub struct Aggregate<D: Stored> {
-    pub state: D::State,
-    /// The sequence of its last event; 0 when it has none.
-    pub last_sequence: u64,
-    /// The sequence of the last event that the asked-for command led to, if it was carried out before.
-    pub done_by_command: Option<u64>,
-}
-
-/// Why an aggregate could not be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-    #[error(transparent)]
-    Unreadable(#[from] Unreadable),
-    #[error("event {sequence} on {subject} contradicts the events before it")]
-    Corrupt {
-        subject: String,
-        sequence: u64,
-        #[source]
-        source: ImpossibleEvent,
-    },
-}
 
 /// What is appended to one aggregate.
 #[derive(Clone, Debug)]
@@ -83,50 +53,6 @@ pub enum AppendError {
 }
 
 impl Store {
-    /// Loads an aggregate and looks whether a command was carried out on it before.
-    ///
-    /// # Errors
-    /// NATS did not answer, or the aggregate's log cannot be read.
-    pub async fn load<D: Stored>(&self, id: &D::Id, command: CommandId) -> Result<Aggregate<D>, LoadError> {
-        let subject = subject::event(D::NAME, id);
-        let mut aggregate =
-            Aggregate::<D> { state: D::State::default(), last_sequence: 0, done_by_command: None };
-        loop {
-            let page = self.page(&subject, aggregate.last_sequence + 1).await?;
-            let more = page.len() == LOAD_PAGE_EVENTS;
-            for message in page {
-                fold(&mut aggregate, &subject, &message, command)?;
-            }
-            if !more {
-                return Ok(aggregate);
-            }
-        }
-    }
-
-    /// The next events of a subject by direct get (NATS ADR-31), which needs no consumer.
-    async fn page(&self, subject: &str, from: u64) -> Result<Vec<StoredMessage>, Unavailable> {
-        const OPERATION: &str = "load events";
-        let inbox = self.client.new_inbox();
-        let mut replies = self.client.subscribe(inbox.clone()).await.during(OPERATION)?;
-        let request = serde_json::json!({ "seq": from, "next_by_subj": subject, "batch": LOAD_PAGE_EVENTS });
-        let request = async_nats::Request::new().payload(request.to_string().into()).inbox(inbox);
-        let api = format!("DIRECT.GET.{}", subject::EVENTS);
-        self.jetstream.send_request(api, request).await.during(OPERATION)?;
-        let mut page = Vec::new();
-        loop {
-            let reply = tokio::time::timeout(REQUEST_TIMEOUT, replies.next()).await.during(OPERATION)?;
-            let reply = reply.ok_or("the connection was closed").during(OPERATION)?;
-            match reply.status.map(|status| status.as_u16()) {
-                None => page.push(StoredMessage::read(reply).during(OPERATION)?),
-                Some(END_OF_PAGE | NOTHING_THERE) => return Ok(page),
-                Some(status) => {
-                    let reason = reply.description.unwrap_or_default();
-                    return Err(Unavailable::new(OPERATION, format!("{status} {reason}")));
-                }
-            }
-        }
-    }
-
     /// Appends all writes or none of them, and gives the sequence of the last event.
     ///
     /// # Errors
@@ -180,49 +106,6 @@ impl Store {
             self.client.request_with_headers(subject, headers, payload).await.during("append events")?;
         read_ack(&reply.payload)
     }
-}
-
-/// A message as direct get returns it.
-struct StoredMessage {
-    sequence: u64,
-    headers: HeaderMap,
-    payload: bytes::Bytes,
-}
-
-impl StoredMessage {
-    fn read(message: async_nats::Message) -> Result<Self, envelope::HeaderError> {
-        let headers = message.headers.unwrap_or_default();
-        let sequence = envelope::parse(&headers, "Nats-Sequence")?;
-        Ok(StoredMessage { sequence, headers, payload: message.payload })
-    }
-}
-
-fn fold<D: Stored>(
-    aggregate: &mut Aggregate<D>,
-    subject: &str,
-    message: &StoredMessage,
-    command: CommandId,
-) -> Result<(), LoadError> {
-    let sequence = message.sequence;
-    let unreadable = |source| Unreadable::new(subject, sequence, source);
-    let name = envelope::text(&message.headers, header::EVENT)
-        .map_err(|error| Unreadable::new(subject, sequence, error))?;
-    let version = envelope::parse(&message.headers, header::VERSION)
-        .map_err(|error| Unreadable::new(subject, sequence, error))?;
-    let event = D::read(name, version, &message.payload).map_err(|error| unreadable(Box::new(error)))?;
-    let by: CommandId = envelope::parse(&message.headers, header::COMMAND_ID)
-        .map_err(|error| Unreadable::new(subject, sequence, error))?;
-    let state = std::mem::take(&mut aggregate.state);
-    aggregate.state = D::evolve(state, &event).map_err(|source| LoadError::Corrupt {
-        subject: subject.to_owned(),
-        sequence,
-        source,
-    })?;
-    aggregate.last_sequence = sequence;
-    if by == command {
-        aggregate.done_by_command = Some(sequence);
-    }
-    Ok(())
 }
 
 type EventMessage = (String, HeaderMap, bytes::Bytes);

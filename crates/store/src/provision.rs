@@ -25,8 +25,8 @@ macro_rules! declarations {
 pub(crate) const STREAM_FILES: [(&str, &str); 5] =
     declarations!("streams": "COMMANDS", "EVENTS", "TRACES", "LOGS", "DEAD_LETTERS");
 /// The declared buckets by file name.
-pub(crate) const BUCKET_FILES: [(&str, &str); 5] =
-    declarations!("buckets": "instances", "tokens", "outcomes", "keys", "sinks");
+pub(crate) const BUCKET_FILES: [(&str, &str); 6] =
+    declarations!("buckets": "instances", "tokens", "outcomes", "keys", "sinks", "snapshots");
 /// The declared consumers by file name.
 pub(crate) const CONSUMER_FILES: [(&str, &str); 2] = declarations!("consumers": "decider", "reactions");
 
@@ -92,7 +92,7 @@ impl Store {
     /// See [`ProvisionError`].
     pub async fn provision(&self, replicas: u8) -> Result<Vec<Change>, ProvisionError> {
         let mut changes = Vec::new();
-        for (kind, files) in [(Kind::Stream, &STREAM_FILES), (Kind::Bucket, &BUCKET_FILES)] {
+        for (kind, files) in [(Kind::Stream, &STREAM_FILES[..]), (Kind::Bucket, &BUCKET_FILES[..])] {
             for (name, file) in files {
                 let mut wanted = declaration(file);
                 wanted.insert("num_replicas".to_owned(), json!(replicas));

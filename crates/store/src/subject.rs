@@ -18,11 +18,14 @@ pub const STREAMS: [&str; 5] = [COMMANDS, EVENTS, TRACES, LOGS, DEAD_LETTERS];
 pub(crate) const OUTCOMES_BUCKET: &str = "outcomes";
 /// The keys of aggregates' secrets.
 pub(crate) const KEYS_BUCKET: &str = "keys";
+/// States of long aggregates.
+pub(crate) const SNAPSHOTS_BUCKET: &str = "snapshots";
 /// How far the log sinks have come.
 pub(crate) const SINKS_BUCKET: &str = "sinks";
 
 /// The buckets, each declared in `nats/buckets/<name>.json`. The views' buckets are named after their views.
-pub const BUCKETS: [&str; 5] = ["instances", "tokens", OUTCOMES_BUCKET, KEYS_BUCKET, SINKS_BUCKET];
+pub const BUCKETS: [&str; 6] =
+    ["instances", "tokens", OUTCOMES_BUCKET, KEYS_BUCKET, SINKS_BUCKET, SNAPSHOTS_BUCKET];
 
 /// The consumer that the deciders share.
 pub(crate) const DECIDER_CONSUMER: &str = "decider";

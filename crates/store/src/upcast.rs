@@ -13,7 +13,11 @@ use serde::de::DeserializeOwned;
 use crate::codec;
 
 /// An aggregate whose events this crate can write and read.
-pub trait Stored: Decider {
+pub trait Stored: Decider<State: Serialize + DeserializeOwned> {
+    /// The version of the state in snapshots. Whoever changes the form of the state, or what an event makes of it,
+    /// raises it: snapshots of another version are not read.
+    const SNAPSHOT_VERSION: u16;
+
     /// The newest form of an event.
     fn write(event: &Self::Event) -> Form;
 

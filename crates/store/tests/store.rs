@@ -13,6 +13,8 @@ mod provision;
 mod schemas;
 #[path = "store/sink.rs"]
 mod sink;
+#[path = "store/snapshot.rs"]
+mod snapshot;
 #[path = "store/vault.rs"]
 mod vault;
 #[path = "store/view.rs"]

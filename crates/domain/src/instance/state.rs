@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Access, Event};
 use crate::instance_name::InstanceName;
 use crate::{ImpossibleEvent, ReplicaId};
 
 /// The life stages.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     #[default]
     Absent,
@@ -17,7 +19,7 @@ pub enum State {
 }
 
 /// An instance that exists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Live {
     pub name: InstanceName,
     pub access: Access,
@@ -28,14 +30,14 @@ pub struct Live {
 }
 
 /// A replica that has started and not ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaState {
     pub generation: u64,
     pub stage: Stage,
 }
 
 /// How far a replica has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Stage {
     Starting,
     Handshaking,

@@ -1,10 +1,12 @@
 //! The life stages of a token, and how events lead from one to the next. No validation here.
 
+use serde::{Deserialize, Serialize};
+
 use super::Event;
 use crate::{Digest, ImpossibleEvent, InstanceId};
 
 /// The life stages.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     #[default]
     Absent,
@@ -13,7 +15,7 @@ pub enum State {
 }
 
 /// A token that is accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Active {
     pub instance: InstanceId,
     pub label: String,

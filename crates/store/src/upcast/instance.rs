@@ -6,6 +6,8 @@ use domain::instance::{Event, InstanceDecider};
 use super::{Form, FormError, Stored, data, form, unknown};
 
 impl Stored for InstanceDecider {
+    const SNAPSHOT_VERSION: u16 = 1;
+
     fn write(event: &Event) -> Form {
         match event {
             Event::Created(event) => form(1, event),

@@ -5,6 +5,8 @@ use domain::instance_name::{Event, InstanceName, NameDecider};
 use super::{Form, FormError, Stored, data, form, unknown};
 
 impl Stored for NameDecider {
+    const SNAPSHOT_VERSION: u16 = 1;
+
     fn write(event: &Event) -> Form {
         match event {
             Event::Claimed(event) => form(1, event),

@@ -6,6 +6,8 @@ use domain::token::{Event, TokenDecider};
 use super::{Form, FormError, Stored, data, form, unknown};
 
 impl Stored for TokenDecider {
+    const SNAPSHOT_VERSION: u16 = 1;
+
     fn write(event: &Event) -> Form {
         match event {
             Event::Issued(event) => form(1, event),

@@ -1,0 +1,211 @@
+//! Loading one aggregate: its events in pages, or, where there are many, a snapshot and the events after it.
+
+use async_nats::HeaderMap;
+use domain::{CommandId, ImpossibleEvent};
+use futures_util::StreamExt;
+
+use super::snapshot::{self, Mark, Snapshot};
+use crate::connection::{REQUEST_TIMEOUT, Store};
+use crate::envelope;
+use crate::error::{During, Unavailable, Unreadable};
+use crate::subject::{self, header};
+use crate::upcast::Stored;
+
+/// How many events are read before a snapshot is asked for: most aggregates have fewer and cost one request.
+const FIRST_PAGE_EVENTS: usize = 256;
+/// How many events one further request for an aggregate's past brings.
+const PAGE_EVENTS: usize = 1000;
+/// How many events are folded beyond a snapshot before a new one is written.
+const SNAPSHOT_EVENTS: usize = 256;
+
+/// The status that ends a page of direct get (NATS ADR-31).
+const END_OF_PAGE: u16 = 204;
+/// The status of a page that would be empty.
+const NOTHING_THERE: u16 = 404;
+
+/// An aggregate as the log tells it.
+#[derive(Clone, Debug)]
+pub struct Aggregate<D: Stored> {
+    pub state: D::State,
+    /// The sequence of its last event; 0 when it has none.
+    pub last_sequence: u64,
+    /// The sequence of the last event that the asked-for command led to, if it was carried out before.
+    pub done_by_command: Option<u64>,
+}
+
+/// Why an aggregate could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    #[error("event {sequence} on {subject} contradicts the events before it")]
+    Corrupt {
+        subject: String,
+        sequence: u64,
+        #[source]
+        source: ImpossibleEvent,
+    },
+}
+
+impl Store {
+    /// Loads an aggregate and looks whether a command was carried out on it before.
+    ///
+    /// # Errors
+    /// NATS did not answer, or the aggregate's log cannot be read.
+    pub async fn load<D: Stored>(&self, id: &D::Id, command: CommandId) -> Result<Aggregate<D>, LoadError> {
+        let mut fold = Fold::<D>::new(subject::event(D::NAME, id), command);
+        let page = self.page(&fold.subject, 1, FIRST_PAGE_EVENTS).await?;
+        let is_long = page.len() == FIRST_PAGE_EVENTS;
+        fold.take(&page)?;
+        if is_long {
+            self.load_rest(&mut fold, &snapshot::key::<D>(id)).await?;
+        }
+        Ok(fold.aggregate)
+    }
+
+    /// Folds what comes after the first page, from a snapshot on if there is one that holds, and leaves a new one
+    /// behind if that was a long way. A snapshot is only a shorter way: without it, or when it cannot be written, the
+    /// aggregate is the same.
+    async fn load_rest<D: Stored>(&self, fold: &mut Fold<D>, key: &str) -> Result<(), LoadError> {
+        let bucket = self.snapshots_bucket().await?;
+        let (found, revision) = snapshot::read::<D>(bucket, key).await?;
+        let (mut covered, mut jump) = (0, None);
+        if let Some(found) = found.filter(|found| found.mark.sequence > fold.aggregate.last_sequence) {
+            covered = found.mark.sequence;
+            // The command's own events may be among those that the snapshot stands for: then all are read.
+            jump = (!found.may_hold(fold.command)).then_some(found);
+        }
+        let mut beyond = 0;
+        loop {
+            // The event that the snapshot names is read with those after it, to see that it is the one.
+            let from = jump.as_ref().map_or(fold.aggregate.last_sequence + 1, |jump| jump.mark.sequence);
+            let mut page = self.page(&fold.subject, from, PAGE_EVENTS).await?;
+            let more = page.len() == PAGE_EVENTS;
+            if let Some(snapshot) = jump.take() {
+                if !page.first().is_some_and(|first| snapshot.mark.is_of(first)) {
+                    covered = 0;
+                    continue;
+                }
+                page.remove(0);
+                fold.jump(snapshot);
+            }
+            beyond += page.iter().filter(|message| message.sequence > covered).count();
+            fold.take(&page)?;
+            if !more {
+                break;
+            }
+        }
+        if beyond >= SNAPSHOT_EVENTS
+            && let Some(snapshot) = fold.snapshot()
+        {
+            snapshot::write(bucket, key, &snapshot, revision).await;
+        }
+        Ok(())
+    }
+
+    /// The next events of a subject by direct get (NATS ADR-31), which needs no consumer.
+    async fn page(
+        &self,
+        subject: &str,
+        from: u64,
+        events_max: usize,
+    ) -> Result<Vec<StoredMessage>, Unavailable> {
+        const OPERATION: &str = "load events";
+        let inbox = self.client.new_inbox();
+        let mut replies = self.client.subscribe(inbox.clone()).await.during(OPERATION)?;
+        let request = serde_json::json!({ "seq": from, "next_by_subj": subject, "batch": events_max });
+        let request = async_nats::Request::new().payload(request.to_string().into()).inbox(inbox);
+        let api = format!("DIRECT.GET.{}", subject::EVENTS);
+        self.jetstream.send_request(api, request).await.during(OPERATION)?;
+        let mut page = Vec::new();
+        loop {
+            let reply = tokio::time::timeout(REQUEST_TIMEOUT, replies.next()).await.during(OPERATION)?;
+            let reply = reply.ok_or("the connection was closed").during(OPERATION)?;
+            match reply.status.map(|status| status.as_u16()) {
+                None => page.push(StoredMessage::read(reply).during(OPERATION)?),
+                Some(END_OF_PAGE | NOTHING_THERE) => return Ok(page),
+                Some(status) => {
+                    let reason = reply.description.unwrap_or_default();
+                    return Err(Unavailable::new(OPERATION, format!("{status} {reason}")));
+                }
+            }
+        }
+    }
+}
+
+/// A message as direct get returns it.
+pub(super) struct StoredMessage {
+    pub(super) sequence: u64,
+    pub(super) headers: HeaderMap,
+    payload: bytes::Bytes,
+}
+
+impl StoredMessage {
+    fn read(message: async_nats::Message) -> Result<Self, envelope::HeaderError> {
+        let headers = message.headers.unwrap_or_default();
+        let sequence = envelope::parse(&headers, "Nats-Sequence")?;
+        Ok(StoredMessage { sequence, headers, payload: message.payload })
+    }
+}
+
+/// An aggregate that is being loaded.
+struct Fold<D: Stored> {
+    subject: String,
+    /// The command that is looked for.
+    command: CommandId,
+    aggregate: Aggregate<D>,
+    /// Every command that led to an event so far, in a short form.
+    commands: snapshot::Commands,
+    /// Names the last event.
+    mark: Option<Mark>,
+}
+
+impl<D: Stored> Fold<D> {
+    fn new(subject: String, command: CommandId) -> Self {
+        let aggregate =
+            Aggregate::<D> { state: D::State::default(), last_sequence: 0, done_by_command: None };
+        Fold { subject, command, aggregate, commands: snapshot::Commands::default(), mark: None }
+    }
+
+    fn take(&mut self, page: &[StoredMessage]) -> Result<(), LoadError> {
+        page.iter().try_for_each(|message| self.take_one(message))
+    }
+
+    fn take_one(&mut self, message: &StoredMessage) -> Result<(), LoadError> {
+        let sequence = message.sequence;
+        let unreadable = |source| Unreadable::new(&self.subject, sequence, source);
+        let header_error = |error| Unreadable::new(&self.subject, sequence, error);
+        let name = envelope::text(&message.headers, header::EVENT).map_err(header_error)?;
+        let version = envelope::parse(&message.headers, header::VERSION).map_err(header_error)?;
+        let event = D::read(name, version, &message.payload).map_err(|error| unreadable(Box::new(error)))?;
+        let by: CommandId = envelope::parse(&message.headers, header::COMMAND_ID).map_err(header_error)?;
+        let state = std::mem::take(&mut self.aggregate.state);
+        self.aggregate.state = D::evolve(state, &event).map_err(|source| LoadError::Corrupt {
+            subject: self.subject.clone(),
+            sequence,
+            source,
+        })?;
+        self.aggregate.last_sequence = sequence;
+        self.commands.push(by);
+        self.mark = Mark::of(message, by);
+        if by == self.command {
+            self.aggregate.done_by_command = Some(sequence);
+        }
+        Ok(())
+    }
+
+    /// Puts a snapshot in the place of all events that were folded so far, and of those up to its own.
+    fn jump(&mut self, snapshot: Snapshot<D>) {
+        self.aggregate.state = snapshot.state;
+        self.aggregate.last_sequence = snapshot.mark.sequence;
+        self.commands = snapshot.commands;
+        self.mark = Some(snapshot.mark);
+    }
+
+    fn snapshot(&self) -> Option<Snapshot<D>> {
+        let (mark, state) = (self.mark.clone()?, self.aggregate.state.clone());
+        Some(Snapshot { mark, state, commands: self.commands.clone() })
+    }
+}
