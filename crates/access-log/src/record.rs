@@ -7,13 +7,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// One event of a call: a row of the access log.
 ///
 /// Text that does not apply is empty, an id that does not apply is nil, a number that does not apply is 0.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TraceRecord {
     /// When it happened, by the gateway's clock. Kept in nanoseconds.
     pub time: Timestamp,
@@ -55,7 +56,7 @@ pub struct TraceRecord {
 }
 
 /// One line of a hosted server's output: a row of the container log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerLine {
     /// When the line was read, by the bridge's clock. Kept in nanoseconds.
     pub time: Timestamp,
@@ -66,7 +67,7 @@ pub struct ContainerLine {
 }
 
 /// How much a record matters; ordered from least to most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     Trace,
@@ -77,7 +78,7 @@ pub enum Level {
 }
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TraceEvent {
     Request,
@@ -89,7 +90,7 @@ pub enum TraceEvent {
 }
 
 /// Where a hosted server wrote a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stream {
     Stdout,

@@ -4,39 +4,60 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use ::access_log::trace_query::{DEFAULT_ROWS_PER_SEARCH, MAX_FILTER_BYTES, MAX_ROWS_PER_SEARCH};
-use ::access_log::{Cursor, TraceQuery, TraceRecord};
+use ::access_log::{Cursor, Level, TraceEvent, TraceQuery, TraceRecord};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::TokenId;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::error::Error;
 use crate::extract::Query;
-use crate::moment::moment;
+use crate::moment::{Moment, moment};
 use crate::paging::{self, Page};
 use crate::violation::{Place, Violations};
 
 /// The query of `GET /access-logs`. What is not given lets everything through.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchAccessLog {
     /// By id, which also finds the rows of an instance that was deleted, or by name.
     instance: Option<String>,
+    /// The trace id.
+    #[schemars(length(max = MAX_FILTER_BYTES))]
     trace: Option<String>,
     /// By id or by label.
+    #[schemars(length(max = MAX_FILTER_BYTES))]
     token: Option<String>,
+    /// This level or a graver one.
+    #[schemars(with = "Option<Level>")]
     level: Option<String>,
+    /// What happened.
+    #[schemars(with = "Option<TraceEvent>")]
     event: Option<String>,
     /// The JSON-RPC method; `rpc_method`, as rows have it, is understood too.
     #[serde(alias = "rpc_method")]
+    #[schemars(length(max = MAX_FILTER_BYTES))]
     method: Option<String>,
+    /// The name of a tool, prompt or resource.
+    #[schemars(length(max = MAX_FILTER_BYTES))]
     tool: Option<String>,
+    /// The HTTP status.
+    #[schemars(with = "Option<u16>")]
     status: Option<String>,
+    /// From this moment on.
+    #[schemars(with = "Option<Moment>")]
     since: Option<String>,
+    /// Before this moment.
+    #[schemars(with = "Option<Moment>")]
     until: Option<String>,
+    /// How many of them, at most.
+    #[schemars(with = "Option<u32>", range(min = 1, max = MAX_ROWS_PER_SEARCH))]
     limit: Option<String>,
+    /// The `next_cursor` of an earlier answer to the same request.
+    #[schemars(with = "Option<paging::Cursor>")]
     cursor: Option<String>,
 }
 

@@ -10,6 +10,7 @@ use domain::Sealed;
 use domain::instance::{Access, Remote, RemoteTransport};
 use domain::instance_name::InstanceName;
 use domain::token::Kind;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::OpenError;
 use url::Url;
@@ -29,19 +30,20 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const SSE_READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// `{"mcpServers": {"<name>": {…}}}`, with the credentials in clear.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct ClientConfig {
     #[serde(rename = "mcpServers")]
     servers: BTreeMap<InstanceName, Server>,
 }
 
 /// How one server is reached. The names are those that clients know.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Server {
     #[serde(rename = "type")]
     transport: RemoteTransport,
     url: Url,
+    #[schemars(with = "BTreeMap<String, String>")]
     headers: BTreeMap<String, Zeroizing<String>>,
     timeout: u64,
     sse_read_timeout: u64,
@@ -155,7 +157,7 @@ async fn open(app: &App, owner: Uuid, sealed: &Sealed) -> Result<Option<Zeroizin
 }
 
 /// The query of `GET /instances/{instance}/config`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShowConfig {
     /// A token by id or label; without it the newest active one.

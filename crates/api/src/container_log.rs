@@ -6,21 +6,25 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::instance::Access;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::error::Error;
 use crate::extract::{Path, Query};
-use crate::moment::moment;
+use crate::moment::{Moment, moment};
 use crate::paging::{self, Page};
 use crate::violation::Violations;
 
 /// The query of `GET /instances/{instance}/logs`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListLines {
     /// How many of the newest lines.
+    #[schemars(with = "Option<u32>", range(min = 1, max = MAX_LINES_PER_QUERY))]
     tail: Option<String>,
+    /// Only lines from this moment on.
+    #[schemars(with = "Option<Moment>")]
     since: Option<String>,
 }
 

@@ -1,12 +1,14 @@
-//! Every way in which a request can fail, and the one place that gives it a status and a code.
+//! Every way in which a request can fail, and the one place that gives it a problem type: a status and a code.
 //!
 //! `Display` is what the client reads. Causes are logged here, once, and never returned: they may name things inside
 //! the platform.
 
+pub(crate) mod problem_type;
+
 use axum::response::{IntoResponse, Response};
 use domain::{Refusal, TokenId, instance, instance_name, token};
-use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::HeaderValue;
+use http::header::WWW_AUTHENTICATE;
 use serde_json::json;
 use store::{NotReached, OpenError, SendError, Unavailable};
 
@@ -15,9 +17,6 @@ use crate::events::TAILS_MAX;
 use crate::extract::{BODY_BYTES_MAX, BODY_READ_TIMEOUT};
 use crate::problem::Problem;
 use crate::violation::{Place, Violation};
-
-/// After how many seconds it is worth trying again, where trying again may help.
-const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// Why a request has no success to show.
 #[derive(Debug, thiserror::Error)]
@@ -96,111 +95,76 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// The problem document. Each failure has its status and code here and nowhere else.
+    /// The problem document. Each failure has its type here and nowhere else.
     pub(crate) fn problem(&self) -> Problem {
-        use StatusCode as S;
+        use problem_type as T;
         let problem = match self {
-            Error::Unauthorized => Problem::new(S::UNAUTHORIZED, "unauthorized", "Admin key needed")
+            Error::Unauthorized => Problem::new(T::UNAUTHORIZED)
                 .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"mcpcan\"")),
-            Error::UnknownRoute => Problem::new(S::NOT_FOUND, "unknown_route", "Unknown path"),
-            Error::MethodNotAllowed => {
-                Problem::new(S::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
-            }
-            Error::InvalidPath => Problem::new(S::BAD_REQUEST, "invalid_path", "Invalid path"),
-            Error::InvalidQuery(_) => Problem::new(S::BAD_REQUEST, "invalid_query", "Invalid query"),
-            Error::NotJson => Problem::new(S::UNSUPPORTED_MEDIA_TYPE, "not_json", "JSON needed"),
-            Error::BodyTooLarge => Problem::new(S::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large"),
-            Error::BodyTimeout => Problem::new(S::REQUEST_TIMEOUT, "body_timeout", "Body too slow"),
-            Error::BodyIncomplete => Problem::new(S::BAD_REQUEST, "body_incomplete", "Incomplete body"),
-            Error::MalformedJson { .. } => Problem::new(S::BAD_REQUEST, "malformed_json", "Malformed JSON"),
-            Error::Invalid(errors) => Problem::new(S::BAD_REQUEST, "invalid_request", "Invalid request")
-                .with("errors", json!(errors)),
-            Error::InvalidKey => {
-                Problem::new(S::BAD_REQUEST, "invalid_idempotency_key", "Invalid idempotency key")
-            }
-            Error::KeyReused => {
-                Problem::new(S::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "Idempotency key reused")
-            }
-            Error::InstanceNotFound(_) => instance_not_found(),
-            Error::InstanceGone => instance_deleted(),
-            Error::TokenNotFound(_) => token_not_found(),
-            Error::AmbiguousLabel { ids, .. } => {
-                Problem::new(S::CONFLICT, "ambiguous_label", "Ambiguous label").with("ids", json!(ids))
-            }
-            Error::TokenRevoked => Problem::new(S::GONE, "token_revoked", "Token revoked"),
-            Error::NoActiveToken(_) => Problem::new(S::CONFLICT, "no_active_token", "No active token"),
-            Error::DirectHasNoTokens => {
-                Problem::new(S::CONFLICT, "direct_has_no_tokens", "A direct instance has no tokens")
-            }
-            Error::NotHosted => Problem::new(S::CONFLICT, "not_hosted", "Instance not hosted"),
+            Error::UnknownRoute => Problem::new(T::UNKNOWN_ROUTE),
+            Error::MethodNotAllowed => Problem::new(T::METHOD_NOT_ALLOWED),
+            Error::InvalidPath => Problem::new(T::INVALID_PATH),
+            Error::InvalidQuery(_) => Problem::new(T::INVALID_QUERY),
+            Error::NotJson => Problem::new(T::NOT_JSON),
+            Error::BodyTooLarge => Problem::new(T::BODY_TOO_LARGE),
+            Error::BodyTimeout => Problem::new(T::BODY_TIMEOUT),
+            Error::BodyIncomplete => Problem::new(T::BODY_INCOMPLETE),
+            Error::MalformedJson { .. } => Problem::new(T::MALFORMED_JSON),
+            Error::Invalid(errors) => Problem::new(T::INVALID_REQUEST).with("errors", json!(errors)),
+            Error::InvalidKey => Problem::new(T::INVALID_KEY),
+            Error::KeyReused => Problem::new(T::KEY_REUSED),
+            Error::InstanceNotFound(_) => Problem::new(T::INSTANCE_NOT_FOUND),
+            Error::InstanceGone => Problem::new(T::INSTANCE_DELETED),
+            Error::TokenNotFound(_) => Problem::new(T::TOKEN_NOT_FOUND),
+            Error::AmbiguousLabel { ids, .. } => Problem::new(T::AMBIGUOUS_LABEL).with("ids", json!(ids)),
+            Error::TokenRevoked => Problem::new(T::TOKEN_REVOKED),
+            Error::NoActiveToken(_) => Problem::new(T::NO_ACTIVE_TOKEN),
+            Error::DirectHasNoTokens => Problem::new(T::DIRECT_HAS_NO_TOKENS),
+            Error::NotHosted => Problem::new(T::NOT_HOSTED),
             Error::Refused(refusal) => refused(refusal),
-            Error::Undecided => try_again(unavailable("undecided", "Command not decided yet")),
-            Error::NotVisible(_) => try_again(unavailable("not_visible_yet", "Command not visible yet")),
-            Error::LogUnreadable => unavailable("log_unreadable", "Log unreadable"),
-            Error::TooManyTails => try_again(unavailable("too_many_tails", "Too many event streams")),
-            Error::StoreUnavailable(_) => try_again(unavailable("store_unavailable", "Event store away")),
-            Error::SecretUnreadable(_) => unavailable("secret_unreadable", "Secret unreadable"),
-            Error::AccessLogUnavailable(_) => {
-                try_again(unavailable("access_log_unavailable", "Access log away"))
-            }
-            Error::AccessLogUnreadable(_) => unavailable("access_log_unreadable", "Access log unreadable"),
-            Error::NoRandomness(_) => unavailable("no_randomness", "No random bytes"),
-            Error::Panicked => {
-                Problem::new(S::INTERNAL_SERVER_ERROR, "internal_error", "Defect of the platform")
-            }
+            Error::Undecided => Problem::new(T::UNDECIDED),
+            Error::NotVisible(_) => Problem::new(T::NOT_VISIBLE),
+            Error::LogUnreadable => Problem::new(T::LOG_UNREADABLE),
+            Error::TooManyTails => Problem::new(T::TOO_MANY_TAILS),
+            Error::StoreUnavailable(_) => Problem::new(T::STORE_UNAVAILABLE),
+            Error::SecretUnreadable(_) => Problem::new(T::SECRET_UNREADABLE),
+            Error::AccessLogUnavailable(_) => Problem::new(T::ACCESS_LOG_UNAVAILABLE),
+            Error::AccessLogUnreadable(_) => Problem::new(T::ACCESS_LOG_UNREADABLE),
+            Error::NoRandomness(_) => Problem::new(T::NO_RANDOMNESS),
+            Error::Panicked => Problem::new(T::PANICKED),
         };
         problem.detail(self.to_string())
     }
 }
 
 fn refused(refusal: &Refusal) -> Problem {
-    let conflict = |code, title| Problem::new(StatusCode::CONFLICT, code, title);
+    use problem_type as T;
     match refusal {
         Refusal::InstanceName(instance_name::Refusal::Taken { holder }) => {
-            conflict("name_taken", "Name taken").with("holder", json!(holder))
+            Problem::new(T::NAME_TAKEN).with("holder", json!(holder))
         }
         Refusal::Instance(refusal) => match refusal {
-            instance::Refusal::Exists => conflict("instance_exists", "Instance exists"),
-            instance::Refusal::NotFound => instance_not_found(),
-            instance::Refusal::Deleted => instance_deleted(),
-            instance::Refusal::NotHosted => conflict("not_hosted", "Instance not hosted"),
+            instance::Refusal::Exists => Problem::new(T::INSTANCE_EXISTS),
+            instance::Refusal::NotFound => Problem::new(T::INSTANCE_NOT_FOUND),
+            instance::Refusal::Deleted => Problem::new(T::INSTANCE_DELETED),
+            instance::Refusal::NotHosted => Problem::new(T::NOT_HOSTED),
             instance::Refusal::Superseded { wanted, .. } => {
-                conflict("superseded", "Generation superseded").with("wanted", *wanted)
+                Problem::new(T::SUPERSEDED).with("wanted", *wanted)
             }
-            instance::Refusal::NotRunning => conflict("not_running", "Instance not running"),
-            instance::Refusal::UnknownReplica => conflict("unknown_replica", "Unknown replica"),
+            instance::Refusal::NotRunning => Problem::new(T::NOT_RUNNING),
+            instance::Refusal::UnknownReplica => Problem::new(T::UNKNOWN_REPLICA),
         },
         Refusal::Token(refusal) => match refusal {
-            token::Refusal::Exists => conflict("token_exists", "Token exists"),
-            token::Refusal::NotFound => token_not_found(),
-            token::Refusal::Revoked => Problem::new(StatusCode::GONE, "token_revoked", "Token revoked"),
-            token::Refusal::InstanceNotFound => instance_not_found(),
+            token::Refusal::Exists => Problem::new(T::TOKEN_EXISTS),
+            token::Refusal::NotFound => Problem::new(T::TOKEN_NOT_FOUND),
+            token::Refusal::Revoked => Problem::new(T::TOKEN_REVOKED),
+            token::Refusal::InstanceNotFound => Problem::new(T::INSTANCE_NOT_FOUND),
         },
     }
 }
 
-fn instance_not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "instance_not_found", "Instance not found")
-}
-
-fn instance_deleted() -> Problem {
-    Problem::new(StatusCode::GONE, "instance_deleted", "Instance deleted")
-}
-
 fn in_words(ids: &[TokenId]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
-}
-
-fn token_not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "token_not_found", "Token not found")
-}
-
-fn unavailable(code: &'static str, title: &'static str) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, title)
-}
-
-fn try_again(problem: Problem) -> Problem {
-    problem.header(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))
 }
 
 impl IntoResponse for Error {

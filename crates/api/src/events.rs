@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use domain::{instance, instance_name, token};
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use store::{Events, Start, Tail, Unreadable};
 use tokio::sync::OwnedSemaphorePermit;
@@ -41,11 +42,14 @@ const UNBUFFERED: (HeaderName, HeaderValue) =
 const AGGREGATES: [&str; 3] = [instance::NAME, instance_name::NAME, token::NAME];
 
 /// The query of `GET /events`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TailEvents {
     /// A sequence, `new` or `beginning`; `new` if nothing is said. The header `Last-Event-ID` goes before it.
+    #[schemars(regex(pattern = "^(new|beginning|[0-9]{1,18})$"))]
     from: Option<String>,
+    /// Only events of this kind of aggregate.
+    #[schemars(extend("enum" = AGGREGATES))]
     aggregate: Option<String>,
     /// The id of an aggregate; an instance also by name.
     id: Option<String>,

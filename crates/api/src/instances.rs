@@ -9,6 +9,7 @@ use domain::instance::Command;
 use domain::{InstanceId, Refusal, instance};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use views::InstanceRow;
 
@@ -16,11 +17,11 @@ use crate::app::App;
 use crate::command::{Caller, fingerprint};
 use crate::error::Error;
 use crate::extract::{Json, Path, Query};
-use crate::paging::{self, Page};
+use crate::paging::{self, Cursor, Limit, Page};
 use crate::router::API;
 use crate::violation::Violations;
 use create::CreateInstance;
-use document::InstanceDocument;
+pub(crate) use document::InstanceDocument;
 
 /// `POST /instances`
 pub(crate) async fn create_instance(
@@ -57,12 +58,16 @@ fn never_existed_or_gone(refusal: &Refusal) -> bool {
 }
 
 /// The query of `GET /instances`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListInstances {
     /// Only instances whose name contains this.
     name: Option<String>,
+    /// How many of them, at most.
+    #[schemars(with = "Option<Limit>")]
     limit: Option<String>,
+    /// The `next_cursor` of an earlier answer to the same request.
+    #[schemars(with = "Option<Cursor>")]
     cursor: Option<String>,
 }
 
@@ -131,8 +136,8 @@ async fn change(app: &App, reference: &str, caller: &Caller, command: Command) -
 }
 
 /// What is left to say of an instance that was deleted.
-#[derive(Debug, Serialize)]
-struct DeletedDocument {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DeletedDocument {
     id: InstanceId,
     deleted: bool,
     sequence: u64,

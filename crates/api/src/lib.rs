@@ -11,6 +11,7 @@ mod client_config;
 mod command;
 mod config;
 mod container_log;
+mod contract;
 mod directory;
 mod error;
 mod events;
@@ -18,6 +19,7 @@ mod extract;
 mod health;
 mod instances;
 mod moment;
+mod openapi;
 mod paging;
 mod problem;
 mod request_log;
@@ -42,6 +44,7 @@ use app::App;
 use directory::Directory;
 
 pub use config::{AdminKey, COMMAND_WAIT, Config, VIEW_WAIT};
+pub use router::openapi_document;
 
 /// The role's name.
 pub const ROLE: &str = "api";

@@ -1,8 +1,29 @@
 //! A moment in a query: a time as RFC 3339 has it, or how long ago it was.
 
+use std::borrow::Cow;
+
 use jiff::{Span, SpanRelativeTo, Timestamp};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::violation::{Place, Violations};
+
+/// The form of a moment that always works; others that mean the same do too.
+pub(crate) struct Moment;
+
+impl JsonSchema for Moment {
+    fn schema_name() -> Cow<'static, str> {
+        "Moment".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A time, or how long ago it was.",
+            "type": "string",
+            "anyOf": [{ "format": "date-time" }, { "pattern": "^[0-9]{1,6}[smhd]$" }],
+            "examples": ["2026-11-21T14:05:00Z", "5m"],
+        })
+    }
+}
 
 /// The parameter as a time. `5m` means five minutes before `now`; a day has 24 hours.
 pub(crate) fn moment(

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -16,8 +17,23 @@ const LIMIT_MAX: u32 = 1000;
 /// The longest cursor that is looked at.
 pub(crate) const CURSOR_BYTES_MAX: usize = 1024;
 
+/// The form of the parameter `limit`.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "only its form counts")]
+pub(crate) struct Limit(#[schemars(range(min = 1, max = LIMIT_MAX))] u32);
+
+/// The form of a cursor, as far as clients may know it.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "only its form counts")]
+pub(crate) struct Cursor(
+    #[schemars(length(max = CURSOR_BYTES_MAX), regex(pattern = "^[A-Za-z0-9_-]+$"))] String,
+);
+
 /// One page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
     /// Gives the next page when sent as `cursor` with the same filters; none after the last page.

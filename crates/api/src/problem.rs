@@ -2,20 +2,38 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// The media type of a problem document (RFC 9457 section 3).
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
+/// After how many seconds it is worth trying again, where trying again may help.
+pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// A kind of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ProblemType {
+    pub(crate) status: StatusCode,
+    /// The stable name that programs go by.
+    pub(crate) code: &'static str,
+    pub(crate) title: &'static str,
+    /// Whether the same request may succeed a moment later: the answer says when, as `Retry-After`.
+    pub(crate) worth_repeating: bool,
+}
+
 /// A problem document and the header fields that go with it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Problem {
+    /// `urn:mcpcan:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
     #[serde(serialize_with = "status_number")]
+    #[schemars(with = "u16")]
     status: StatusCode,
+    /// What is wrong with this one request, in words.
     detail: String,
     /// The stable name that programs go by.
     code: &'static str,
@@ -26,15 +44,19 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
+    pub(crate) fn new(kind: ProblemType) -> Self {
+        let mut headers = HeaderMap::new();
+        if kind.worth_repeating {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
         Problem {
-            kind: format!("urn:mcpcan:problem:{code}"),
-            title,
-            status,
+            kind: format!("urn:mcpcan:problem:{}", kind.code),
+            title: kind.title,
+            status: kind.status,
             detail: String::new(),
-            code,
+            code: kind.code,
             extras: Map::new(),
-            headers: HeaderMap::new(),
+            headers,
         }
     }
 

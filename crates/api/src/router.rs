@@ -5,7 +5,6 @@ use std::any::Any;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 use service::health::{HEALTHZ, READYZ};
@@ -15,43 +14,68 @@ use crate::app::App;
 use crate::authorize::require_admin_key;
 use crate::command::name_command;
 use crate::error::Error;
+use crate::openapi::Routes;
 use crate::request_log::log_request;
-use crate::{access_log, client_config, container_log, events, health, instances, tokens};
+use crate::{access_log, client_config, container_log, contract, events, health, instances, tokens};
 
-/// The path that everything but health lies under.
+/// The path that everything but health and the OpenAPI document lies under.
 pub(crate) const API: &str = "/api/v1";
 
+/// The path of the OpenAPI document.
+const OPENAPI: &str = "/openapi.json";
+
+#[rustfmt::skip]
+fn guarded_routes() -> Routes {
+    Routes::guarded(API)
+        .get("/instances", instances::list_instances, contract::instances::list())
+        .post("/instances", instances::create_instance, contract::instances::create())
+        .get("/instances/{instance}", instances::show_instance, contract::instances::show())
+        .delete("/instances/{instance}", instances::delete_instance, contract::instances::delete())
+        .post("/instances/{instance}/start", instances::start_instance, contract::instances::start())
+        .post("/instances/{instance}/stop", instances::stop_instance, contract::instances::stop())
+        .post("/instances/{instance}/restart", instances::restart_instance, contract::instances::restart())
+        .get("/instances/{instance}/config", client_config::show_config, contract::instances::config())
+        .get("/instances/{instance}/logs", container_log::list_lines, contract::instances::logs())
+        .get("/instances/{instance}/tokens", tokens::list_tokens, contract::tokens::list())
+        .post("/instances/{instance}/tokens", tokens::issue_token, contract::tokens::issue())
+        .get("/instances/{instance}/tokens/{token}", tokens::show_token, contract::tokens::show())
+        .patch("/instances/{instance}/tokens/{token}", tokens::edit_token, contract::tokens::edit())
+        .delete("/instances/{instance}/tokens/{token}", tokens::revoke_token, contract::tokens::revoke())
+        .post("/instances/{instance}/tokens/{token}/rotate", tokens::rotate_token, contract::tokens::rotate())
+        .get("/access-logs", access_log::search_access_log, contract::access_logs::search())
+        .get("/events", events::tail_events, contract::events::tail())
+}
+
+fn open_routes() -> Routes {
+    Routes::open().get(HEALTHZ, health::healthz, contract::platform::healthz()).get(
+        READYZ,
+        health::readyz,
+        contract::platform::readyz(),
+    )
+}
+
 pub(crate) fn router(app: App) -> Router {
-    let api = Router::new()
-        .route("/instances", get(instances::list_instances).post(instances::create_instance))
-        .route("/instances/{instance}", get(instances::show_instance).delete(instances::delete_instance))
-        .route("/instances/{instance}/start", post(instances::start_instance))
-        .route("/instances/{instance}/stop", post(instances::stop_instance))
-        .route("/instances/{instance}/restart", post(instances::restart_instance))
-        .route("/instances/{instance}/tokens", get(tokens::list_tokens).post(tokens::issue_token))
-        .route(
-            "/instances/{instance}/tokens/{token}",
-            get(tokens::show_token).patch(tokens::edit_token).delete(tokens::revoke_token),
-        )
-        .route("/instances/{instance}/tokens/{token}/rotate", post(tokens::rotate_token))
-        .route("/instances/{instance}/config", get(client_config::show_config))
-        .route("/instances/{instance}/logs", get(container_log::list_lines))
-        .route("/access-logs", get(access_log::search_access_log))
-        .route("/events", get(events::tail_events))
-        .fallback(unknown_route)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn(name_command))
-        .layer(from_fn_with_state(app.clone(), require_admin_key))
-        .layer(map_response(forbid_storing));
-    Router::new()
-        .route(HEALTHZ, get(health::healthz))
-        .route(READYZ, get(health::readyz))
-        .nest(API, api)
+    let guarded = guarded_routes().layered(|routes| {
+        routes
+            .fallback(unknown_route)
+            .method_not_allowed_fallback(method_not_allowed)
+            .layer(from_fn(name_command))
+            .layer(from_fn_with_state(app.clone(), require_admin_key))
+            .layer(map_response(forbid_storing))
+    });
+    open_routes()
+        .nest(guarded)
+        .serve_document(OPENAPI, contract::platform::openapi())
         .fallback(unknown_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| Error::Panicked.into_response()))
         .layer(from_fn(log_request))
         .with_state(app)
+}
+
+/// The OpenAPI document, as `GET /openapi.json` serves it.
+pub fn openapi_document() -> String {
+    open_routes().nest(guarded_routes()).document(OPENAPI, contract::platform::openapi())
 }
 
 async fn unknown_route() -> Error {

@@ -2,6 +2,7 @@
 
 mod credential;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -11,6 +12,7 @@ use domain::{InstanceId, Refusal, TokenId, token};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use views::{TokenRow, TokenState};
 
@@ -20,35 +22,38 @@ use crate::command::{Caller, fingerprint};
 use crate::directory::is_active;
 use crate::error::Error;
 use crate::extract::{Json, Path, Query};
-use crate::paging::{self, Page};
+use crate::paging::{self, Cursor, Limit, Page};
 use crate::router::API;
 use crate::violation::Violations;
 use credential::SealedCredential;
 
 /// The body of `POST /instances/{instance}/tokens`.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IssueToken {
     kind: Kind,
     #[serde(default)]
+    #[schemars(with = "Label")]
     label: String,
 }
 
 /// The body of `PATCH /instances/{instance}/tokens/{token}`.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EditToken {
+    #[schemars(with = "Label")]
     label: String,
 }
 
 /// A token as answers show it.
-#[derive(Debug, Serialize)]
-struct TokenDocument<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct TokenDocument<'a> {
     id: TokenId,
     instance: InstanceId,
     kind: Kind,
     label: &'a str,
     masked: &'a str,
+    #[schemars(extend("enum" = ["active", "revoked"]))]
     state: &'static str,
     issued_at: Timestamp,
     revoked_at: Option<Timestamp>,
@@ -58,8 +63,8 @@ struct TokenDocument<'a> {
 }
 
 /// A token that has a credential since just now.
-#[derive(Serialize)]
-struct CredentialDocument<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct CredentialDocument<'a> {
     #[serde(flatten)]
     document: TokenDocument<'a>,
     /// The credential in clear. Lists never show it again.
@@ -147,6 +152,26 @@ async fn carry_out_sealed(
     carried_out.map(drop)
 }
 
+/// The form of a label, which `check_label` checks.
+struct Label;
+
+impl JsonSchema for Label {
+    fn schema_name() -> Cow<'static, str> {
+        "Label".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // Neither control characters, nor blanks around it.
+        let inside = r"[^\u0000-\u001f\u007f-\u009f]";
+        let edge = r"[^\s\u0000-\u001f\u007f-\u009f]";
+        json_schema!({
+            "type": "string",
+            "maxLength": LABEL_CHARS_MAX,
+            "pattern": format!("^({edge}({inside}*{edge})?)?$"),
+        })
+    }
+}
+
 fn check_label(label: &str) -> Result<(), Error> {
     let mut violations = Violations::default();
     if label.chars().count() > LABEL_CHARS_MAX {
@@ -166,10 +191,14 @@ fn check_label(label: &str) -> Result<(), Error> {
 }
 
 /// The query of `GET /instances/{instance}/tokens`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListTokens {
+    /// How many of them, at most.
+    #[schemars(with = "Option<Limit>")]
     limit: Option<String>,
+    /// The `next_cursor` of an earlier answer to the same request.
+    #[schemars(with = "Option<Cursor>")]
     cursor: Option<String>,
 }
 

@@ -5,6 +5,7 @@ use domain::instance::{Access, Event, FailureReason, ServerInfo};
 use domain::instance_name::InstanceName;
 use domain::{InstanceId, Recorded, ReplicaId, Sealed};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -38,7 +39,7 @@ pub struct InstanceRow {
 }
 
 /// How an instance is, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Wanted to run; no replica has answered a handshake yet.

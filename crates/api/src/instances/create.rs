@@ -1,6 +1,7 @@
 //! The request that creates an instance: its form, and what goes with what. `rules` has the rules on single values.
 
 mod rules;
+mod schema;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -5,6 +5,7 @@ use domain::instance::{Access, FailureReason, HostedTransport, Remote, RemoteTra
 use domain::instance_name::InstanceName;
 use domain::{ReplicaId, Sealed};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use url::Url;
@@ -13,7 +14,7 @@ use views::{InstanceRow, Phase};
 use crate::client_config;
 
 /// An instance.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct InstanceDocument<'a> {
     id: InstanceId,
     name: &'a InstanceName,
@@ -35,7 +36,7 @@ pub(crate) struct InstanceDocument<'a> {
     sequence: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "access", rename_all = "snake_case")]
 enum AccessDocument<'a> {
     Hosted { transport: HostedTransport, command: CommandDocument<'a> },
@@ -43,7 +44,7 @@ enum AccessDocument<'a> {
     Direct(RemoteDocument<'a>),
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct CommandDocument<'a> {
     program: &'a str,
     args: &'a [String],
@@ -51,7 +52,7 @@ struct CommandDocument<'a> {
     env: Vec<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct RemoteDocument<'a> {
     transport: RemoteTransport,
     url: &'a str,
@@ -59,14 +60,14 @@ struct RemoteDocument<'a> {
     headers: Vec<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ReplicaDocument {
     id: ReplicaId,
     generation: u64,
     ready: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct FailureDocument<'a> {
     replica: ReplicaId,
     reason: FailureReason,

@@ -3,6 +3,7 @@
 
 mod access;
 mod commands;
+mod contract;
 mod events;
 mod hostile;
 mod instances;

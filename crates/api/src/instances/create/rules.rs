@@ -21,13 +21,13 @@ pub(super) const ENV_NAME_BYTES_MAX: usize = 256;
 const ENV_RESERVED_PREFIX: &str = "MCPCAN_";
 pub(super) const URL_BYTES_MAX: usize = 2048;
 pub(super) const HEADERS_MAX: usize = 64;
-const HEADER_NAME_BYTES_MAX: usize = 256;
+pub(super) const HEADER_NAME_BYTES_MAX: usize = 256;
 /// All secret values of one instance together: sealed, the command still has to fit into one message of the bus.
 pub(super) const SECRETS_BYTES_MAX: usize = 128 * 1024;
 
 /// Header fields that belong to one connection (RFC 9110 section 7.6.1), that say how long and for whom a message
 /// is (sections 7.2 and 8.6), or that MCP itself gives a meaning per request.
-const HEADERS_REFUSED: [&str; 14] = [
+pub(super) const HEADERS_REFUSED: [&str; 14] = [
     "connection",
     "content-length",
     "host",

@@ -1,0 +1,26 @@
+//! What the OpenAPI document says of each operation beyond the types of its handler: its name, its answers and the
+//! problems that it meets. One file per resource, one function per handler, in the order of `router.rs`.
+
+pub(crate) mod access_logs;
+pub(crate) mod events;
+pub(crate) mod instances;
+pub(crate) mod platform;
+pub(crate) mod tokens;
+
+use schemars::{Schema, json_schema};
+
+/// The parts of a path that group operations: the last that a path has counts.
+pub(crate) const TAGS: [&str; 4] = ["instances", "tokens", "access-logs", "events"];
+
+/// What a parameter of a path is. The same name means the same everywhere.
+///
+/// # Panics
+/// A path has a parameter that is not described here, which the test of the document finds.
+pub(crate) fn path_parameter(name: &str) -> (&'static str, Schema) {
+    let text = || json_schema!({ "type": "string", "minLength": 1 });
+    match name {
+        "instance" => ("An instance by id or by name.", text()),
+        "token" => ("A token of the instance by id, or by a label that only one has.", text()),
+        other => panic!("the path parameter `{other}` has no description in contract.rs"),
+    }
+}

@@ -1,0 +1,83 @@
+//! Instances, their client configuration and their output.
+
+use ::access_log::ContainerLine;
+use http::StatusCode as S;
+
+use crate::client_config::ClientConfig;
+use crate::error::problem_type as T;
+use crate::instances::{DeletedDocument, InstanceDocument};
+use crate::openapi::{Answer, Operation, field};
+use crate::paging::Page;
+
+fn instance(description: &'static str) -> Answer {
+    Answer::json::<InstanceDocument<'_>>(description).with(field::ETAG)
+}
+
+pub(crate) fn list() -> Operation {
+    Operation::new("list_instances", "List instances, by name")
+        .answers(S::OK, Answer::json::<Page<InstanceDocument<'_>>>("One page of instances"))
+}
+
+pub(crate) fn create() -> Operation {
+    let created = instance("The instance, which is being started").with(field::LOCATION);
+    Operation::new("create_instance", "Create an instance")
+        .description("A hosted instance starts at once. Values of `env` and `headers` are kept sealed.")
+        .answers(S::CREATED, created.identifies("instance", "/id"))
+        .problems([T::NAME_TAKEN, T::INSTANCE_EXISTS, T::INSTANCE_DELETED])
+}
+
+pub(crate) fn show() -> Operation {
+    Operation::new("show_instance", "Show an instance")
+        .answers(S::OK, instance("The instance"))
+        .problems([T::INSTANCE_NOT_FOUND])
+}
+
+pub(crate) fn delete() -> Operation {
+    Operation::new("delete_instance", "Delete an instance")
+        .description(
+            "Its replicas end, its tokens are revoked, its secrets become unreadable and its name is free.",
+        )
+        .answers(S::OK, Answer::json::<DeletedDocument>("What is left to say of it"))
+        .problems([T::INSTANCE_NOT_FOUND])
+}
+
+pub(crate) fn start() -> Operation {
+    change(Operation::new("start_instance", "Start an instance"))
+}
+
+pub(crate) fn stop() -> Operation {
+    change(Operation::new("stop_instance", "Stop an instance"))
+}
+
+pub(crate) fn restart() -> Operation {
+    change(Operation::new("restart_instance", "Restart an instance, or start one that is stopped"))
+}
+
+fn change(operation: Operation) -> Operation {
+    operation
+        .answers(S::OK, instance("The instance as it is wanted now"))
+        .problems([T::INSTANCE_NOT_FOUND, T::INSTANCE_DELETED])
+}
+
+pub(crate) fn config() -> Operation {
+    Operation::new("show_config", "Show what a client needs to reach an instance")
+        .description("The `mcpServers` JSON that AI clients take as it is, with the credential in clear.")
+        .answers(S::OK, Answer::json::<ClientConfig>("The configuration"))
+        .problems([
+            T::INSTANCE_NOT_FOUND,
+            T::INSTANCE_DELETED,
+            T::TOKEN_NOT_FOUND,
+            T::TOKEN_REVOKED,
+            T::AMBIGUOUS_LABEL,
+            T::NO_ACTIVE_TOKEN,
+            T::DIRECT_HAS_NO_TOKENS,
+            T::STORE_UNAVAILABLE,
+            T::SECRET_UNREADABLE,
+        ])
+}
+
+pub(crate) fn logs() -> Operation {
+    Operation::new("list_lines", "List the newest lines that a hosted server wrote, oldest of them first")
+        .answers(S::OK, Answer::json::<Page<ContainerLine>>("The lines"))
+        .problems([T::INSTANCE_NOT_FOUND, T::NOT_HOSTED, T::ACCESS_LOG_UNAVAILABLE, T::ACCESS_LOG_UNREADABLE])
+}

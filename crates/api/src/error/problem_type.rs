@@ -1,0 +1,74 @@
+//! The problem types (RFC 9457 section 3.1.1): each kind of failure has its status, its stable code and its title here
+//! and nowhere else. Programs go by the code, so a code that was released is never given another meaning.
+
+use http::StatusCode as S;
+
+use crate::problem::ProblemType;
+
+const fn problem(status: S, code: &'static str, title: &'static str) -> ProblemType {
+    ProblemType { status, code, title, worth_repeating: false }
+}
+
+/// What goes over by itself: the same request may succeed a moment later.
+const fn passing(status: S, code: &'static str, title: &'static str) -> ProblemType {
+    ProblemType { status, code, title, worth_repeating: true }
+}
+
+// The request itself.
+pub(crate) const UNAUTHORIZED: ProblemType = problem(S::UNAUTHORIZED, "unauthorized", "Admin key needed");
+pub(crate) const UNKNOWN_ROUTE: ProblemType = problem(S::NOT_FOUND, "unknown_route", "Unknown path");
+pub(crate) const METHOD_NOT_ALLOWED: ProblemType =
+    problem(S::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed");
+pub(crate) const INVALID_PATH: ProblemType = problem(S::BAD_REQUEST, "invalid_path", "Invalid path");
+pub(crate) const INVALID_QUERY: ProblemType = problem(S::BAD_REQUEST, "invalid_query", "Invalid query");
+pub(crate) const NOT_JSON: ProblemType = problem(S::UNSUPPORTED_MEDIA_TYPE, "not_json", "JSON needed");
+pub(crate) const BODY_TOO_LARGE: ProblemType =
+    problem(S::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large");
+pub(crate) const BODY_TIMEOUT: ProblemType = problem(S::REQUEST_TIMEOUT, "body_timeout", "Body too slow");
+pub(crate) const BODY_INCOMPLETE: ProblemType = problem(S::BAD_REQUEST, "body_incomplete", "Incomplete body");
+pub(crate) const MALFORMED_JSON: ProblemType = problem(S::BAD_REQUEST, "malformed_json", "Malformed JSON");
+pub(crate) const INVALID_REQUEST: ProblemType = problem(S::BAD_REQUEST, "invalid_request", "Invalid request");
+pub(crate) const INVALID_KEY: ProblemType =
+    problem(S::BAD_REQUEST, "invalid_idempotency_key", "Invalid idempotency key");
+pub(crate) const KEY_REUSED: ProblemType =
+    problem(S::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "Idempotency key reused");
+
+// What it is for.
+pub(crate) const INSTANCE_NOT_FOUND: ProblemType =
+    problem(S::NOT_FOUND, "instance_not_found", "Instance not found");
+pub(crate) const INSTANCE_DELETED: ProblemType = problem(S::GONE, "instance_deleted", "Instance deleted");
+pub(crate) const INSTANCE_EXISTS: ProblemType = problem(S::CONFLICT, "instance_exists", "Instance exists");
+pub(crate) const NAME_TAKEN: ProblemType = problem(S::CONFLICT, "name_taken", "Name taken");
+pub(crate) const NOT_HOSTED: ProblemType = problem(S::CONFLICT, "not_hosted", "Instance not hosted");
+pub(crate) const NOT_RUNNING: ProblemType = problem(S::CONFLICT, "not_running", "Instance not running");
+pub(crate) const SUPERSEDED: ProblemType = problem(S::CONFLICT, "superseded", "Generation superseded");
+pub(crate) const UNKNOWN_REPLICA: ProblemType = problem(S::CONFLICT, "unknown_replica", "Unknown replica");
+pub(crate) const DIRECT_HAS_NO_TOKENS: ProblemType =
+    problem(S::CONFLICT, "direct_has_no_tokens", "A direct instance has no tokens");
+pub(crate) const TOKEN_NOT_FOUND: ProblemType = problem(S::NOT_FOUND, "token_not_found", "Token not found");
+pub(crate) const TOKEN_REVOKED: ProblemType = problem(S::GONE, "token_revoked", "Token revoked");
+pub(crate) const TOKEN_EXISTS: ProblemType = problem(S::CONFLICT, "token_exists", "Token exists");
+pub(crate) const AMBIGUOUS_LABEL: ProblemType = problem(S::CONFLICT, "ambiguous_label", "Ambiguous label");
+pub(crate) const NO_ACTIVE_TOKEN: ProblemType = problem(S::CONFLICT, "no_active_token", "No active token");
+
+// The platform.
+pub(crate) const UNDECIDED: ProblemType =
+    passing(S::SERVICE_UNAVAILABLE, "undecided", "Command not decided yet");
+pub(crate) const NOT_VISIBLE: ProblemType =
+    passing(S::SERVICE_UNAVAILABLE, "not_visible_yet", "Command not visible yet");
+pub(crate) const LOG_UNREADABLE: ProblemType =
+    problem(S::SERVICE_UNAVAILABLE, "log_unreadable", "Log unreadable");
+pub(crate) const TOO_MANY_TAILS: ProblemType =
+    passing(S::SERVICE_UNAVAILABLE, "too_many_tails", "Too many event streams");
+pub(crate) const STORE_UNAVAILABLE: ProblemType =
+    passing(S::SERVICE_UNAVAILABLE, "store_unavailable", "Event store away");
+pub(crate) const SECRET_UNREADABLE: ProblemType =
+    problem(S::SERVICE_UNAVAILABLE, "secret_unreadable", "Secret unreadable");
+pub(crate) const ACCESS_LOG_UNAVAILABLE: ProblemType =
+    passing(S::SERVICE_UNAVAILABLE, "access_log_unavailable", "Access log away");
+pub(crate) const ACCESS_LOG_UNREADABLE: ProblemType =
+    problem(S::SERVICE_UNAVAILABLE, "access_log_unreadable", "Access log unreadable");
+pub(crate) const NO_RANDOMNESS: ProblemType =
+    problem(S::SERVICE_UNAVAILABLE, "no_randomness", "No random bytes");
+pub(crate) const PANICKED: ProblemType =
+    problem(S::INTERNAL_SERVER_ERROR, "internal_error", "Defect of the platform");

@@ -1,0 +1,50 @@
+//! The header fields that requests and answers have.
+
+use schemars::{Schema, json_schema};
+
+use crate::command::KEY_BYTES_MAX;
+
+/// A header field.
+#[derive(Clone, Copy)]
+pub(crate) struct Field {
+    pub(super) name: &'static str,
+    pub(super) description: &'static str,
+    pub(super) schema: fn() -> Schema,
+}
+
+pub(crate) const IDEMPOTENCY_KEY: Field = Field {
+    name: "Idempotency-Key",
+    description: "The client's name for the command. For 24 hours the same key with the same request answers what \
+        became of it the first time. The platform makes one for who brings none.",
+    schema: || json_schema!({ "type": "string", "pattern": "^[!-~]+$", "minLength": 1, "maxLength": KEY_BYTES_MAX }),
+};
+
+pub(crate) const ETAG: Field = Field {
+    name: "ETag",
+    description: "The revision of what is shown, in quotes.",
+    schema: || json_schema!({ "type": "string", "pattern": "^\"[0-9]+\"$" }),
+};
+
+pub(crate) const LOCATION: Field = Field {
+    name: "Location",
+    description: "Where it is shown.",
+    schema: || json_schema!({ "type": "string", "format": "uri-reference" }),
+};
+
+pub(crate) const RETRY_AFTER: Field = Field {
+    name: "Retry-After",
+    description: "After how many seconds it is worth trying again.",
+    schema: || json_schema!({ "type": "integer", "minimum": 1 }),
+};
+
+pub(crate) const WWW_AUTHENTICATE: Field = Field {
+    name: "WWW-Authenticate",
+    description: "How to present the admin key.",
+    schema: || json_schema!({ "type": "string" }),
+};
+
+pub(crate) const LAST_EVENT_ID: Field = Field {
+    name: "Last-Event-ID",
+    description: "The sequence of the last event that was seen: the stream goes on after it.",
+    schema: || json_schema!({ "type": "string", "pattern": "^[0-9]{1,18}$" }),
+};

@@ -1,0 +1,93 @@
+//! What an operation takes, read off the types of its handler's extractors.
+
+use axum::extract::State;
+use http::HeaderMap;
+use schemars::{JsonSchema, SchemaGenerator};
+
+use super::{Operation, field};
+use crate::command::Caller;
+use crate::error::problem_type as T;
+use crate::extract::{Json, Path, Query};
+
+/// An extractor that knows what it takes from a request, and how a request can fail to give it.
+pub(crate) trait Input {
+    fn describe(operation: &mut Operation);
+}
+
+/// The extractors of a handler: `axum` makes its type parameter a tuple of a marker and them.
+pub(crate) trait Inputs: 'static {
+    fn describe(operation: &mut Operation);
+}
+
+impl<S> Input for State<S> {
+    fn describe(_: &mut Operation) {}
+}
+
+/// Which fields are read is for the operation to say.
+impl Input for HeaderMap {
+    fn describe(_: &mut Operation) {}
+}
+
+/// Which parameters there are, the path says.
+impl<P> Input for Path<P> {
+    fn describe(operation: &mut Operation) {
+        operation.meets([T::INVALID_PATH]);
+    }
+}
+
+impl<Q: JsonSchema> Input for Query<Q> {
+    fn describe(operation: &mut Operation) {
+        operation.query = Some(SchemaGenerator::subschema_for::<Q>);
+        operation.meets([T::INVALID_QUERY, T::INVALID_REQUEST]);
+    }
+}
+
+impl<B: JsonSchema> Input for Json<B> {
+    fn describe(operation: &mut Operation) {
+        operation.body = Some(SchemaGenerator::subschema_for::<B>);
+        operation.meets([
+            T::NOT_JSON,
+            T::BODY_TOO_LARGE,
+            T::BODY_TIMEOUT,
+            T::BODY_INCOMPLETE,
+            T::MALFORMED_JSON,
+            T::INVALID_REQUEST,
+        ]);
+    }
+}
+
+impl Input for Caller {
+    fn describe(operation: &mut Operation) {
+        operation.takes_header(field::IDEMPOTENCY_KEY);
+        operation.answers_with(field::IDEMPOTENCY_KEY);
+        operation.meets([
+            T::INVALID_KEY,
+            T::KEY_REUSED,
+            T::UNDECIDED,
+            T::NOT_VISIBLE,
+            T::LOG_UNREADABLE,
+            T::STORE_UNAVAILABLE,
+        ]);
+    }
+}
+
+impl Inputs for ((),) {
+    fn describe(_: &mut Operation) {}
+}
+
+macro_rules! inputs {
+    ($($input:ident),+) => {
+        impl<M: 'static, $($input: Input + 'static),+> Inputs for (M, $($input,)+) {
+            fn describe(operation: &mut Operation) {
+                $($input::describe(operation);)+
+            }
+        }
+    };
+}
+
+inputs!(A);
+inputs!(A, B);
+inputs!(A, B, C);
+inputs!(A, B, C, D);
+inputs!(A, B, C, D, E);
+inputs!(A, B, C, D, E, F);
