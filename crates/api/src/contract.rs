@@ -21,6 +21,10 @@ pub(crate) fn path_parameter(name: &str) -> (&'static str, Schema) {
     match name {
         "instance" => ("An instance by id or by name.", text()),
         "token" => ("A token of the instance by id, or by a label that only one has.", text()),
+        "sequence" => (
+            "The place of an event in the log.",
+            json_schema!({ "type": "string", "pattern": "^[1-9][0-9]{0,17}$" }),
+        ),
         other => panic!("the path parameter `{other}` has no description in contract.rs"),
     }
 }

@@ -67,6 +67,8 @@ pub(crate) enum Error {
     DirectHasNoTokens,
     #[error("the platform does not run this instance, so it has none of its output")]
     NotHosted,
+    #[error("the log has no event {0}")]
+    EventNotFound(String),
     #[error("{0}")]
     Refused(Refusal),
 
@@ -121,6 +123,7 @@ impl Error {
             Error::NoActiveToken(_) => Problem::new(T::NO_ACTIVE_TOKEN),
             Error::DirectHasNoTokens => Problem::new(T::DIRECT_HAS_NO_TOKENS),
             Error::NotHosted => Problem::new(T::NOT_HOSTED),
+            Error::EventNotFound(_) => Problem::new(T::EVENT_NOT_FOUND),
             Error::Refused(refusal) => refused(refusal),
             Error::Undecided => Problem::new(T::UNDECIDED),
             Error::NotVisible(_) => Problem::new(T::NOT_VISIBLE),

@@ -33,14 +33,21 @@ pub(crate) fn moment(
     violations: &mut Violations,
 ) -> Option<Timestamp> {
     let text = text?;
-    let found = text.parse::<Timestamp>().ok().or_else(|| ago(text, now));
+    let found = parse(text, now);
     if found.is_none() {
         let place = Place::Parameter(parameter.to_owned());
-        let detail =
-            "a time such as `2026-11-21T14:05:00Z` or a duration such as `5m`, `2h`, `7d` was expected";
-        violations.add(place, detail);
+        violations.add(place, format!("{WHAT_A_MOMENT_IS} was expected"));
     }
     found
+}
+
+/// What a moment looks like, for whoever gave none.
+pub(crate) const WHAT_A_MOMENT_IS: &str =
+    "a time such as `2026-11-21T14:05:00Z` or a duration such as `5m`, `2h`, `7d`";
+
+/// The text as a time, if it is one.
+pub(crate) fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
+    text.parse::<Timestamp>().ok().or_else(|| ago(text, now))
 }
 
 fn ago(text: &str, now: Timestamp) -> Option<Timestamp> {
@@ -61,6 +68,7 @@ mod tests {
         let now: Timestamp = "2026-11-21T14:05:00Z".parse().unwrap();
         for (text, expected) in [
             ("2026-11-21T14:00:00Z", "2026-11-21T14:00:00Z"),
+            ("2026-11-21T14:00Z", "2026-11-21T14:00:00Z"),
             ("2026-11-21T15:00:00.5+01:00", "2026-11-21T14:00:00.5Z"),
             ("5m", "2026-11-21T14:00:00Z"),
             ("1h 30m", "2026-11-21T12:35:00Z"),

@@ -44,6 +44,7 @@ fn guarded_routes() -> Routes {
         .post("/instances/{instance}/tokens/{token}/rotate", tokens::rotate_token, contract::tokens::rotate())
         .get("/access-logs", access_log::search_access_log, contract::access_logs::search())
         .get("/events", events::tail_events, contract::events::tail())
+        .get("/events/{sequence}", events::show_event, contract::events::show())
 }
 
 fn open_routes() -> Routes {

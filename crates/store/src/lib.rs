@@ -7,8 +7,10 @@ mod codec;
 mod command_bus;
 mod connection;
 pub mod data_stream;
+mod direct_get;
 mod envelope;
 mod error;
+mod history;
 mod journal;
 mod outcome;
 mod projection;
@@ -16,6 +18,7 @@ pub mod provision;
 mod reaction;
 mod reader;
 mod sink;
+mod stored_event;
 pub mod subject;
 mod tail;
 #[cfg(feature = "testing")]
@@ -29,12 +32,16 @@ pub use command_bus::{Claim, CommandId, Given, ReceivedCommand, ReceivedCommands
 pub use connection::{ConnectError, Credentials, Options, Store};
 pub use data_stream::DataStream;
 pub use error::{Unavailable, Unreadable};
+pub use history::{Trace, TraceLimits};
 pub use journal::{Aggregate, AppendError, LoadError, Write};
 pub use outcome::Outcome;
 pub use projection::ProjectError;
 pub use reaction::{ReceivedEvent, ReceivedEvents};
 pub use sink::{Batch, Sink, SinkError};
-pub use tail::{AggregateId, AggregateName, Events, NotAToken, Start, Tail, TailError};
+pub use stored_event::StoredEvent;
+pub use tail::{
+    AggregateId, AggregateName, End, EventType, Events, Filter, NotAToken, NotAType, Start, Tail,
+};
 pub use upcast::Stored;
 pub use vault::{MasterKey, MasterKeyError, OpenError, Vault};
 pub use view::{Follower, NotReached};

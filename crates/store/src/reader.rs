@@ -13,7 +13,7 @@ use crate::error::{self, During, Unavailable};
 const OPERATION: &str = "read a stream";
 
 /// How long to wait before a broken consumer is made anew.
-const RETRY_DELAY: Duration = Duration::from_millis(200);
+pub(crate) const RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// A message with its place.
 pub(crate) struct Read {

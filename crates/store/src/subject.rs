@@ -50,6 +50,9 @@ pub(crate) fn parse_event(subject: &str) -> Option<(&str, &str)> {
     subject.strip_prefix("events.")?.split_once('.')
 }
 
+/// What the causation of a command begins with that follows from an event; its sequence comes after it.
+pub(crate) const CAUSED_BY_EVENT: &str = "event:";
+
 /// The header fields of commands and events.
 pub(crate) mod header {
     pub(crate) const EVENT: &str = "Mcpcan-Event";
@@ -59,5 +62,7 @@ pub(crate) mod header {
     pub(crate) const ACTOR: &str = "Mcpcan-Actor";
     pub(crate) const TIME: &str = "Mcpcan-Time";
     pub(crate) const REASON: &str = "Mcpcan-Reason";
+    /// Of an imported event: when the log that it comes from stored it.
+    pub(crate) const STORED_AT: &str = "Mcpcan-Stored-At";
     pub(crate) const TRACEPARENT: &str = "traceparent";
 }

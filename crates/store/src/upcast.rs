@@ -81,8 +81,22 @@ fn read_as<D: Stored>(id: &str, name: &str, version: u16, payload: &[u8]) -> Res
 where
     D::Id: std::str::FromStr,
 {
+    let event = D::read(name, version, payload)?;
     let id = id.parse().map_err(|_| FormError::Id { aggregate: D::NAME, id: id.to_owned() })?;
-    D::read(name, version, payload).map(|event| D::of(id, event))
+    Ok(D::of(id, event))
+}
+
+/// How many versions of an event are tried to find out whether there is one.
+const VERSIONS_MAX: u16 = 16;
+
+/// Whether there ever was an event of this name, or, without a name, such an aggregate.
+pub(crate) fn is_known(aggregate: &str, name: Option<&str>) -> bool {
+    // What is known fails only at the payload, which is no event's.
+    (1..=VERSIONS_MAX).any(|version| match read_any(aggregate, "", name.unwrap_or_default(), version, &[]) {
+        Ok(_) | Err(FormError::Malformed { .. } | FormError::Id { .. }) => true,
+        Err(FormError::Unknown { .. }) => name.is_none(),
+        Err(FormError::Aggregate(_)) => false,
+    })
 }
 
 fn form<T: Serialize>(version: u16, data: &T) -> Form {

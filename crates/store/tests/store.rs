@@ -5,6 +5,8 @@
 mod command_bus;
 #[path = "store/given.rs"]
 mod given;
+#[path = "store/history.rs"]
+mod history;
 #[path = "store/journal.rs"]
 mod journal;
 #[path = "store/provision.rs"]

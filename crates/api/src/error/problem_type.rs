@@ -47,6 +47,7 @@ pub(crate) const DIRECT_HAS_NO_TOKENS: ProblemType =
     problem(S::CONFLICT, "direct_has_no_tokens", "A direct instance has no tokens");
 pub(crate) const TOKEN_NOT_FOUND: ProblemType = problem(S::NOT_FOUND, "token_not_found", "Token not found");
 pub(crate) const TOKEN_REVOKED: ProblemType = problem(S::GONE, "token_revoked", "Token revoked");
+pub(crate) const EVENT_NOT_FOUND: ProblemType = problem(S::NOT_FOUND, "event_not_found", "Event not found");
 pub(crate) const TOKEN_EXISTS: ProblemType = problem(S::CONFLICT, "token_exists", "Token exists");
 pub(crate) const AMBIGUOUS_LABEL: ProblemType = problem(S::CONFLICT, "ambiguous_label", "Ambiguous label");
 pub(crate) const NO_ACTIVE_TOKEN: ProblemType = problem(S::CONFLICT, "no_active_token", "No active token");

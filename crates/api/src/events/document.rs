@@ -8,6 +8,15 @@ use domain::{CommandId, Digest, Event, Recorded, Sealed, instance, instance_name
 use jiff::Timestamp;
 use serde::Serialize;
 
+/// How much of an event is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// What is sealed, or a digest, is masked.
+    Masked,
+    /// Everything that the log has: sealed secrets as they are sealed.
+    Raw,
+}
+
 /// What stands for a sealed secret or a digest.
 const MASK: &str = "…";
 
@@ -36,23 +45,38 @@ enum Body {
 }
 
 impl<'a> EventDocument<'a> {
-    pub(crate) fn new(recorded: &'a Recorded) -> Self {
+    pub(crate) fn new(recorded: &'a Recorded, shown: Shown) -> Self {
         let metadata = &recorded.metadata;
         EventDocument {
             sequence: recorded.sequence,
             at: metadata.at,
             aggregate: recorded.event.aggregate(),
             id: recorded.event.aggregate_id(),
-            event: match &recorded.event {
-                Event::Instance { event, .. } => Body::Instance(mask_instance(event)),
-                Event::InstanceName { event, .. } => Body::InstanceName(event.clone()),
-                Event::Token { event, .. } => Body::Token(mask_token(event)),
+            event: match shown {
+                Shown::Masked => masked(&recorded.event),
+                Shown::Raw => whole(&recorded.event),
             },
             actor: metadata.actor.to_string(),
             command_id: metadata.command_id,
             causation_id: &metadata.causation_id,
             traceparent: metadata.traceparent.as_deref(),
         }
+    }
+}
+
+fn masked(event: &Event) -> Body {
+    match event {
+        Event::Instance { event, .. } => Body::Instance(mask_instance(event)),
+        Event::InstanceName { event, .. } => Body::InstanceName(event.clone()),
+        Event::Token { event, .. } => Body::Token(mask_token(event)),
+    }
+}
+
+fn whole(event: &Event) -> Body {
+    match event {
+        Event::Instance { event, .. } => Body::Instance(event.clone()),
+        Event::InstanceName { event, .. } => Body::InstanceName(event.clone()),
+        Event::Token { event, .. } => Body::Token(event.clone()),
     }
 }
 

@@ -33,6 +33,9 @@ impl Stream {
         loop {
             if let Some(event) = self.events.pop_front() {
                 let document: Value = serde_json::from_slice(&event.data).unwrap();
+                if let Some(name) = event.event {
+                    return Some(json!({ name: document }));
+                }
                 let id = document["sequence"].to_string();
                 assert_eq!(event.id.as_deref(), Some(id.as_str()), "the id is the sequence");
                 return Some(document);
@@ -140,5 +143,86 @@ async fn a_stream_may_begin_where_the_log_has_not_come_yet() {
     platform.create("b").await;
     assert_eq!(early.next().await.unwrap()["id"], "a");
     assert_eq!(later.next().await.unwrap()["id"], "b");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_where_it_was_asked_to() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("a").await;
+    platform.create("b").await;
+    client.post("/instances/a/stop", &json!({})).await.expect(StatusCode::OK);
+
+    let end = |reason: &str, next: u64| json!({"end": {"reason": reason, "next_sequence": next}});
+    for (query, expected, last) in [
+        (
+            "from=1&until=3",
+            vec!["instance_name.claimed", "instance.created", "instance_name.claimed"],
+            end("until", 4),
+        ),
+        ("from=beginning&limit=1", vec!["instance_name.claimed"], end("limit", 2)),
+        ("from=1h&until=now&type=instance.created", vec!["instance.created"; 2], end("until", 6)),
+        (
+            "from=1&until=now&type=instance.*&id=a",
+            vec!["instance.created", "instance.stopped"],
+            end("until", 6),
+        ),
+        ("from=1&until=now&actor=role:worker", vec![], end("until", 6)),
+        ("from=4&until=2130-01-01T00:00Z&limit=1&actor=admin", vec!["instance.created"], end("limit", 5)),
+    ] {
+        let mut stream = Stream::open(client, &format!("?{query}"), None).await;
+        assert_eq!(stream.names(expected.len()).await, expected, "{query}");
+        assert_eq!(stream.next().await, Some(last), "{query}");
+        assert_eq!(stream.next().await, None, "{query}");
+    }
+    let mut raw = Stream::open(client, "?from=beginning&type=instance.created&raw=true&limit=1", None).await;
+    let sealed = raw.next().await.unwrap()["data"]["access"]["env"]["API_KEY"].clone();
+    assert!(sealed.as_str().unwrap().starts_with("s1."), "as it is sealed: {sealed}");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn what_no_stream_can_be_is_refused_with_each_reason() {
+    let platform = Platform::start().await;
+    let query = "from=tomorrow&until=x&type=instance.creatd&actor=me&limit=0&raw=yes&aggregate=pod";
+    let refused = platform.client.get(&format!("/events?{query}")).await;
+    let problem = refused.problem(StatusCode::BAD_REQUEST, "invalid_request");
+    let mut named: Vec<_> =
+        problem["errors"].as_array().unwrap().iter().map(|error| error["parameter"].clone()).collect();
+    named.sort_by_key(ToString::to_string);
+    assert_eq!(named, ["actor", "aggregate", "from", "limit", "raw", "type", "until"]);
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_is_shown_with_what_it_led_to() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("a").await;
+    let token = platform.issue("a", "dev").await;
+    client.delete("/instances/a").await.expect(StatusCode::OK);
+    // The last event of the log is what follows from it.
+    let mut tail = Stream::open(client, "?from=beginning&type=token.revoked", None).await;
+    let revoked = tail.next().await.unwrap();
+
+    let deleted: u64 = revoked["causation_id"].as_str().unwrap()[6..].parse().unwrap();
+    let shown = client.get(&format!("/events/{deleted}")).await.expect(StatusCode::OK);
+    assert_eq!(shown["event"]["name"], "instance.deleted");
+    assert_eq!(shown["same_command"][0]["name"], "instance_name.released");
+    assert_eq!(shown["consequences"][0]["id"], token["id"]);
+    assert_eq!(shown["consequences"][0]["cause"], deleted);
+    assert_eq!((&shown["causes"], &shown["causes_complete"]), (&json!([]), &json!(true)));
+    assert_eq!(shown["consequences_complete"], true);
+    assert!(shown["bytes"].as_u64().unwrap() > 100 && shown["version"] == "1", "{shown}");
+
+    let shown = client.get(&format!("/events/{}", revoked["sequence"])).await.expect(StatusCode::OK);
+    assert_eq!(shown["causes"][0]["sequence"], deleted);
+    let shown = client.get("/events/1?look_ahead=1").await.expect(StatusCode::OK);
+    assert_eq!((&shown["looked_through"], &shown["consequences_complete"]), (&json!(2), &json!(false)));
+    for absent in ["0", "99", "x", "-1", "99999999999999999999"] {
+        let missing = client.get(&format!("/events/{absent}")).await;
+        missing.problem(StatusCode::NOT_FOUND, "event_not_found");
+    }
     platform.stop().await;
 }

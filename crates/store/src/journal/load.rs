@@ -2,10 +2,10 @@
 
 use async_nats::HeaderMap;
 use domain::{CommandId, ImpossibleEvent};
-use futures_util::StreamExt;
 
 use super::snapshot::{self, Mark, Snapshot};
-use crate::connection::{REQUEST_TIMEOUT, Store};
+use crate::connection::Store;
+use crate::direct_get::batch_from;
 use crate::envelope;
 use crate::error::{During, Unavailable, Unreadable};
 use crate::subject::{self, header};
@@ -17,11 +17,6 @@ const FIRST_PAGE_EVENTS: usize = 256;
 const PAGE_EVENTS: usize = 1000;
 /// How many events are folded beyond a snapshot before a new one is written.
 const SNAPSHOT_EVENTS: usize = 256;
-
-/// The status that ends a page of direct get (NATS ADR-31).
-const END_OF_PAGE: u16 = 204;
-/// The status of a page that would be empty.
-const NOTHING_THERE: u16 = 404;
 
 /// An aggregate as the log tells it.
 #[derive(Clone, Debug)]
@@ -105,7 +100,7 @@ impl Store {
         Ok(())
     }
 
-    /// The next events of a subject by direct get (NATS ADR-31), which needs no consumer.
+    /// The next events of a subject.
     async fn page(
         &self,
         subject: &str,
@@ -113,25 +108,9 @@ impl Store {
         events_max: usize,
     ) -> Result<Vec<StoredMessage>, Unavailable> {
         const OPERATION: &str = "load events";
-        let inbox = self.client.new_inbox();
-        let mut replies = self.client.subscribe(inbox.clone()).await.during(OPERATION)?;
-        let request = serde_json::json!({ "seq": from, "next_by_subj": subject, "batch": events_max });
-        let request = async_nats::Request::new().payload(request.to_string().into()).inbox(inbox);
-        let api = format!("DIRECT.GET.{}", subject::EVENTS);
-        self.jetstream.send_request(api, request).await.during(OPERATION)?;
-        let mut page = Vec::new();
-        loop {
-            let reply = tokio::time::timeout(REQUEST_TIMEOUT, replies.next()).await.during(OPERATION)?;
-            let reply = reply.ok_or("the connection was closed").during(OPERATION)?;
-            match reply.status.map(|status| status.as_u16()) {
-                None => page.push(StoredMessage::read(reply).during(OPERATION)?),
-                Some(END_OF_PAGE | NOTHING_THERE) => return Ok(page),
-                Some(status) => {
-                    let reason = reply.description.unwrap_or_default();
-                    return Err(Unavailable::new(OPERATION, format!("{status} {reason}")));
-                }
-            }
-        }
+        let request = batch_from(from, subject, events_max);
+        let page = self.direct_get(subject::EVENTS, &request, OPERATION).await?;
+        page.messages.into_iter().map(StoredMessage::read).collect::<Result<_, _>>().during(OPERATION)
     }
 }
 

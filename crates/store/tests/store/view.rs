@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::instance::{Deleted, Event, InstanceDecider, Restarted, Stopped};
 use parking_lot::Mutex;
 use store::testing::TestServer;
-use store::{ProjectError, Start, Store, Tail, Write};
+use store::{Filter, ProjectError, Store, Tail, Write};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use views::{Instances, Phase};
@@ -118,10 +118,10 @@ async fn a_tail_gives_the_events_of_its_filter_in_order() {
         store.append(&[Write::new::<InstanceDecider>(&id, 0, &events)], &metadata()).await.unwrap();
     }
     let id = Some(second.to_string().parse().unwrap());
-    let tail = Tail { start: Start::Beginning, aggregate: Some("instance".parse().unwrap()), id };
-    let mut events = store.tail(&tail).await.unwrap();
+    let filter = Filter { aggregate: Some("instance".parse().unwrap()), id, ..Filter::default() };
+    let mut events = store.tail(&Tail::all(filter)).await.unwrap();
     for (sequence, name) in [(3, "instance.created"), (4, "instance.stopped")] {
-        let recorded = events.next().await.unwrap();
+        let recorded = events.next_recorded().await.unwrap().unwrap();
         assert_eq!((recorded.sequence, recorded.event.name()), (sequence, name));
         assert_eq!(recorded.event.aggregate_id(), second.to_string());
     }

@@ -10,7 +10,7 @@ use domain::instance::{Access, Command, CommandLine, Event, Hosted, HostedTransp
 use domain::{InstanceId, Recorded, Sealed};
 use service::{CancellationToken, Context, Readiness};
 use store::testing::{TestServer, given};
-use store::{DataStream, Follower, Outcome, ProjectError, Start, Store, Tail};
+use store::{DataStream, Filter, Follower, Outcome, ProjectError, Store, Tail};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -138,10 +138,15 @@ impl Platform {
         is_last: impl Fn(&Event) -> bool,
     ) -> Vec<Recorded> {
         let (aggregate, id) = (Some("instance".parse().unwrap()), Some(id.to_string().parse().unwrap()));
-        let mut tail = self.store.tail(&Tail { start: Start::Beginning, aggregate, id }).await.unwrap();
+        let filter = Filter { aggregate, id, ..Filter::default() };
+        let mut tail = self.store.tail(&Tail::all(filter)).await.unwrap();
         let mut events = vec![];
         loop {
-            let recorded = timeout(PATIENCE, tail.next()).await.expect("the event comes in time").unwrap();
+            let recorded = timeout(PATIENCE, tail.next_recorded())
+                .await
+                .expect("the event comes in time")
+                .unwrap()
+                .unwrap();
             let domain::Event::Instance { event, .. } = &recorded.event else { unreachable!("filtered") };
             let last = is_last(event);
             events.push(recorded);
