@@ -1,8 +1,9 @@
 //! Role: folds events into views, and carries trace events and container logs into ClickHouse.
 //!
 //! Four tasks that share nothing: two views, two sinks. One that cannot go on lowers its readiness flag and leaves
-//! the others alone.
+//! the others alone. Of all projectors, one does each task; the others stand by.
 
+mod alone;
 mod project;
 mod sink;
 
@@ -11,6 +12,9 @@ use service::Context;
 use store::Store;
 use tokio::task::JoinSet;
 use views::{Instances, Tokens};
+
+use project::Project;
+use sink::Carry;
 
 /// The role's name.
 pub const ROLE: &str = "projector";
@@ -23,16 +27,13 @@ pub async fn run(store: Store, access_log: access_log::Client, context: Context)
     let mut tasks = JoinSet::new();
     let flag = |name| context.readiness.register(name);
     let shutdown = || context.shutdown.clone();
-    tasks.spawn(project::run::<Instances>(store.clone(), flag("projector: view instances"), shutdown()));
-    tasks.spawn(project::run::<Tokens>(store.clone(), flag("projector: view tokens"), shutdown()));
-    let traces = sink::run::<TraceRecord>(
-        store.clone(),
-        access_log.clone(),
-        flag("projector: access log"),
-        shutdown(),
-    );
-    tasks.spawn(traces);
-    tasks.spawn(sink::run::<ContainerLine>(store, access_log, flag("projector: container log"), shutdown()));
+    let (instances, tokens) = (Project::<Instances>::default(), Project::<Tokens>::default());
+    tasks.spawn(alone::run(instances, store.clone(), flag("projector: view instances"), shutdown()));
+    tasks.spawn(alone::run(tokens, store.clone(), flag("projector: view tokens"), shutdown()));
+    let (traces, lines) =
+        (Carry::<TraceRecord>::new(access_log.clone()), Carry::<ContainerLine>::new(access_log));
+    tasks.spawn(alone::run(traces, store.clone(), flag("projector: access log"), shutdown()));
+    tasks.spawn(alone::run(lines, store, flag("projector: container log"), shutdown()));
     while let Some(ended) = tasks.join_next().await {
         ended?;
     }

@@ -1,30 +1,43 @@
 //! Keeps one view current.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use service::{CancellationToken, ReadyFlag};
-use store::{ProjectError, Store};
+use service::ReadyFlag;
+use store::{ProjectError, Store, Task};
 use views::View;
+
+use crate::alone::Work;
 
 /// How long to wait before folding again after NATS was away.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
+/// How long a view that has stopped is left to other projectors, which may be of a version that can read the event.
+const STOPPED_DELAY: Duration = Duration::from_secs(5);
 
-/// Folds until shutdown. An event that cannot be read stops the view for good: skipping it would make it a lie.
-pub(crate) async fn run<V: View>(store: Store, ready: ReadyFlag, shutdown: CancellationToken) {
-    loop {
-        let ended = tokio::select! {
-            () = shutdown.cancelled() => return,
-            ended = store.project::<V>(|| ready.set(true)) => ended,
-        };
-        ready.set(false);
-        match ended {
-            Ok(()) => return,
+/// The view that is folded. An event that cannot be read stops it: skipping it would make it a lie.
+pub(crate) struct Project<V>(PhantomData<V>);
+
+impl<V> Default for Project<V> {
+    fn default() -> Self {
+        Project(PhantomData)
+    }
+}
+
+impl<V: View> Work for Project<V> {
+    fn task(&self) -> Task {
+        Task::View(V::NAME)
+    }
+
+    async fn run(&self, store: &Store, ready: &ReadyFlag) -> Duration {
+        match store.project::<V>(|| ready.set(true)).await {
+            Ok(()) => RETRY_DELAY,
             Err(ProjectError::Unavailable(error)) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     view = V::NAME,
                     "view interrupted, trying again"
                 );
+                RETRY_DELAY
             }
             Err(ProjectError::Unreadable(error)) => {
                 tracing::error!(
@@ -32,10 +45,8 @@ pub(crate) async fn run<V: View>(store: Store, ready: ReadyFlag, shutdown: Cance
                     view = V::NAME,
                     "view stopped: run a program that can read this event"
                 );
-                shutdown.cancelled().await;
-                return;
+                STOPPED_DELAY
             }
         }
-        tokio::select! { () = shutdown.cancelled() => return, () = tokio::time::sleep(RETRY_DELAY) => {} }
     }
 }

@@ -4,21 +4,21 @@
 //! deduplication token it knows: together they make "at least once" into "once". A message that cannot be read, or
 //! that ClickHouse will never take, goes to the dead letters and holds up nothing.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use access_log::{Client, ContainerLine, Error, MAX_ROWS_PER_INSERT, TraceRecord};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use service::{CancellationToken, ReadyFlag};
-use store::{Batch, DataStream, SinkError, Store, Unavailable};
+use service::ReadyFlag;
+use store::{Batch, DataStream, SinkError, Store, Task, Unavailable};
+
+use crate::alone::Work;
 
 /// How long to wait before the first repetition; doubled each time.
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(200);
 /// How long to wait between repetitions at most.
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
-
-/// For how long the other sink must stand still before one that stands by takes over.
-const STAND_BY: Duration = Duration::from_secs(10);
 
 /// A row that a stream carries into a table.
 pub(crate) trait Row: DeserializeOwned + Send + Sync + 'static {
@@ -43,47 +43,32 @@ impl Row for ContainerLine {
     }
 }
 
-/// Carries until shutdown. Ready while ClickHouse takes what comes.
-pub(crate) async fn run<R: Row>(store: Store, client: Client, ready: ReadyFlag, shutdown: CancellationToken) {
-    loop {
-        let carried = tokio::select! {
-            // Stopping between any two lines is safe: the recorded batch comes first next time.
-            () = shutdown.cancelled() => return,
-            carried = carry::<R>(&store, &client, &ready) => carried,
-        };
-        let Err(error) = carried else { return };
-        ready.set(false);
-        let waited = async {
-            match error {
-                SinkError::Unavailable(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        stream = R::STREAM.name(),
-                        "sink interrupted, trying again"
-                    );
-                    tokio::time::sleep(RETRY_DELAY_MIN).await;
-                }
-                SinkError::TakenOver => {
-                    tracing::info!(stream = R::STREAM.name(), "another sink has taken over, standing by");
-                    ready.set(true);
-                    stand_by::<R>(&store).await;
-                }
-            }
-        };
-        tokio::select! { () = shutdown.cancelled() => return, () = waited => {} }
+/// The rows that are carried, and where to. Ready while ClickHouse takes what comes.
+pub(crate) struct Carry<R> {
+    client: Client,
+    row: PhantomData<R>,
+}
+
+impl<R: Row> Carry<R> {
+    pub(crate) fn new(client: Client) -> Self {
+        Carry { client, row: PhantomData }
     }
 }
 
-/// Returns when the other sink has not gone on for a while.
-async fn stand_by<R: Row>(store: &Store) {
-    let mut last = None;
-    loop {
-        let revision = store.sink_revision(R::STREAM).await.ok();
-        if revision.is_some() && revision == last {
-            return;
+impl<R: Row> Work for Carry<R> {
+    fn task(&self) -> Task {
+        Task::Sink(R::STREAM)
+    }
+
+    async fn run(&self, store: &Store, ready: &ReadyFlag) -> Duration {
+        if let Err(error) = carry::<R>(store, &self.client, ready).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                stream = R::STREAM.name(),
+                "sink interrupted, trying again"
+            );
         }
-        last = revision;
-        tokio::time::sleep(STAND_BY).await;
+        RETRY_DELAY_MIN
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::{self, kv};
 use tokio::sync::{OnceCell, watch};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::error::{During, Unavailable};
@@ -60,6 +61,7 @@ pub struct Store {
     buckets: Arc<Buckets>,
     outcomes: Arc<OnceCell<OutcomeWatch>>,
     connections: watch::Receiver<u64>,
+    holder: Arc<str>,
 }
 
 /// The buckets that are opened once, on first use.
@@ -68,6 +70,7 @@ struct Buckets {
     outcomes: OnceCell<kv::Store>,
     sinks: OnceCell<kv::Store>,
     snapshots: OnceCell<kv::Store>,
+    leases: OnceCell<kv::Store>,
 }
 
 impl fmt::Debug for Store {
@@ -105,7 +108,14 @@ impl Store {
             .ack_timeout(REQUEST_TIMEOUT)
             .build(client.clone());
         let vault = Vault::new(&options.master_key, jetstream.clone());
-        Ok(Store { client, jetstream, vault, buckets: Arc::default(), outcomes: Arc::default(), connections })
+        let holder = format!("{}-{}", options.name, Uuid::new_v4()).into();
+        let (buckets, outcomes) = Default::default();
+        Ok(Store { client, jetstream, vault, buckets, outcomes, connections, holder })
+    }
+
+    /// Names this connection among all that there ever were: who holds a lease.
+    pub fn holder(&self) -> &str {
+        &self.holder
     }
 
     /// Seals and opens secrets.
@@ -127,6 +137,10 @@ impl Store {
 
     pub(crate) async fn snapshots_bucket(&self) -> Result<&kv::Store, Unavailable> {
         self.buckets.snapshots.get_or_try_init(|| self.bucket(subject::SNAPSHOTS_BUCKET)).await
+    }
+
+    pub(crate) async fn leases_bucket(&self) -> Result<&kv::Store, Unavailable> {
+        self.buckets.leases.get_or_try_init(|| self.bucket(subject::LEASES_BUCKET)).await
     }
 
     /// Tells when the connection was lost and made again.

@@ -1,31 +1,23 @@
-//! Folds the log into a view's bucket.
+//! Folds the log into a view's bucket, and rebuilds the view beside the one that is served.
 //!
-//! While it catches up, many events become one write per changed row; once it has caught up, every event is written
-//! as it comes. A crash between rows and position folds the same events again, which changes nothing. The bucket is
-//! not synced, so a server that was killed may have lost what it acknowledged: a lost connection ends the fold, and
-//! the next one begins with what the bucket really holds.
+//! A crash between rows and position folds the same events again, which changes nothing. The bucket is not synced, so
+//! a server that was killed may have lost what it acknowledged: a lost connection ends the fold, and the next one
+//! begins with what the bucket really holds.
+//!
+//! A rebuild folds into a generation of its own (see [`crate::view::layout`]) while the one that is served is kept
+//! current. It begins when somebody asks for it, or by itself when what is served has another form than this program
+//! reads. Generations of one bucket rather than buckets of their own: followers hear of the switch, of the rows before
+//! and of the rows after it in one order, and the switch is one write.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+mod decoding;
+mod fold;
 
-use async_nats::jetstream::kv;
-use futures_util::{StreamExt, TryStreamExt};
-use uuid::Uuid;
 use views::View;
 
 use crate::connection::Store;
-use crate::error::{During, Unavailable, Unreadable};
-use crate::reader::Reader;
-use crate::view::{POSITION_KEY, Rows, read_rows};
-use crate::{codec, subject, tail};
-
-/// How many events are folded before their rows are written while catching up.
-const CATCH_UP_EVENTS_MAX: u64 = 1000;
-/// What is done here, in errors. A conflict of revisions is one of them: another projector has written.
-const WRITE: &str = "write a view";
-
-/// How many rows are written at the same time.
-const WRITES_IN_FLIGHT_MAX: usize = 64;
+use crate::error::{Unavailable, Unreadable};
+use crate::view::layout::{Live, Reached, ViewBucket};
+use fold::Fold;
 
 /// Why a view has stopped.
 #[derive(Debug, thiserror::Error)]
@@ -44,120 +36,92 @@ impl Store {
     /// # Errors
     /// See [`ProjectError`]. After `Unavailable`, calling again goes on where this call ended.
     pub async fn project<V: View>(&self, on_caught_up: impl FnOnce()) -> Result<(), ProjectError> {
-        let mut reconnects = self.reconnects();
-        let mut fold = Fold::<V>::open(self.bucket(V::NAME).await?).await?;
-        let last = self.last_event().await?;
-        let mut reader =
-            Reader::new(self.clone(), subject::EVENTS, subject::event("*", ">"), fold.position + 1);
-        let mut on_caught_up = Some(on_caught_up);
+        let mut projection = Projection::open::<V>(self).await?;
+        let mut fold = projection.serving_fold::<V>().await?;
+        fold.run(Some(self.last_event().await?)).await?;
+        on_caught_up();
         loop {
-            if fold.position >= last
-                && let Some(on_caught_up) = on_caught_up.take()
-            {
-                on_caught_up();
-            }
-            let next = async { Ok(reader.next().await) };
-            let read = reconnects.unless_reconnected("project a view", next).await?;
-            match tail::recorded(&read.message, read.sequence) {
-                Ok(recorded) => fold.apply(&recorded),
-                Err(unreadable) => {
-                    // The view stops at this event, not before it.
-                    fold.write().await?;
-                    return Err(unreadable.into());
-                }
-            }
-            if read.pending == 0 || fold.position - fold.written >= CATCH_UP_EVENTS_MAX {
-                fold.write().await?;
-            }
+            let mut rebuilt = tokio::select! {
+                ended = fold.run(None) => return ended,
+                rebuilt = projection.rebuild_when_wanted::<V>() => rebuilt?,
+            };
+            // Nothing is written to the old generation any more. Whoever has seen its position must not see an
+            // earlier one in the new generation.
+            rebuilt.run(Some(fold.position)).await?;
+            projection.serve::<V>(rebuilt.generation).await?;
+            fold = rebuilt;
         }
     }
 }
 
-/// A view that is being folded.
-struct Fold<V: View> {
-    bucket: kv::Store,
-    rows: HashMap<Uuid, Arc<V::Row>>,
-    position: u64,
-    /// The position that the bucket has.
-    written: u64,
-    /// The rows that the bucket does not have in this form.
-    changed: HashSet<Uuid>,
-    /// At which revisions the bucket's keys were read or written. Writing names them, so that of two projectors the
-    /// slower one meets a conflict instead of putting an old row over a newer one.
-    revisions: HashMap<Uuid, u64>,
-    position_revision: Option<u64>,
+/// What is served of a view, and what is to be.
+struct Projection {
+    store: Store,
+    bucket: ViewBucket,
+    live: Option<Live>,
+    live_revision: u64,
 }
 
-impl<V: View> Fold<V> {
-    async fn open(bucket: kv::Store) -> Result<Self, Unavailable> {
-        let Rows { rows, position, revisions, position_revision } = read_rows::<V>(&bucket).await?;
-        let changed = HashSet::new();
-        Ok(Fold { bucket, rows, position, written: position, changed, revisions, position_revision })
+impl Projection {
+    async fn open<V: View>(store: &Store) -> Result<Self, Unavailable> {
+        let bucket = store.view_bucket(V::NAME).await?;
+        let (live, live_revision) = bucket.live().await?.unzip();
+        let live_revision = live_revision.unwrap_or(0);
+        Ok(Projection { store: store.clone(), bucket, live, live_revision })
     }
 
-    fn apply(&mut self, recorded: &domain::Recorded) {
-        self.position = recorded.sequence;
-        let Some(id) = V::key(recorded) else { return };
-        let before = self.rows.remove(&id);
-        let after = V::apply(before.as_deref().cloned(), recorded);
-        if before.as_deref() != after.as_ref() {
-            self.changed.insert(id);
+    /// The fold of the generation that is served. If none is, or one of another form, it is built first.
+    async fn serving_fold<V: View>(&mut self) -> Result<Fold<V>, ProjectError> {
+        if let Some(live) = self.live.filter(|live| live.version == V::VERSION) {
+            self.sweep(live.generation).await?;
+            return Ok(Fold::open(&self.store, &self.bucket, live.generation).await?);
         }
-        if let Some(after) = after {
-            self.rows.insert(id, Arc::new(after));
+        let mut fold = self.open_build::<V>().await?;
+        let built = fold.run(Some(self.store.last_event().await?)).await;
+        if let Err(ProjectError::Unavailable(error)) = built {
+            return Err(error.into());
         }
+        // A view that stops at an event that cannot be read shows what came before: there is nothing else to show.
+        self.serve::<V>(fold.generation).await?;
+        built.map(|()| fold)
     }
 
-    /// Rows first, then the position: see the module of [`crate::view`].
-    async fn write(&mut self) -> Result<(), Unavailable> {
-        let changed: Vec<Uuid> = self.changed.drain().collect();
-        let (bucket, rows, revisions) = (&self.bucket, &self.rows, &self.revisions);
-        let writes = changed.into_iter().map(|id| async move {
-            let row = rows.get(&id).map(|row| codec::encode(row.as_ref()));
-            write_row(bucket, id, row, revisions.get(&id).copied()).await.map(|revision| (id, revision))
-        });
-        let written: Vec<(Uuid, Option<u64>)> =
-            futures_util::stream::iter(writes).buffer_unordered(WRITES_IN_FLIGHT_MAX).try_collect().await?;
-        for (id, revision) in written {
-            match revision {
-                Some(revision) => drop(self.revisions.insert(id, revision)),
-                None => drop(self.revisions.remove(&id)),
-            }
-        }
-        let position = codec::encode(&self.position);
-        self.position_revision =
-            Some(put(&self.bucket, POSITION_KEY, position, self.position_revision).await?);
-        self.written = self.position;
-        Ok(())
+    /// Waits until a rebuild is asked for, and gives the new generation once it has caught up.
+    async fn rebuild_when_wanted<V: View>(&self) -> Result<Fold<V>, ProjectError> {
+        std::future::pending().await
     }
-}
 
-/// Writes or removes a row that has `revision` in the bucket, and gives its new one.
-async fn write_row(
-    bucket: &kv::Store,
-    id: Uuid,
-    row: Option<Vec<u8>>,
-    revision: Option<u64>,
-) -> Result<Option<u64>, Unavailable> {
-    let key = id.to_string();
-    match (row, revision) {
-        (Some(bytes), revision) => put(bucket, &key, bytes, revision).await.map(Some),
-        (None, Some(revision)) => {
-            bucket.purge_expect_revision(key, Some(revision)).await.during(WRITE).map(|()| None)
+    /// The fold of a generation that nobody serves yet: the one that was begun before, or a new one.
+    async fn open_build<V: View>(&self) -> Result<Fold<V>, Unavailable> {
+        let served = self.live.map_or(0, |live| live.generation);
+        let newest = self.bucket.generations().await?.last().copied().unwrap_or(0).max(served);
+        if newest > served
+            && let Some((reached, _)) = self.bucket.reached(newest).await?
+            && reached.version == V::VERSION
+        {
+            return Fold::open(&self.store, &self.bucket, newest).await;
         }
-        // It came and went between two writes.
-        (None, None) => Ok(None),
+        // The position comes first, so that whoever goes on with this generation knows the form of its rows.
+        let reached = Reached { position: 0, version: V::VERSION };
+        self.bucket.write_position(newest + 1, reached, 0).await?;
+        Fold::open(&self.store, &self.bucket, newest + 1).await
     }
-}
 
-async fn put(
-    bucket: &kv::Store,
-    key: &str,
-    bytes: Vec<u8>,
-    revision: Option<u64>,
-) -> Result<u64, Unavailable> {
-    match revision {
-        Some(revision) => bucket.update(key, bytes.into(), revision).await.during(WRITE),
-        None => bucket.create(key, bytes.into()).await.during(WRITE),
+    /// Serves a generation in place of the one before, whose keys go.
+    async fn serve<V: View>(&mut self, generation: u64) -> Result<(), Unavailable> {
+        let live = Live { generation, version: V::VERSION };
+        self.live_revision = self.bucket.serve(live, self.live_revision).await?;
+        self.live = Some(live);
+        tracing::info!(view = V::NAME, generation, "the view is served from another generation");
+        self.sweep(generation).await
+    }
+
+    /// Removes what was left behind by generations before the one that is served, and by the form before there were
+    /// generations.
+    async fn sweep(&self, served: u64) -> Result<(), Unavailable> {
+        for old in self.bucket.generations().await?.into_iter().filter(|found| *found < served) {
+            self.bucket.purge(old).await?;
+        }
+        self.bucket.purge_bare_keys(self.live_revision).await
     }
 }

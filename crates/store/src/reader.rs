@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::{self};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 
 use crate::connection::{Reconnects, Store};
 use crate::error::{self, During, Unavailable};
@@ -65,6 +65,29 @@ impl Reader {
                 }
             }
         }
+    }
+}
+
+impl Reader {
+    /// The next message, and those that have arrived behind it, `max` in all. Waits for the first as long as it takes.
+    pub(crate) async fn next_chunk(&mut self, max: usize) -> Vec<Read> {
+        let mut chunk = Vec::with_capacity(max);
+        chunk.push(self.next().await);
+        while chunk.len() < max {
+            match self.place.try_next().now_or_never() {
+                Some(Ok(read)) => {
+                    self.place.next_sequence = read.sequence + 1;
+                    chunk.push(read);
+                }
+                Some(Err(_)) => {
+                    // Whoever asks next opens another consumer where this one broke.
+                    self.place.ordered = None;
+                    break;
+                }
+                None => break,
+            }
+        }
+        chunk
     }
 }
 

@@ -91,15 +91,6 @@ impl Store {
         let Place { cut, repeat, lost, .. } = start;
         Ok(Sink { store: self.clone(), stream, key, reader, cut, revision, repeat, lost, held: None })
     }
-
-    /// Changes whenever a sink of the stream goes on: whoever stands by watches it.
-    ///
-    /// # Errors
-    /// NATS did not answer.
-    pub async fn sink_revision(&self, stream: DataStream) -> Result<u64, Unavailable> {
-        let entry = self.sinks_bucket().await?.entry(stream.name()).await.during("look at a sink")?;
-        Ok(entry.map_or(0, |entry| entry.revision))
-    }
 }
 
 /// Where a sink begins.

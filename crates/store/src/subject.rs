@@ -22,10 +22,12 @@ pub(crate) const KEYS_BUCKET: &str = "keys";
 pub(crate) const SNAPSHOTS_BUCKET: &str = "snapshots";
 /// How far the log sinks have come.
 pub(crate) const SINKS_BUCKET: &str = "sinks";
+/// Which process does what only one may do at a time.
+pub(crate) const LEASES_BUCKET: &str = "leases";
 
 /// The buckets, each declared in `nats/buckets/<name>.json`. The views' buckets are named after their views.
-pub const BUCKETS: [&str; 6] =
-    ["instances", "tokens", OUTCOMES_BUCKET, KEYS_BUCKET, SINKS_BUCKET, SNAPSHOTS_BUCKET];
+pub const BUCKETS: [&str; 7] =
+    ["instances", "tokens", OUTCOMES_BUCKET, KEYS_BUCKET, SINKS_BUCKET, SNAPSHOTS_BUCKET, LEASES_BUCKET];
 
 /// The consumer that the deciders share.
 pub(crate) const DECIDER_CONSUMER: &str = "decider";

@@ -3,12 +3,16 @@
 
 #[path = "store/command_bus.rs"]
 mod command_bus;
+#[path = "store/generations.rs"]
+mod generations;
 #[path = "store/given.rs"]
 mod given;
 #[path = "store/history.rs"]
 mod history;
 #[path = "store/journal.rs"]
 mod journal;
+#[path = "store/lease.rs"]
+mod lease;
 #[path = "store/provision.rs"]
 mod provision;
 #[path = "store/schemas.rs"]

@@ -104,6 +104,7 @@ impl InstanceRow {
 
 impl View for Instances {
     const NAME: &'static str = "instances";
+    const VERSION: u16 = 1;
 
     type Row = InstanceRow;
 

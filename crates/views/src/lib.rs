@@ -21,6 +21,10 @@ pub trait View: Send + Sync + 'static {
     /// The view's name, which is also the name of its bucket.
     const NAME: &'static str;
 
+    /// The form of the rows. Whoever changes what a row holds, or how it is folded, raises it: rows of another form
+    /// are not read, and the view rebuilds itself while the old form serves those who know it.
+    const VERSION: u16;
+
     type Row: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// The id of the row that an event concerns, or none if this view does not care.

@@ -53,6 +53,7 @@ impl TokenRow {
 
 impl View for Tokens {
     const NAME: &'static str = "tokens";
+    const VERSION: u16 = 1;
 
     type Row = TokenRow;
 

@@ -1,0 +1,191 @@
+//! One generation of a view that is being folded.
+//!
+//! Reading goes on while rows are written. While there is more to read, many events become one write per changed row;
+//! once there is nothing left, what has changed is written at once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::Recorded;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use uuid::Uuid;
+use views::View;
+
+use super::ProjectError;
+use super::decoding::{Chunk, Decoding};
+use crate::codec;
+use crate::connection::Store;
+use crate::error::Unavailable;
+use crate::view::layout::{Reached, Rows, ViewBucket};
+
+/// How long events are gathered before their rows are written, while there are more to read.
+const GATHER: Duration = Duration::from_millis(250);
+
+/// How many rows are written at the same time.
+const WRITES_IN_FLIGHT_MAX: usize = 256;
+
+/// One generation, its rows in memory.
+pub(super) struct Fold<V: View> {
+    store: Store,
+    bucket: ViewBucket,
+    pub(super) generation: u64,
+    rows: HashMap<Uuid, Arc<V::Row>>,
+    pub(super) position: u64,
+    /// The position that the bucket has.
+    pub(super) written: u64,
+    /// The rows that the bucket does not have in this form.
+    changed: HashSet<Uuid>,
+    /// At which revisions the bucket's keys were read or written. Writing names them, so that of two projectors the
+    /// slower one meets a conflict instead of putting an old row over a newer one.
+    revisions: HashMap<Uuid, u64>,
+    position_revision: u64,
+    /// How many events are known to come.
+    pending: u64,
+    last_write: Instant,
+    decoding: Decoding,
+    writing: Option<BoxFuture<'static, Result<Written, Unavailable>>>,
+}
+
+/// What the bucket has taken.
+struct Written {
+    rows: Vec<(Uuid, u64)>,
+    position: u64,
+    position_revision: u64,
+}
+
+impl<V: View> Fold<V> {
+    /// Goes on with a generation.
+    pub(super) async fn open(
+        store: &Store,
+        bucket: &ViewBucket,
+        generation: u64,
+    ) -> Result<Self, Unavailable> {
+        let Rows { rows, position, revisions, position_revision } = bucket.rows::<V>(generation).await?;
+        Ok(Fold {
+            store: store.clone(),
+            bucket: bucket.clone(),
+            generation,
+            rows,
+            position,
+            written: position,
+            changed: HashSet::new(),
+            revisions,
+            position_revision,
+            pending: 0,
+            last_write: Instant::now(),
+            decoding: Decoding::start(store, position + 1),
+            writing: None,
+        })
+    }
+
+    /// Folds until the bucket has every event up to `until`, or for ever.
+    ///
+    /// # Errors
+    /// See [`ProjectError`]. After an event that cannot be read, the bucket has everything before it.
+    pub(super) async fn run(&mut self, until: Option<u64>) -> Result<(), ProjectError> {
+        // A server that was killed may have lost what it acknowledged: see the module of projections.
+        let mut reconnects = self.store.reconnects();
+        loop {
+            if until.is_some_and(|until| self.written >= until) {
+                return Ok(());
+            }
+            match reconnects.unless_reconnected("project a view", self.step()).await? {
+                None => {}
+                Some(Chunk { events, unreadable, pending }) => {
+                    self.pending = pending;
+                    events.iter().for_each(|recorded| self.apply(recorded));
+                    if let Some(unreadable) = unreadable {
+                        // The view stops at this event, not before it.
+                        self.write_all().await?;
+                        return Err(unreadable.into());
+                    }
+                }
+            }
+            self.begin_to_write();
+        }
+    }
+
+    /// Waits for the next events, or for the end of a write, which is taken over here.
+    async fn step(&mut self) -> Result<Option<Chunk>, Unavailable> {
+        let Some(writing) = &mut self.writing else { return self.decoding.next().await.map(Some) };
+        let written = tokio::select! {
+            chunk = self.decoding.next() => return chunk.map(Some),
+            written = writing => written?,
+        };
+        self.finish_write(written);
+        Ok(None)
+    }
+
+    fn apply(&mut self, recorded: &Recorded) {
+        self.position = recorded.sequence;
+        let Some(id) = V::key(recorded) else { return };
+        let before = self.rows.remove(&id);
+        let after = V::apply(before.as_deref().cloned(), recorded);
+        if before.as_deref() != after.as_ref() {
+            self.changed.insert(id);
+        }
+        if let Some(after) = after {
+            self.rows.insert(id, Arc::new(after));
+        }
+    }
+
+    /// Begins to write what has changed, unless a write is under way or more events are about to change the same rows.
+    fn begin_to_write(&mut self) {
+        let waits = self.pending > 0 && self.last_write.elapsed() < GATHER;
+        if self.writing.is_some() || self.position == self.written || waits {
+            return;
+        }
+        self.last_write = Instant::now();
+        let rows: Vec<(Uuid, Option<Vec<u8>>, u64)> = self
+            .changed
+            .drain()
+            .map(|id| {
+                let row = self.rows.get(&id).map(|row| codec::encode(row.as_ref()));
+                (id, row, self.revisions.get(&id).copied().unwrap_or(0))
+            })
+            // A row that came and went between two writes was never there.
+            .filter(|(_, row, revision)| row.is_some() || *revision > 0)
+            .collect();
+        let (bucket, generation) = (self.bucket.clone(), self.generation);
+        let reached = Reached { position: self.position, version: V::VERSION };
+        self.writing = Some(write(bucket, generation, rows, reached, self.position_revision).boxed());
+    }
+
+    fn finish_write(&mut self, written: Written) {
+        self.revisions.extend(written.rows);
+        (self.written, self.position_revision) = (written.position, written.position_revision);
+        self.writing = None;
+    }
+
+    async fn write_all(&mut self) -> Result<(), Unavailable> {
+        self.pending = 0;
+        while self.written < self.position {
+            self.begin_to_write();
+            if let Some(writing) = &mut self.writing {
+                let written = writing.await?;
+                self.finish_write(written);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Rows first, then the position: see [`crate::view::layout`].
+async fn write(
+    bucket: ViewBucket,
+    generation: u64,
+    rows: Vec<(Uuid, Option<Vec<u8>>, u64)>,
+    reached: Reached,
+    position_revision: u64,
+) -> Result<Written, Unavailable> {
+    let bucket = &bucket;
+    let writes = rows.into_iter().map(|(id, row, revision)| async move {
+        bucket.write_row(generation, id, row, revision).await.map(|revision| (id, revision))
+    });
+    let rows =
+        futures_util::stream::iter(writes).buffer_unordered(WRITES_IN_FLIGHT_MAX).try_collect().await?;
+    let position_revision = bucket.write_position(generation, reached, position_revision).await?;
+    Ok(Written { rows, position: reached.position, position_revision })
+}

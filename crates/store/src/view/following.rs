@@ -1,0 +1,201 @@
+//! The task behind a follower: reads the generation that is served, and goes over to the next one at once.
+//!
+//! A generation is read to its end beside the rows that are shown, and put in their place in one step; only rows that
+//! differ are told as changes. The same happens after a broken watch.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+use views::View;
+
+use super::Shared;
+use super::layout::{Change, LIVE_KEY, Live, ViewBucket, read_entry};
+use crate::codec;
+use crate::connection::{Reconnects, Store};
+use crate::error::{self, During, Unavailable};
+
+/// How long to wait before a broken watch is made anew.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
+
+const OPERATION: &str = "follow a view";
+
+type Loaded = oneshot::Sender<Result<(), Unavailable>>;
+
+/// Holds the rows weakly, so that dropping the last follower ends the task.
+pub(super) struct Following<V: View, F> {
+    store: Store,
+    bucket: ViewBucket,
+    shared: Weak<Shared<V>>,
+    on_change: F,
+    loaded: Option<Loaded>,
+    /// NATS has answered, and the caller of `follow` waits for a projector: a lost connection is waited out as well.
+    waits: bool,
+}
+
+/// Why following a generation ended without an error.
+enum Ended {
+    /// Another generation is served.
+    Switched,
+    /// Nobody is left to follow for.
+    Unwanted,
+}
+
+/// A generation that is being read.
+struct Staged<V: View> {
+    rows: HashMap<Uuid, Arc<V::Row>>,
+    position: u64,
+}
+
+impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
+    pub(super) fn new(
+        store: Store,
+        bucket: ViewBucket,
+        shared: &Arc<Shared<V>>,
+        on_change: F,
+        loaded: Loaded,
+    ) -> Self {
+        Following {
+            store,
+            bucket,
+            shared: Arc::downgrade(shared),
+            on_change,
+            loaded: Some(loaded),
+            waits: false,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut reconnects: Reconnects) {
+        loop {
+            let error = match reconnects.unless_reconnected(OPERATION, self.follow_once()).await {
+                Ok(Ended::Switched) => continue,
+                Ok(Ended::Unwanted) => return,
+                Err(error) => error,
+            };
+            // The caller of `follow` decides what to do, as long as it has not been told to wait.
+            if let Some(loaded) = self.loaded.take_if(|_| !self.waits) {
+                let _ = loaded.send(Err(error));
+                return;
+            }
+            if !self.mark_broken() {
+                return;
+            }
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                view = V::NAME,
+                "following a view broke, trying again"
+            );
+            tokio::time::sleep(RETRY_DELAY).await;
+        }
+    }
+
+    /// Follows one generation until another is served, the watch breaks or nobody is left to follow for.
+    async fn follow_once(&mut self) -> Result<Ended, Unavailable> {
+        let live = self.live().await?;
+        let mut watch = self.bucket.watch(live.generation).await?;
+        let mut staged = Some(Staged::<V> { rows: HashMap::new(), position: 0 });
+        loop {
+            let entry = error::given(watch.next().await, OPERATION)?;
+            let change = read_entry::<V>(&entry)?;
+            if matches!(change, Change::Live(now) if now != live) {
+                return Ok(Ended::Switched);
+            }
+            let Some(shared) = self.shared.upgrade() else { return Ok(Ended::Unwanted) };
+            match &mut staged {
+                Some(staged) => staged.take(change),
+                None => self.show(&shared, change),
+            }
+            if entry.delta == 0
+                && let Some(staged) = staged.take()
+            {
+                self.swap(&shared, staged);
+            }
+        }
+    }
+
+    /// Waits until a generation is served whose rows this program can read. Before the first event there need be none.
+    async fn live(&mut self) -> Result<Live, Unavailable> {
+        let mut watch = self.bucket.bucket.watch_with_history(LIVE_KEY).await.during(OPERATION)?;
+        if self.bucket.live().await?.is_none() && self.store.last_event().await? == 0 {
+            let Some(shared) = self.shared.upgrade() else {
+                return Err(Unavailable::new(OPERATION, "nobody follows any more"));
+            };
+            self.swap(&shared, Staged { rows: HashMap::new(), position: 0 });
+        }
+        self.waits = true;
+        loop {
+            let entry = error::given(watch.next().await, OPERATION)?;
+            let live: Live = codec::decode(&entry.value).during(OPERATION)?;
+            if live.version == V::VERSION {
+                return Ok(live);
+            }
+            tracing::warn!(
+                view = V::NAME,
+                served = live.version,
+                known = V::VERSION,
+                "the view is served in another form: waiting for a projector of this version"
+            );
+            self.mark_broken();
+        }
+    }
+
+    /// Whether anybody follows.
+    fn mark_broken(&self) -> bool {
+        let Some(shared) = self.shared.upgrade() else { return false };
+        shared.broken_since.write().get_or_insert_with(Instant::now);
+        true
+    }
+
+    fn show(&mut self, shared: &Shared<V>, change: Change<V::Row>) {
+        match change {
+            Change::Live(_) => {}
+            Change::Position(position) => drop(shared.position.send_replace(position)),
+            Change::Row(id, row) => {
+                let row = row.map(Arc::new);
+                match &row {
+                    Some(row) => drop(shared.rows.write().insert(id, row.clone())),
+                    None => drop(shared.rows.write().remove(&id)),
+                }
+                (self.on_change)(id, row.as_ref());
+                shared.changes.send_modify(|changes| *changes += 1);
+            }
+        }
+    }
+
+    /// Puts what was read in place of what was shown.
+    fn swap(&mut self, shared: &Shared<V>, staged: Staged<V>) {
+        let Staged { rows, position } = staged;
+        let before = std::mem::replace(&mut *shared.rows.write(), rows.clone());
+        let mut changes = 0;
+        for id in before.keys().filter(|id| !rows.contains_key(*id)) {
+            (self.on_change)(*id, None);
+            changes += 1;
+        }
+        for (id, row) in rows.iter().filter(|(id, row)| before.get(*id).is_none_or(|before| before != *row)) {
+            (self.on_change)(*id, Some(row));
+            changes += 1;
+        }
+        if changes > 0 {
+            shared.changes.send_modify(|counted| *counted += changes);
+        }
+        shared.position.send_replace(position);
+        *shared.broken_since.write() = None;
+        if let Some(loaded) = self.loaded.take() {
+            let _ = loaded.send(Ok(()));
+        }
+    }
+}
+
+impl<V: View> Staged<V> {
+    fn take(&mut self, change: Change<V::Row>) {
+        match change {
+            Change::Live(_) => {}
+            Change::Position(position) => self.position = position,
+            Change::Row(id, Some(row)) => drop(self.rows.insert(id, Arc::new(row))),
+            Change::Row(id, None) => drop(self.rows.remove(&id)),
+        }
+    }
+}
