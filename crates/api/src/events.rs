@@ -12,10 +12,11 @@ use http::HeaderMap;
 use crate::app::App;
 use crate::error::Error;
 use crate::extract::Query;
-use document::{EventDocument, Shown};
+use document::Shown;
 use frames::{Frames, Step};
 use selection::{SelectEvents, Selection};
 
+pub(crate) use document::EventDocument;
 pub(crate) use frames::TAILS_MAX;
 pub(crate) use show::{TraceDocument, show_event};
 

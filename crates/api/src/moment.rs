@@ -7,7 +7,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::violation::{Place, Violations};
 
-/// The form of a moment that always works; others that mean the same do too.
+/// A time of this century (RFC 3339), or how long ago, as a part of a regular expression.
+pub(crate) const PATTERN: &str = "20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T\
+    ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])|[0-9]{1,4}[smhd]";
+
+/// The form of a moment that always works. Others that mean the same do too: `1h 30m`, `PT5M`, any RFC 3339 time that
+/// the log can hold.
 pub(crate) struct Moment;
 
 impl JsonSchema for Moment {
@@ -19,7 +24,7 @@ impl JsonSchema for Moment {
         json_schema!({
             "description": "A time, or how long ago it was.",
             "type": "string",
-            "anyOf": [{ "format": "date-time" }, { "pattern": "^[0-9]{1,6}[smhd]$" }],
+            "pattern": format!("^({PATTERN})$"),
             "examples": ["2026-11-21T14:05:00Z", "5m"],
         })
     }

@@ -1,13 +1,52 @@
 //! The log.
 
+use std::borrow::Cow;
+
 use http::StatusCode as S;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::error::problem_type as T;
-use crate::events::TraceDocument;
+use crate::events::{EventDocument, TraceDocument};
 use crate::openapi::{Answer, Operation, field};
+use crate::problem::Problem;
+
+/// A frame of the stream.
+struct Frame;
+
+impl JsonSchema for Frame {
+    fn schema_name() -> Cow<'static, str> {
+        "Frame".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let json = |schema| json_schema!({ "type": "string", "contentMediaType": "application/json", "contentSchema": schema });
+        let (event, problem) =
+            (generator.subschema_for::<EventDocument<'_>>(), generator.subschema_for::<Problem>());
+        let end = json_schema!({ "type": "object", "required": ["next_sequence", "reason"] });
+        json_schema!({
+            "oneOf": [
+                {
+                    "description": "An event of the log; the frame's id is the event's sequence.",
+                    "required": ["id", "data"],
+                    "properties": { "event": { "const": "message" }, "data": json(event) },
+                },
+                {
+                    "description": "Comes after the last event that was asked for.",
+                    "required": ["event", "data"],
+                    "properties": { "event": { "const": "end" }, "data": json(end) },
+                },
+                {
+                    "description": "The stream cannot go on.",
+                    "required": ["event", "data"],
+                    "properties": { "event": { "const": "problem" }, "data": json(problem) },
+                },
+            ],
+        })
+    }
+}
 
 pub(crate) fn tail() -> Operation {
-    let stream = Answer::text("text/event-stream", "One frame for each event");
+    let stream = Answer::of_type::<Frame>("text/event-stream", "One frame for each event");
     Operation::new("tail_events", "Follow the events as they come")
         .description(
             "Server-sent events. A frame without a name is an event of the log, and its id the sequence; `end` comes \

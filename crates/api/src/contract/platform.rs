@@ -17,7 +17,7 @@ struct Readiness {
 
 pub(crate) fn healthz() -> Operation {
     Operation::new("healthz", "Tell whether the process lives")
-        .answers(S::OK, Answer::text("text/plain; charset=utf-8", "It lives"))
+        .answers(S::OK, Answer::of_type::<String>("text/plain; charset=utf-8", "It lives"))
 }
 
 pub(crate) fn readyz() -> Operation {

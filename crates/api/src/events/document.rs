@@ -6,7 +6,9 @@ use domain::instance::{Access, Created, Hosted, Remote, ReplicaReady};
 use domain::token::{Issued, Rotated};
 use domain::{CommandId, Digest, Event, Recorded, Sealed, instance, instance_name, token};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// How much of an event is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,19 +23,29 @@ pub(crate) enum Shown {
 const MASK: &str = "…";
 
 /// An event with its place and its cause.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct EventDocument<'a> {
     sequence: u64,
     at: Timestamp,
     aggregate: &'static str,
     id: String,
-    /// `name` and `data`.
     #[serde(flatten)]
+    #[schemars(with = "NameAndData")]
     event: Body,
     actor: String,
     command_id: CommandId,
     causation_id: &'a str,
     traceparent: Option<&'a str>,
+}
+
+/// The form of a body, whichever event it is.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its form counts")]
+struct NameAndData {
+    /// The event's name: `instance.created`.
+    name: String,
+    /// What it says, as `schemas/events/` has it; what is sealed in the log, or a digest, is masked.
+    data: Map<String, Value>,
 }
 
 #[derive(Debug, Serialize)]

@@ -50,18 +50,15 @@ pub(crate) struct SelectEvents {
 }
 
 fn start_schema(_: &mut SchemaGenerator) -> Schema {
-    place_or_moment("^(new|beginning|[0-9]{1,18})$")
+    place_or_moment("new|beginning")
 }
 
 fn end_schema(_: &mut SchemaGenerator) -> Schema {
-    place_or_moment("^(now|[0-9]{1,18})$")
+    place_or_moment("now")
 }
 
 fn place_or_moment(place: &str) -> Schema {
-    json_schema!({
-        "type": "string",
-        "anyOf": [{ "pattern": place }, { "format": "date-time" }, { "pattern": "^[0-9]{1,6}[smhd]$" }],
-    })
+    json_schema!({ "type": "string", "pattern": format!("^({place}|[0-9]{{1,18}}|{})$", moment::PATTERN) })
 }
 
 /// The same, understood.
@@ -74,10 +71,8 @@ pub(crate) struct Selection {
 impl SelectEvents {
     pub(crate) fn check(self, headers: &HeaderMap, directory: &Directory) -> Result<Selection, Error> {
         let (mut violations, now) = (Violations::default(), Timestamp::now());
-        let start = match last_event_id(headers, &mut violations) {
-            Some(next) => Start::Sequence(next),
-            None => start(self.from.as_deref(), now, &mut violations),
-        };
+        let from = start(self.from.as_deref(), now, &mut violations);
+        let start = last_event_id(headers, &mut violations).map_or(from, Start::Sequence);
         let end = self.until.as_deref().and_then(|until| end(until, now, &mut violations));
         let limit = self.limit.as_deref().and_then(|limit| positive("limit", limit, &mut violations));
         let shown = match flag("raw", self.raw.as_deref(), &mut violations) {

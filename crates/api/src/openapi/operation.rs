@@ -90,15 +90,12 @@ pub(crate) struct Answer {
 impl Answer {
     /// A JSON document of this type.
     pub(crate) fn json<T: JsonSchema>(description: &'static str) -> Self {
-        Self::of("application/json", description, SchemaGenerator::subschema_for::<T>)
+        Self::of_type::<T>("application/json", description)
     }
 
-    /// A text.
-    pub(crate) fn text(media_type: &'static str, description: &'static str) -> Self {
-        Self::of(media_type, description, SchemaGenerator::subschema_for::<String>)
-    }
-
-    fn of(media_type: &'static str, description: &'static str, schema: SchemaOf) -> Self {
+    /// A document of another media type; of a stream of frames, the type is that of one frame.
+    pub(crate) fn of_type<T: JsonSchema>(media_type: &'static str, description: &'static str) -> Self {
+        let schema = SchemaGenerator::subschema_for::<T>;
         Answer { description, media_type, schema, headers: vec![], identifies: vec![] }
     }
 

@@ -5,6 +5,7 @@ mod access;
 mod commands;
 mod contract;
 mod events;
+mod fuzz;
 mod hostile;
 mod instances;
 mod platform;

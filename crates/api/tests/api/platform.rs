@@ -35,17 +35,26 @@ pub(crate) struct Platform {
 
 impl Platform {
     pub(crate) async fn start() -> Self {
-        let mut platform = Self::start_without_decider(api::COMMAND_WAIT).await;
+        Self::start_beside(NO_CLICKHOUSE).await
+    }
+
+    /// With the access log at this address.
+    pub(crate) async fn start_beside(clickhouse: &str) -> Self {
+        let mut platform = Self::start_roles(clickhouse, api::COMMAND_WAIT).await;
         platform.start_decider().await;
         platform
     }
 
     /// Commands stay on the bus; the api waits for their outcomes as long as it is told.
     pub(crate) async fn start_without_decider(command_wait: Duration) -> Self {
+        Self::start_roles(NO_CLICKHOUSE, command_wait).await
+    }
+
+    async fn start_roles(clickhouse: &str, command_wait: Duration) -> Self {
         let server = TestServer::start().await;
         let (shutdown, mut roles) = (CancellationToken::new(), JoinSet::new());
         let context = Context { shutdown: shutdown.clone(), readiness: Readiness::default() };
-        let access_log = AccessLog::connect(NO_CLICKHOUSE, "default", "").unwrap();
+        let access_log = AccessLog::connect(clickhouse, "default", "").unwrap();
         let store = server.store().await;
         roles.spawn(projector::run(store, access_log.clone(), context.clone()));
 
