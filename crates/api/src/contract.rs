@@ -5,12 +5,13 @@ pub(crate) mod access_logs;
 pub(crate) mod events;
 pub(crate) mod instances;
 pub(crate) mod platform;
+pub(crate) mod state;
 pub(crate) mod tokens;
 
 use schemars::{Schema, json_schema};
 
 /// The parts of a path that group operations: the last that a path has counts.
-pub(crate) const TAGS: [&str; 4] = ["instances", "tokens", "access-logs", "events"];
+pub(crate) const TAGS: [&str; 5] = ["instances", "tokens", "access-logs", "events", "state"];
 
 /// What a parameter of a path is. The same name means the same everywhere.
 ///
@@ -21,6 +22,10 @@ pub(crate) fn path_parameter(name: &str) -> (&'static str, Schema) {
     match name {
         "instance" => ("An instance by id or by name.", text()),
         "token" => ("A token of the instance by id, or by a label that only one has.", text()),
+        "aggregate" => {
+            ("A kind of aggregate.", json_schema!({ "type": "string", "enum": ["instance", "token"] }))
+        }
+        "id" => ("An id; of an instance also the name that it had then.", text()),
         "sequence" => (
             "The place of an event in the log.",
             json_schema!({ "type": "string", "pattern": "^[1-9][0-9]{0,17}$" }),

@@ -10,13 +10,13 @@ use domain::{Refusal, TokenId, instance, instance_name, token};
 use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
 use serde_json::json;
-use store::{NotReached, OpenError, SendError, Unavailable};
+use store::{NotReached, OpenError, PastError, Place, SendError, Unavailable};
 
 use crate::command::KEY_BYTES_MAX;
 use crate::events::TAILS_MAX;
 use crate::extract::{BODY_BYTES_MAX, BODY_READ_TIMEOUT};
 use crate::problem::Problem;
-use crate::violation::{Place, Violation};
+use crate::violation::{self, Violation};
 
 /// Why a request has no success to show.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,14 @@ pub(crate) enum Error {
     NotHosted,
     #[error("the log has no event {0}")]
     EventNotFound(String),
+    #[error("`{0}` is no kind of aggregate whose past is shown: `instance` or `token` was expected")]
+    UnknownAggregate(String),
+    #[error("the log knows no `{0}`")]
+    NeverExisted(String),
+    #[error("`{reference}` did not exist yet: its first event, {}, was stored at {}", first.sequence, first.stored_at)]
+    DidNotExistYet { reference: String, first: Place },
+    #[error("`{reference}` did not exist any more: event {}, stored at {}, has ended it", last.sequence, last.stored_at)]
+    WasGone { reference: String, last: Place },
     #[error("{0}")]
     Refused(Refusal),
 
@@ -123,6 +131,10 @@ impl Error {
             Error::NoActiveToken(_) => Problem::new(T::NO_ACTIVE_TOKEN),
             Error::DirectHasNoTokens => Problem::new(T::DIRECT_HAS_NO_TOKENS),
             Error::NotHosted => Problem::new(T::NOT_HOSTED),
+            Error::UnknownAggregate(_) => Problem::new(T::UNKNOWN_AGGREGATE),
+            Error::NeverExisted(_) => Problem::new(T::NEVER_EXISTED),
+            Error::DidNotExistYet { first, .. } => placed(Problem::new(T::DID_NOT_EXIST_YET), first),
+            Error::WasGone { last, .. } => placed(Problem::new(T::WAS_GONE), last),
             Error::EventNotFound(_) => Problem::new(T::EVENT_NOT_FOUND),
             Error::Refused(refusal) => refused(refusal),
             Error::Undecided => Problem::new(T::UNDECIDED),
@@ -138,6 +150,11 @@ impl Error {
         };
         problem.detail(self.to_string())
     }
+}
+
+/// A problem that an event explains.
+fn placed(problem: Problem, place: &Place) -> Problem {
+    problem.with("sequence", place.sequence).with("stored_at", place.stored_at.to_string())
 }
 
 fn refused(refusal: &Refusal) -> Problem {
@@ -180,6 +197,18 @@ impl IntoResponse for Error {
     }
 }
 
+impl From<PastError> for Error {
+    fn from(error: PastError) -> Self {
+        match error {
+            PastError::Unavailable(error) => Error::StoreUnavailable(error),
+            PastError::Unreadable(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "event cannot be read");
+                Error::LogUnreadable
+            }
+        }
+    }
+}
+
 impl From<Unavailable> for Error {
     fn from(error: Unavailable) -> Self {
         Error::StoreUnavailable(error)
@@ -215,9 +244,10 @@ impl From<::access_log::Error> for Error {
     fn from(error: ::access_log::Error) -> Self {
         use ::access_log::Error as A;
         match error {
-            A::InvalidQuery { field, reason } => {
-                Error::Invalid(vec![Violation { place: Place::Parameter(field.to_owned()), detail: reason }])
-            }
+            A::InvalidQuery { field, reason } => Error::Invalid(vec![Violation {
+                place: violation::Place::Parameter(field.to_owned()),
+                detail: reason,
+            }]),
             A::Unavailable { .. } => Error::AccessLogUnavailable(error),
             A::Rejected { .. }
             | A::TooManyRows { .. }

@@ -24,6 +24,7 @@ mod paging;
 mod problem;
 mod request_log;
 mod router;
+mod state;
 mod tokens;
 mod violation;
 

@@ -16,7 +16,7 @@ use crate::command::name_command;
 use crate::error::Error;
 use crate::openapi::Routes;
 use crate::request_log::log_request;
-use crate::{access_log, client_config, container_log, contract, events, health, instances, tokens};
+use crate::{access_log, client_config, container_log, contract, events, health, instances, state, tokens};
 
 /// The path that everything but health and the OpenAPI document lies under.
 pub(crate) const API: &str = "/api/v1";
@@ -45,6 +45,8 @@ fn guarded_routes() -> Routes {
         .get("/access-logs", access_log::search_access_log, contract::access_logs::search())
         .get("/events", events::tail_events, contract::events::tail())
         .get("/events/{sequence}", events::show_event, contract::events::show())
+        .get("/state/{aggregate}/{id}", state::show_state, contract::state::show())
+        .get("/state/{aggregate}/{id}/diff", state::diff_state, contract::state::diff())
 }
 
 fn open_routes() -> Routes {

@@ -285,7 +285,7 @@ pub(crate) async fn revoke_token(
 }
 
 impl<'a> TokenDocument<'a> {
-    fn new(row: &'a TokenRow) -> Self {
+    pub(crate) fn new(row: &'a TokenRow) -> Self {
         let (state, revoked_at) = match row.state {
             TokenState::Active { .. } => ("active", None),
             TokenState::Revoked { at } => ("revoked", Some(at)),

@@ -2,6 +2,7 @@
 
 mod selection;
 mod show;
+mod state;
 mod stream;
 mod tail;
 
@@ -19,11 +20,17 @@ pub(crate) enum Command {
     Tail(tail::Arguments),
     /// Show one event: what it says, what led to it, and what it led to.
     Show(show::Arguments),
+    /// Show what something was like at an earlier moment.
+    State(state::Arguments),
+    /// Show what has changed between two moments.
+    Diff(state::DiffArguments),
 }
 
 pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result<(), Failure> {
     match command {
         Command::Tail(arguments) => tail::run(arguments, rest, output).await,
         Command::Show(arguments) => show::run(arguments, rest, output).await,
+        Command::State(arguments) => state::run(arguments, rest, output).await,
+        Command::Diff(arguments) => state::diff(arguments, rest, output).await,
     }
 }

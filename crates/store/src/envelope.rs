@@ -31,21 +31,32 @@ pub(crate) fn write_metadata(headers: &mut HeaderMap, metadata: &Metadata) {
     }
 }
 
-pub(crate) fn read_metadata(headers: &HeaderMap) -> Result<Metadata, HeaderError> {
+/// Header fields by name, wherever they lie.
+pub(crate) trait Fields {
+    fn field(&self, name: &str) -> Option<&str>;
+}
+
+impl Fields for HeaderMap {
+    fn field(&self, name: &str) -> Option<&str> {
+        self.get(name).map(async_nats::HeaderValue::as_str)
+    }
+}
+
+pub(crate) fn read_metadata(headers: &impl Fields) -> Result<Metadata, HeaderError> {
     Ok(Metadata {
         at: parse(headers, header::TIME)?,
         command_id: parse::<CommandId>(headers, header::COMMAND_ID)?,
         causation_id: text(headers, header::CAUSATION_ID)?.to_owned(),
         actor: parse(headers, header::ACTOR)?,
-        traceparent: headers.get(header::TRACEPARENT).map(|value| value.as_str().to_owned()),
+        traceparent: headers.field(header::TRACEPARENT).map(str::to_owned),
     })
 }
 
-pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, HeaderError> {
-    headers.get(name).map(async_nats::HeaderValue::as_str).ok_or(HeaderError::Absent(name))
+pub(crate) fn text<'a>(headers: &'a impl Fields, name: &'static str) -> Result<&'a str, HeaderError> {
+    headers.field(name).ok_or(HeaderError::Absent(name))
 }
 
-pub(crate) fn parse<T>(headers: &HeaderMap, name: &'static str) -> Result<T, HeaderError>
+pub(crate) fn parse<T>(headers: &impl Fields, name: &'static str) -> Result<T, HeaderError>
 where
     T: FromStr,
     T::Err: Error + Send + Sync + 'static,

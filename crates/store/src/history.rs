@@ -1,9 +1,11 @@
 //! Looking back: single events, runs of them, and which of them a moment divides.
 
+mod past;
 mod trace;
 
 use jiff::Timestamp;
 
+pub use past::{Past, PastError, Place};
 pub use trace::{Trace, TraceLimits};
 
 use crate::connection::Store;

@@ -33,7 +33,7 @@ pub use command_bus::{Claim, CommandId, Given, ReceivedCommand, ReceivedCommands
 pub use connection::{ConnectError, Credentials, Options, Store};
 pub use data_stream::DataStream;
 pub use error::{Unavailable, Unreadable};
-pub use history::{Trace, TraceLimits};
+pub use history::{Past, PastError, Place, Trace, TraceLimits};
 pub use journal::{Aggregate, AppendError, LoadError, Write};
 pub use lease::{Lease, Task};
 pub use outcome::Outcome;

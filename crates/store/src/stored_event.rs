@@ -5,7 +5,7 @@ use bytes::Bytes;
 use domain::Recorded;
 use jiff::Timestamp;
 
-use crate::envelope::{self, HeaderError};
+use crate::envelope::{self, Fields, HeaderError};
 use crate::error::Unreadable;
 use crate::subject::{self, header};
 use crate::upcast;
@@ -76,23 +76,12 @@ impl StoredEvent {
         let unreadable = |source: ReadError| Unreadable::new(&self.subject, self.sequence, source);
         let (aggregate, id) = subject::parse_event(&self.subject)
             .ok_or_else(|| unreadable("the subject is no event's".into()))?;
-        let headers = self.header_map().map_err(unreadable)?;
-        let name = envelope::text(&headers, header::EVENT).map_err(|error| unreadable(error.into()))?;
-        let version = envelope::parse(&headers, header::VERSION).map_err(|error| unreadable(error.into()))?;
-        let metadata = envelope::read_metadata(&headers).map_err(|error| unreadable(error.into()))?;
+        let name = envelope::text(self, header::EVENT).map_err(|error| unreadable(error.into()))?;
+        let version = envelope::parse(self, header::VERSION).map_err(|error| unreadable(error.into()))?;
+        let metadata = envelope::read_metadata(self).map_err(|error| unreadable(error.into()))?;
         let event = upcast::read_any(aggregate, id, name, version, &self.payload)
             .map_err(|error| unreadable(error.into()))?;
         Ok(Recorded { sequence: self.sequence, metadata, event })
-    }
-
-    /// The header fields as NATS wants them.
-    pub(crate) fn header_map(&self) -> Result<async_nats::HeaderMap, ReadError> {
-        let mut headers = async_nats::HeaderMap::new();
-        for (name, value) in &self.headers {
-            let name = async_nats::HeaderName::try_from(name.as_str())?;
-            headers.append(name, value.parse::<async_nats::HeaderValue>()?);
-        }
-        Ok(headers)
     }
 
     /// A header field of ours.
@@ -123,5 +112,11 @@ impl StoredEvent {
     /// The bytes of its payload and of its header fields.
     pub fn bytes(&self) -> usize {
         self.payload.len() + self.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+    }
+}
+
+impl Fields for StoredEvent {
+    fn field(&self, name: &str) -> Option<&str> {
+        self.header(name)
     }
 }

@@ -48,6 +48,12 @@ pub(crate) const DIRECT_HAS_NO_TOKENS: ProblemType =
 pub(crate) const TOKEN_NOT_FOUND: ProblemType = problem(S::NOT_FOUND, "token_not_found", "Token not found");
 pub(crate) const TOKEN_REVOKED: ProblemType = problem(S::GONE, "token_revoked", "Token revoked");
 pub(crate) const EVENT_NOT_FOUND: ProblemType = problem(S::NOT_FOUND, "event_not_found", "Event not found");
+pub(crate) const UNKNOWN_AGGREGATE: ProblemType =
+    problem(S::NOT_FOUND, "unknown_aggregate", "Unknown kind of aggregate");
+pub(crate) const NEVER_EXISTED: ProblemType = problem(S::NOT_FOUND, "never_existed", "Never existed");
+pub(crate) const DID_NOT_EXIST_YET: ProblemType =
+    problem(S::NOT_FOUND, "did_not_exist_yet", "Did not exist yet");
+pub(crate) const WAS_GONE: ProblemType = problem(S::GONE, "was_gone", "Did not exist any more");
 pub(crate) const TOKEN_EXISTS: ProblemType = problem(S::CONFLICT, "token_exists", "Token exists");
 pub(crate) const AMBIGUOUS_LABEL: ProblemType = problem(S::CONFLICT, "ambiguous_label", "Ambiguous label");
 pub(crate) const NO_ACTIVE_TOKEN: ProblemType = problem(S::CONFLICT, "no_active_token", "No active token");

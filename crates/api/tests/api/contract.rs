@@ -38,7 +38,12 @@ async fn the_document_is_for_everybody_and_leads_to_every_route() {
     assert_eq!(document, serde_json::from_str::<Value>(&api::openapi_document()).unwrap());
 
     for (path, methods) in described(&document) {
-        let path = path.replace("{instance}", "x").replace("{token}", "y").replace("{sequence}", "1");
+        let path = path
+            .replace("{instance}", "x")
+            .replace("{token}", "y")
+            .replace("{sequence}", "1")
+            .replace("{aggregate}", "instance")
+            .replace("{id}", "x");
         assert!(!path.contains('{'), "{path}: what stands for this parameter here?");
         let method = Method::from_bytes(UNKNOWN_METHOD.as_bytes()).unwrap();
         let request = match path.strip_prefix("/api/v1") {

@@ -10,4 +10,5 @@ mod hostile;
 mod instances;
 mod platform;
 mod secrets;
+mod state;
 mod tokens;

@@ -113,3 +113,26 @@ async fn an_event_is_traced_to_its_root_and_to_what_it_led_to() {
     assert_eq!((trace.consequences.len(), trace.looked_through), (1, 7), "it says how far it has looked");
     assert!(store.trace(9, LIMITS).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_long_past_is_folded_up_to_a_moment() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    let id = instance_id();
+    let mut last = append(&store, id, 0, &[created("first")], &metadata()).await;
+    while last < 5000 {
+        let restarts: Vec<_> =
+            (1..=900).map(|step| Event::Restarted(Restarted { generation: last + step })).collect();
+        last = append(&store, id, last, &restarts, &metadata()).await;
+    }
+    append(&store, instance_id(), 0, &[created("second")], &metadata()).await;
+    for through in [0, 1, 1999, 2000, 2001, 4000, last, last + 1] {
+        let past = store.row_at::<views::Instances>("instance", id, through).await.unwrap();
+        let place = |place: Option<store::Place>| place.map(|place| place.sequence);
+        assert_eq!(place(past.first), Some(1));
+        assert_eq!(place(past.last).unwrap_or_default(), through.min(last));
+        assert_eq!(past.folded.map(|row| row.sequence).unwrap_or_default(), through.min(last));
+    }
+    let never = store.row_at::<views::Instances>("instance", instance_id(), last).await.unwrap();
+    assert_eq!((never.first, never.last, never.folded), (None, None, None));
+}
