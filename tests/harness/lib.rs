@@ -2,6 +2,7 @@
 //! people and clients do, and ends it with everything it started. It knows no rule of the product.
 
 mod client;
+mod deployment;
 mod http;
 mod platform;
 mod processes;
@@ -9,6 +10,7 @@ mod tools;
 mod wait;
 
 pub use client::{Sdk, Seen};
+pub use deployment::{Deployment, Replicas};
 pub use http::http;
 pub use platform::{Finished, Platform};
 pub use processes::{Process, below};

@@ -23,9 +23,7 @@ impl Tools {
     pub fn find() -> Self {
         let root =
             Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the repository");
-        let build = env::current_exe().expect("a test is a program");
-        // target/<profile>/deps/<test>
-        let build = build.ancestors().nth(2).expect("a test lies in the build folder");
+        let build = build_folder();
         present(&build.join("mcpcan-bridge"), "cargo build --workspace");
         for part in ["bin/nats-server", "lib/libchdb.so"] {
             present(&root.join(".tools").join(part), "make tools");
@@ -33,7 +31,7 @@ impl Tools {
         present(&root.join(".tools/node/complete"), "make test-tools");
         present(&root.join(".tools/venv/complete"), "make test-tools");
         Self {
-            mcpcan: present(&build.join("mcpcan"), "cargo build --workspace"),
+            mcpcan: mcpcan(),
             node: root.join(".tools/node"),
             python: root.join(".tools/venv/bin/python"),
             clients: root.join("tests/clients"),
@@ -47,6 +45,20 @@ impl Tools {
         env::join_paths(std::iter::once(own).chain(env::split_paths(&inherited)))
             .expect("PATH can be written")
     }
+}
+
+/// The mcpcan binary of this build.
+///
+/// # Panics
+/// It was not built.
+pub(crate) fn mcpcan() -> PathBuf {
+    present(&build_folder().join("mcpcan"), "cargo build --workspace")
+}
+
+fn build_folder() -> PathBuf {
+    let program = env::current_exe().expect("a test is a program");
+    // target/<profile>/deps/<test>
+    program.ancestors().nth(2).expect("a test lies in the build folder").to_owned()
 }
 
 fn present(path: &Path, command: &str) -> PathBuf {

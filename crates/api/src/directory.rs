@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::instance_name::InstanceName;
 use domain::{InstanceId, TokenId};
@@ -46,8 +46,16 @@ impl Directory {
 
     /// Waits until every event up to `sequence` shows, `wait` at most.
     pub(crate) async fn reached(&self, sequence: u64, wait: Duration) -> Result<(), NotReached> {
-        tokio::try_join!(self.instances.reached(sequence, wait), self.tokens.reached(sequence, wait))?;
-        Ok(())
+        let deadline = Instant::now() + wait;
+        loop {
+            let wait = deadline.saturating_duration_since(Instant::now());
+            tokio::try_join!(self.instances.reached(sequence, wait), self.tokens.reached(sequence, wait))?;
+            // A view falls back for a moment when the server of its bucket was killed, perhaps while the other one was
+            // awaited: both have to be there at the same time.
+            if self.instances.position() >= sequence && self.tokens.position() >= sequence {
+                return Ok(());
+            }
+        }
     }
 
     /// Every instance, by name.

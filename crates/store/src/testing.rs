@@ -52,10 +52,14 @@ impl TestServer {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// Where the master key lies that all connections share, once there was one.
+    pub fn master_key_file(&self) -> PathBuf {
+        self.directory.path().join("master.key")
+    }
+
     /// A new connection to the server. All connections share one master key.
     pub async fn store(&self) -> Store {
-        let master_key =
-            MasterKey::load_or_create(&self.directory.path().join("master.key")).expect("make a master key");
+        let master_key = MasterKey::load_or_create(&self.master_key_file()).expect("make a master key");
         let options = Options { url: self.url(), credentials: None, name: "test".to_owned(), master_key };
         Store::connect(&options).await.expect("connect to the server")
     }
@@ -63,6 +67,12 @@ impl TestServer {
     /// Deletes a stream and everything that hangs on it, so that the next provisioning makes it anew.
     pub async fn delete_stream(&self, name: &str) {
         self.store().await.jetstream.delete_stream(name).await.expect("delete the stream");
+    }
+
+    /// How many messages a stream holds now.
+    pub async fn messages(&self, stream: &str) -> u64 {
+        let stream = self.store().await.jetstream.get_stream(stream).await.expect("look at the stream");
+        stream.cached_info().state.messages
     }
 
     /// The payload of a dead letter and the reason that stands beside it.

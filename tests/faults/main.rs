@@ -1,0 +1,162 @@
+//! The core under fire: 64 writers against 50 names through real processes, while nats-server, apis, deciders and
+//! projectors are killed with SIGKILL and started again. Afterwards the log is held against every answer.
+//!
+//! The seed is printed. `MCPCAN_FAULT_SEED=…` chooses the same faults and wishes again, `MCPCAN_FAULT_SECONDS=…` for how
+//! long.
+
+mod chaos;
+mod log;
+mod random;
+mod verdict;
+mod writer;
+
+use std::env;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use harness::{Deployment, Replicas, http, until};
+use tokio::task::JoinSet;
+use views::{Instances, Tokens};
+
+use log::Log;
+use random::Random;
+use verdict::contradictions;
+use writer::{Answer, Client, Sent, Slots};
+
+const WRITERS: usize = 64;
+const NAMES: usize = 50;
+const REPLICAS: Replicas = Replicas { apis: 2, deciders: 3, projectors: 2 };
+/// How long the writers write, unless `MCPCAN_FAULT_SECONDS` says otherwise.
+const LOAD_SECONDS: u64 = 40;
+/// After how long a writer gives a command up.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The same once all parts run again: now every command has to be answered.
+const PATIENCE_IN_PEACE: Duration = Duration::from_secs(90);
+/// How many commands with an answer are sent once more.
+const REPEATS_MAX: usize = 1000;
+/// How long what follows from events may take.
+const REACTIONS_MAX: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_killed_every_command_takes_effect_as_its_answer_says() {
+    let seed = setting("MCPCAN_FAULT_SEED").unwrap_or_else(seed_of_now);
+    println!("MCPCAN_FAULT_SEED={seed} runs the same faults again");
+    let mut random = Random::new(seed);
+    let mut deployment = Deployment::start(REPLICAS).await;
+    let client = Client {
+        http: http(),
+        apis: Arc::new(deployment.apis()),
+        admin_key: deployment.admin_key().to_owned(),
+    };
+
+    let load = Duration::from_secs(setting("MCPCAN_FAULT_SECONDS").unwrap_or(LOAD_SECONDS));
+    let until = Instant::now() + load;
+    let writers = start_writers(&client, &mut random, until);
+    for fault in chaos::run(&mut deployment, &mut random, until).await {
+        println!("{fault}");
+    }
+    deployment.ready().await;
+    let sent = writers.join_all().await.concat();
+    println!("{}", summary(&sent));
+
+    let store = deployment.server.store().await;
+    let repeated = repeat(&client, &mut random, &sent).await;
+    no_reaction_is_missing(&deployment).await;
+    let log = Log::read(&store).await;
+    println!("{} events", log.len());
+    let mut wrong = contradictions(&sent, &log.by_cause());
+    wrong.extend(contradictions(&repeated, &log.by_cause()));
+    wrong.extend(changed_answers(&sent, &repeated));
+    assert!(wrong.is_empty(), "{} of {} answers are wrong:\n{}", wrong.len(), sent.len(), wrong.join("\n"));
+
+    log.is_shown_by::<Instances>(&store).await;
+    log.is_shown_by::<Tokens>(&store).await;
+    log.fold().are_loaded_by(&store).await;
+    assert_eq!(deployment.server.messages("DEAD_LETTERS").await, 0, "nothing could not be read");
+    assert_eq!(deployment.server.messages("COMMANDS").await, 0, "no command waits");
+    assert_eq!(deployment.ended(), Vec::<String>::new(), "no part ended by itself");
+}
+
+fn setting(name: &str) -> Option<u64> {
+    let text = env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
+}
+
+fn seed_of_now() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970");
+    u64::from(now.subsec_nanos()) ^ now.as_secs()
+}
+
+fn start_writers(client: &Client, random: &mut Random, until: Instant) -> JoinSet<Vec<Sent>> {
+    let slots: Slots = Arc::new((0..NAMES).map(|_| Default::default()).collect());
+    let mut writers = JoinSet::new();
+    for number in 0..WRITERS {
+        writers.spawn(writer::run(number, client.clone(), slots.clone(), random.fork(), until, PATIENCE));
+    }
+    writers
+}
+
+fn summary(sent: &[Sent]) -> String {
+    let count = |is: fn(&Answer) -> bool| sent.iter().filter(|sent| is(&sent.answer)).count();
+    format!(
+        "{} commands: {} acknowledged, {} refused, {} unknown; {} attempts were lost",
+        sent.len(),
+        count(|answer| matches!(answer, Answer::Acknowledged { .. })),
+        count(|answer| matches!(answer, Answer::Refused { .. })),
+        count(|answer| matches!(answer, Answer::Unknown { .. })),
+        sent.iter().map(|sent| sent.lost).sum::<usize>(),
+    )
+}
+
+/// Sends every command without an answer once more, and some of the others, all under their old keys.
+async fn repeat(client: &Client, random: &mut Random, sent: &[Sent]) -> Vec<Sent> {
+    let (mut waiting, answered): (Vec<&Sent>, Vec<&Sent>) =
+        sent.iter().partition(|sent| matches!(sent.answer, Answer::Unknown { .. }));
+    for _ in 0..REPEATS_MAX.min(answered.len()) {
+        waiting.push(*random.one_of(&answered));
+    }
+    let (mut sending, mut repeated) = (JoinSet::new(), vec![]);
+    while let Some(Sent { request, .. }) = waiting.pop() {
+        if sending.len() >= WRITERS {
+            repeated.extend(sending.join_next().await.map(|sent| sent.expect("a repeat ends")));
+        }
+        let (client, request, first_api) = (client.clone(), request.clone(), random.below(client.apis.len()));
+        sending.spawn(async move { client.send(request, first_api, PATIENCE_IN_PEACE).await });
+    }
+    repeated.extend(sending.join_all().await);
+    // The first time counts: whatever a repeat does not find may have been found then.
+    repeated.into_iter().map(|sent| Sent { lost: sent.lost + 1, ..sent }).collect()
+}
+
+/// A command that is sent again is answered as before, unless what it was about has gone since.
+fn changed_answers(sent: &[Sent], repeated: &[Sent]) -> Vec<String> {
+    let mut wrong = vec![];
+    for again in repeated {
+        let first =
+            sent.iter().find(|sent| sent.request.key == again.request.key).expect("it was sent before");
+        let is_same = match (&first.answer, &again.answer) {
+            (_, Answer::Unknown { .. }) => false,
+            (Answer::Unknown { .. }, _) => true,
+            (Answer::Acknowledged { status, .. }, Answer::Acknowledged { status: again, .. }) => {
+                status == again
+            }
+            (Answer::Acknowledged { .. }, Answer::Refused { status, .. }) => matches!(status, 404 | 410),
+            (Answer::Refused { status, .. }, Answer::Refused { status: again, .. }) => {
+                status == again || matches!(again, 404 | 410)
+            }
+            (Answer::Refused { .. }, Answer::Acknowledged { .. }) => false,
+        };
+        if !is_same {
+            wrong.push(format!("a repeat is answered otherwise\n    {first:?}\n    {again:?}"));
+        }
+    }
+    wrong
+}
+
+async fn no_reaction_is_missing(deployment: &Deployment) {
+    let store = deployment.server.store().await;
+    until("the tokens of deleted instances are revoked", REACTIONS_MAX, async || {
+        Log::read(&store).await.fold().orphans().is_empty().then_some(())
+    })
+    .await;
+}

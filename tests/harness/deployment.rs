@@ -1,0 +1,181 @@
+//! An installation whose parts are processes of their own: a nats-server, and any number of apis, deciders and
+//! projectors, each of which can be killed and started again. There is no ClickHouse: what needs it is told a closed
+//! port, and everything else has to go on without it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use store::testing::TestServer;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::{http, tools, until};
+
+/// How long a part may take until it is ready. Debug builds, beside other tests.
+const READY_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A port of loopback on which nothing listens: the discard service, which nobody runs any more.
+const CLOSED_PORT: u16 = 9;
+
+/// How many replicas of each role there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Replicas {
+    pub apis: usize,
+    pub deciders: usize,
+    pub projectors: usize,
+}
+
+/// A running installation. Dropping it kills everything it started.
+pub struct Deployment {
+    pub server: TestServer,
+    directory: TempDir,
+    mcpcan: PathBuf,
+    admin_key: String,
+    apis: Vec<SocketAddr>,
+    parts: BTreeMap<String, Part>,
+}
+
+/// One process, running or killed.
+struct Part {
+    arguments: Vec<String>,
+    child: Child,
+}
+
+impl Deployment {
+    /// Starts everything, and waits until every api is ready.
+    ///
+    /// # Panics
+    /// A part does not start: the test cannot go on.
+    pub async fn start(replicas: Replicas) -> Self {
+        let admin_key = "the-admin-key-of-these-tests".to_owned();
+        let directory = tempfile::tempdir().expect("make a directory");
+        fs::write(directory.path().join("admin.key"), &admin_key).expect("write the admin key");
+        let apis = (0..replicas.apis).map(|_| free_address()).collect();
+        let mut deployment = Deployment {
+            server: TestServer::start().await,
+            directory,
+            mcpcan: tools::mcpcan(),
+            admin_key,
+            apis,
+            parts: BTreeMap::new(),
+        };
+        // Whoever connects first makes the master key; the roles only read it.
+        drop(deployment.server.store().await);
+        for (index, address) in deployment.apis.clone().into_iter().enumerate() {
+            deployment.add(&format!("api-{index}"), deployment.api_arguments(address));
+        }
+        for index in 0..replicas.deciders {
+            deployment.add(&format!("decider-{index}"), deployment.nats_arguments("decider"));
+        }
+        for index in 0..replicas.projectors {
+            let mut arguments = deployment.nats_arguments("projector");
+            arguments.extend(clickhouse_arguments());
+            deployment.add(&format!("projector-{index}"), arguments);
+        }
+        deployment.ready().await;
+        deployment
+    }
+
+    /// The addresses of the command API, each with the path that everything lies under.
+    pub fn apis(&self) -> Vec<String> {
+        self.apis.iter().map(|address| format!("http://{address}/api/v1")).collect()
+    }
+
+    pub fn admin_key(&self) -> &str {
+        &self.admin_key
+    }
+
+    /// The names of the parts, nats-server not among them.
+    pub fn parts(&self) -> Vec<String> {
+        self.parts.keys().cloned().collect()
+    }
+
+    /// Kills a part as a power cut does, without a word.
+    pub async fn kill(&mut self, name: &str) {
+        let part = self.parts.get_mut(name).expect("a part of this name");
+        part.child.kill().await.expect("it can be killed");
+    }
+
+    /// Starts a part that was killed.
+    pub fn restart(&mut self, name: &str) {
+        let arguments = self.parts[name].arguments.clone();
+        self.add(name, arguments);
+    }
+
+    /// Parts that have ended though nobody killed them, with the end of what they wrote.
+    pub fn ended(&mut self) -> Vec<String> {
+        let mut ended = vec![];
+        for (name, part) in &mut self.parts {
+            if let Some(status) = part.child.try_wait().expect("look at a part") {
+                let log = self.directory.path().join(format!("{name}.log"));
+                let log = fs::read_to_string(log).unwrap_or_default();
+                let tail: Vec<_> = log.lines().rev().take(20).collect();
+                ended.push(format!(
+                    "{name} ({status}):\n{}",
+                    tail.into_iter().rev().collect::<Vec<_>>().join("\n")
+                ));
+            }
+        }
+        ended
+    }
+
+    /// Waits until every api is ready.
+    ///
+    /// # Panics
+    /// One does not become ready in time.
+    pub async fn ready(&mut self) {
+        let client = http();
+        for address in self.apis.clone() {
+            let what =
+                format!("the api at {address} is ready; logs are in {}", self.directory.path().display());
+            until(&what, READY_DEADLINE, async || {
+                let answer = client.get(format!("http://{address}/readyz")).send().await.ok()?;
+                answer.status().is_success().then_some(())
+            })
+            .await;
+        }
+    }
+
+    fn add(&mut self, name: &str, arguments: Vec<String>) {
+        let log = self.directory.path().join(format!("{name}.log"));
+        let log = File::options().create(true).append(true).open(log).expect("open a log file");
+        let child = Command::new(&self.mcpcan)
+            .args(&arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("mcpcan starts");
+        self.parts.insert(name.to_owned(), Part { arguments, child });
+    }
+
+    fn api_arguments(&self, listen: SocketAddr) -> Vec<String> {
+        let admin_key = self.directory.path().join("admin.key").display().to_string();
+        let mut arguments = self.nats_arguments("api");
+        arguments.extend(["--listen".to_owned(), listen.to_string()]);
+        arguments.extend(["--admin-key-file".to_owned(), admin_key]);
+        arguments.extend(["--gateway-url".to_owned(), "http://127.0.0.1:7090".to_owned()]);
+        arguments.extend(clickhouse_arguments());
+        arguments
+    }
+
+    fn nats_arguments(&self, role: &str) -> Vec<String> {
+        let master_key = self.server.master_key_file().display().to_string();
+        [role, "--nats-url", &self.server.url(), "--master-key-file", &master_key].map(str::to_owned).to_vec()
+    }
+}
+
+fn clickhouse_arguments() -> [String; 2] {
+    ["--clickhouse-url".to_owned(), format!("http://127.0.0.1:{CLOSED_PORT}")]
+}
+
+/// An address that nobody listens on now, so that a part which is started again finds its own.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a port");
+    listener.local_addr().expect("a listener has an address")
+}
