@@ -1,9 +1,10 @@
 //! Role: folds events into views, and carries trace events and container logs into ClickHouse.
 //!
-//! Four tasks that share nothing: two views, two sinks. One that cannot go on lowers its readiness flag and leaves
+//! Tasks that share nothing: the views, the sinks, the hash chain. One that cannot go on lowers its readiness flag and leaves
 //! the others alone. Of all projectors, one does each task; the others stand by.
 
 mod alone;
+mod chain;
 mod project;
 mod sink;
 
@@ -33,7 +34,8 @@ pub async fn run(store: Store, access_log: access_log::Client, context: Context)
     let (traces, lines) =
         (Carry::<TraceRecord>::new(access_log.clone()), Carry::<ContainerLine>::new(access_log));
     tasks.spawn(alone::run(traces, store.clone(), flag("projector: access log"), shutdown()));
-    tasks.spawn(alone::run(lines, store, flag("projector: container log"), shutdown()));
+    tasks.spawn(alone::run(lines, store.clone(), flag("projector: container log"), shutdown()));
+    tasks.spawn(alone::run(chain::Link, store, flag("projector: chain"), shutdown()));
     while let Some(ended) = tasks.join_next().await {
         ended?;
     }

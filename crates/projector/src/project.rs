@@ -7,7 +7,7 @@ use service::ReadyFlag;
 use store::{ProjectError, Store, Task};
 use views::View;
 
-use crate::alone::Work;
+use crate::alone::{Rest, Work};
 
 /// How long to wait before folding again after NATS was away.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -28,16 +28,16 @@ impl<V: View> Work for Project<V> {
         Task::View(V::NAME)
     }
 
-    async fn run(&self, store: &Store, ready: &ReadyFlag) -> Duration {
+    async fn run(&self, store: &Store, ready: &ReadyFlag) -> Rest {
         match store.project::<V>(|| ready.set(true)).await {
-            Ok(()) => RETRY_DELAY,
+            Ok(()) => Rest::Interrupted(RETRY_DELAY),
             Err(ProjectError::Unavailable(error)) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     view = V::NAME,
                     "view interrupted, trying again"
                 );
-                RETRY_DELAY
+                Rest::Interrupted(RETRY_DELAY)
             }
             Err(ProjectError::Unreadable(error)) => {
                 tracing::error!(
@@ -45,7 +45,7 @@ impl<V: View> Work for Project<V> {
                     view = V::NAME,
                     "view stopped: run a program that can read this event"
                 );
-                STOPPED_DELAY
+                Rest::Stopped(STOPPED_DELAY)
             }
         }
     }

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use service::ReadyFlag;
 use store::{Batch, DataStream, SinkError, Store, Task, Unavailable};
 
-use crate::alone::Work;
+use crate::alone::{Rest, Work};
 
 /// How long to wait before the first repetition; doubled each time.
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(200);
@@ -60,7 +60,7 @@ impl<R: Row> Work for Carry<R> {
         Task::Sink(R::STREAM)
     }
 
-    async fn run(&self, store: &Store, ready: &ReadyFlag) -> Duration {
+    async fn run(&self, store: &Store, ready: &ReadyFlag) -> Rest {
         if let Err(error) = carry::<R>(store, &self.client, ready).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -68,7 +68,7 @@ impl<R: Row> Work for Carry<R> {
                 "sink interrupted, trying again"
             );
         }
-        RETRY_DELAY_MIN
+        Rest::Interrupted(RETRY_DELAY_MIN)
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Task {
     View(&'static str),
     /// Carrying the rows of a stream into ClickHouse.
     Sink(DataStream),
+    /// Linking the log's events to the hash chain.
+    Chain,
 }
 
 impl fmt::Display for Task {
@@ -44,6 +46,7 @@ impl fmt::Display for Task {
         match self {
             Task::View(view) => write!(f, "view.{view}"),
             Task::Sink(stream) => write!(f, "sink.{}", stream.name()),
+            Task::Chain => f.write_str("chain"),
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! No rule lives here. Nothing outside this crate names a stream, a header or a NATS type.
 
+mod chain;
 mod codec;
 mod command_bus;
 mod connection;
@@ -27,7 +28,9 @@ pub mod testing;
 pub mod upcast;
 mod vault;
 mod view;
+mod view_status;
 
+pub use chain::{ChainError, FINDINGS_MAX, Finding, Verification, VerifyProgress};
 pub use codec::{decode, encode};
 pub use command_bus::{Claim, CommandId, Given, ReceivedCommand, ReceivedCommands, SendError};
 pub use connection::{ConnectError, Credentials, Options, Store};
@@ -47,3 +50,4 @@ pub use tail::{
 pub use upcast::Stored;
 pub use vault::{MasterKey, MasterKeyError, OpenError, Vault};
 pub use view::{Follower, NotReached};
+pub use view_status::{Folding, LastError, Rebuild, Report, ViewState, ViewStatus};

@@ -11,6 +11,10 @@
 
 mod decoding;
 mod fold;
+mod monitor;
+
+use std::convert::Infallible;
+use std::time::Duration;
 
 use views::View;
 
@@ -18,6 +22,10 @@ use crate::connection::Store;
 use crate::error::{Unavailable, Unreadable};
 use crate::view::layout::{Live, Reached, ViewBucket};
 use fold::Fold;
+use monitor::Monitor;
+
+/// How often it is looked whether a rebuild is asked for.
+const WANTED_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Why a view has stopped.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +44,32 @@ impl Store {
     /// # Errors
     /// See [`ProjectError`]. After `Unavailable`, calling again goes on where this call ended.
     pub async fn project<V: View>(&self, on_caught_up: impl FnOnce()) -> Result<(), ProjectError> {
-        let mut projection = Projection::open::<V>(self).await?;
+        let monitor = Monitor::open(self, V::NAME, V::VERSION).await?;
+        let Err(error) = tokio::select! {
+            ended = self.fold::<V>(&monitor, on_caught_up) => ended,
+            never = monitor.report_on() => match never {},
+        };
+        monitor.report_end(&error).await;
+        Err(error)
+    }
+
+    async fn fold<V: View>(
+        &self,
+        monitor: &Monitor,
+        on_caught_up: impl FnOnce(),
+    ) -> Result<Infallible, ProjectError> {
+        let mut projection = Projection::open::<V>(self, monitor).await?;
         let mut fold = projection.serving_fold::<V>().await?;
+        monitor.catching_up(fold.gauge.clone());
         fold.run(Some(self.last_event().await?)).await?;
+        monitor.current();
         on_caught_up();
         loop {
             let mut rebuilt = tokio::select! {
-                ended = fold.run(None) => return ended,
+                ended = fold.run(None) => match ended {
+                    Ok(()) => continue,
+                    Err(error) => return Err(error),
+                },
                 rebuilt = projection.rebuild_when_wanted::<V>() => rebuilt?,
             };
             // Nothing is written to the old generation any more. Whoever has seen its position must not see an
@@ -55,26 +82,30 @@ impl Store {
 }
 
 /// What is served of a view, and what is to be.
-struct Projection {
-    store: Store,
+struct Projection<'a> {
+    store: &'a Store,
+    monitor: &'a Monitor,
     bucket: ViewBucket,
     live: Option<Live>,
     live_revision: u64,
 }
 
-impl Projection {
-    async fn open<V: View>(store: &Store) -> Result<Self, Unavailable> {
+impl<'a> Projection<'a> {
+    async fn open<V: View>(store: &'a Store, monitor: &'a Monitor) -> Result<Self, Unavailable> {
         let bucket = store.view_bucket(V::NAME).await?;
         let (live, live_revision) = bucket.live().await?.unzip();
         let live_revision = live_revision.unwrap_or(0);
-        Ok(Projection { store: store.clone(), bucket, live, live_revision })
+        Ok(Projection { store, monitor, bucket, live, live_revision })
     }
 
     /// The fold of the generation that is served. If none is, or one of another form, it is built first.
     async fn serving_fold<V: View>(&mut self) -> Result<Fold<V>, ProjectError> {
-        if let Some(live) = self.live.filter(|live| live.version == V::VERSION) {
+        // Without a position, the generation was purged, and a server that was killed forgot what replaced it.
+        if let Some(live) = self.live.filter(|live| live.version == V::VERSION)
+            && self.bucket.reached(live.generation).await?.is_some()
+        {
             self.sweep(live.generation).await?;
-            return Ok(Fold::open(&self.store, &self.bucket, live.generation).await?);
+            return Ok(Fold::open(self.store, &self.bucket, live.generation).await?);
         }
         let mut fold = self.open_build::<V>().await?;
         let built = fold.run(Some(self.store.last_event().await?)).await;
@@ -86,25 +117,56 @@ impl Projection {
         built.map(|()| fold)
     }
 
-    /// Waits until a rebuild is asked for, and gives the new generation once it has caught up.
+    /// Waits until a rebuild is asked for, and gives the new generation once it has caught up. One that meets an event
+    /// that cannot be read is given up until the projector starts again; what is served stays.
     async fn rebuild_when_wanted<V: View>(&self) -> Result<Fold<V>, ProjectError> {
-        std::future::pending().await
+        let served = self.live.map_or(0, |live| live.generation);
+        while self.store.wanted_generation(V::NAME).await?.is_none_or(|(wanted, _)| wanted <= served) {
+            tokio::time::sleep(WANTED_INTERVAL).await;
+        }
+        tracing::info!(view = V::NAME, "the view is rebuilt");
+        let mut fold = self.open_build::<V>().await?;
+        loop {
+            let last = self.store.last_event().await?;
+            if fold.written >= last {
+                return Ok(fold);
+            }
+            match fold.run(Some(last)).await {
+                Ok(()) => {}
+                Err(ProjectError::Unavailable(error)) => return Err(error.into()),
+                Err(error @ ProjectError::Unreadable(_)) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        view = V::NAME,
+                        "the rebuild stopped, what is served stays"
+                    );
+                    self.monitor.failed(&error);
+                    std::future::pending::<Infallible>().await;
+                }
+            }
+        }
     }
 
     /// The fold of a generation that nobody serves yet: the one that was begun before, or a new one.
     async fn open_build<V: View>(&self) -> Result<Fold<V>, Unavailable> {
+        let fold = self.open_newest::<V>().await?;
+        self.monitor.rebuilding(fold.gauge.clone());
+        Ok(fold)
+    }
+
+    async fn open_newest<V: View>(&self) -> Result<Fold<V>, Unavailable> {
         let served = self.live.map_or(0, |live| live.generation);
         let newest = self.bucket.generations().await?.last().copied().unwrap_or(0).max(served);
         if newest > served
             && let Some((reached, _)) = self.bucket.reached(newest).await?
             && reached.version == V::VERSION
         {
-            return Fold::open(&self.store, &self.bucket, newest).await;
+            return Fold::open(self.store, &self.bucket, newest).await;
         }
         // The position comes first, so that whoever goes on with this generation knows the form of its rows.
         let reached = Reached { position: 0, version: V::VERSION };
         self.bucket.write_position(newest + 1, reached, 0).await?;
-        Fold::open(&self.store, &self.bucket, newest + 1).await
+        Fold::open(self.store, &self.bucket, newest + 1).await
     }
 
     /// Serves a generation in place of the one before, whose keys go.
@@ -112,6 +174,7 @@ impl Projection {
         let live = Live { generation, version: V::VERSION };
         self.live_revision = self.bucket.serve(live, self.live_revision).await?;
         self.live = Some(live);
+        self.monitor.switched();
         tracing::info!(view = V::NAME, generation, "the view is served from another generation");
         self.sweep(generation).await
     }

@@ -25,8 +25,9 @@ macro_rules! declarations {
 pub(crate) const STREAM_FILES: [(&str, &str); 5] =
     declarations!("streams": "COMMANDS", "EVENTS", "TRACES", "LOGS", "DEAD_LETTERS");
 /// The declared buckets by file name.
-pub(crate) const BUCKET_FILES: [(&str, &str); 7] =
-    declarations!("buckets": "instances", "tokens", "outcomes", "keys", "sinks", "snapshots", "leases");
+pub(crate) const BUCKET_FILES: [(&str, &str); 9] = declarations!(
+    "buckets": "instances", "tokens", "outcomes", "keys", "sinks", "snapshots", "leases", "views", "chain"
+);
 /// The declared consumers by file name.
 pub(crate) const CONSUMER_FILES: [(&str, &str); 2] = declarations!("consumers": "decider", "reactions");
 

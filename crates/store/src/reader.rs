@@ -123,6 +123,8 @@ pub(crate) struct Bounds {
     pub(crate) first_sequence: u64,
     /// 0 when the stream never held anything.
     pub(crate) last_sequence: u64,
+    /// How many messages it holds.
+    pub(crate) messages: u64,
 }
 
 /// Looks at a stream.
@@ -134,5 +136,6 @@ pub(crate) async fn bounds(store: &Store, stream: &str) -> Result<Bounds, Unavai
         created_ns: info.created.unix_timestamp_nanos(),
         first_sequence: info.state.first_sequence,
         last_sequence: info.state.last_sequence,
+        messages: info.state.messages,
     })
 }

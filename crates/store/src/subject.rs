@@ -1,5 +1,7 @@
 //! The names of streams, buckets, consumers and headers, and the form of subjects. `nats/` declares what they are.
 
+use views::{Instances, Tokens, View as _};
+
 /// Commands that wait for a decision.
 pub const COMMANDS: &str = "COMMANDS";
 /// Every domain event.
@@ -24,10 +26,26 @@ pub(crate) const SNAPSHOTS_BUCKET: &str = "snapshots";
 pub(crate) const SINKS_BUCKET: &str = "sinks";
 /// Which process does what only one may do at a time.
 pub(crate) const LEASES_BUCKET: &str = "leases";
+/// How the views are, and which of them somebody wants rebuilt.
+pub(crate) const VIEWS_BUCKET: &str = "views";
+/// The hash chain over the log.
+pub(crate) const CHAIN_BUCKET: &str = "chain";
+
+/// The views, each in a bucket of its name.
+pub const VIEWS: [&str; 2] = [Instances::NAME, Tokens::NAME];
 
 /// The buckets, each declared in `nats/buckets/<name>.json`. The views' buckets are named after their views.
-pub const BUCKETS: [&str; 7] =
-    ["instances", "tokens", OUTCOMES_BUCKET, KEYS_BUCKET, SINKS_BUCKET, SNAPSHOTS_BUCKET, LEASES_BUCKET];
+pub const BUCKETS: [&str; 9] = [
+    Instances::NAME,
+    Tokens::NAME,
+    OUTCOMES_BUCKET,
+    KEYS_BUCKET,
+    SINKS_BUCKET,
+    SNAPSHOTS_BUCKET,
+    LEASES_BUCKET,
+    VIEWS_BUCKET,
+    CHAIN_BUCKET,
+];
 
 /// The consumer that the deciders share.
 pub(crate) const DECIDER_CONSUMER: &str = "decider";

@@ -22,6 +22,7 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::chain::ChainKey;
 use crate::error::{During, Unavailable};
 use crate::subject;
 
@@ -40,6 +41,7 @@ const SEALED_PREFIX: &str = "s1.";
 /// What the derived keys are for (BLAKE3 key derivation contexts: global, unique, never changed).
 const WRAPPING_CONTEXT: &str = "mcpcan 2026-11-21 wrapping of secret keys v1";
 const DIGEST_CONTEXT: &str = "mcpcan 2026-11-21 digests of credentials v1";
+const CHAIN_CONTEXT: &str = "mcpcan 2026-11-21 hash chain over the log v1";
 
 type Key = Zeroizing<[u8; KEY_BYTES]>;
 
@@ -136,6 +138,7 @@ pub struct Vault {
     bucket: Arc<OnceCell<kv::Store>>,
     wrapping: Key,
     digesting: Key,
+    chain: ChainKey,
 }
 
 impl fmt::Debug for Vault {
@@ -151,7 +154,13 @@ impl Vault {
             bucket: Arc::default(),
             wrapping: Zeroizing::new(blake3::derive_key(WRAPPING_CONTEXT, master.0.as_slice())),
             digesting: Zeroizing::new(blake3::derive_key(DIGEST_CONTEXT, master.0.as_slice())),
+            chain: ChainKey::new(blake3::derive_key(CHAIN_CONTEXT, master.0.as_slice())),
         }
+    }
+
+    /// What the hash chain over the log is made with.
+    pub(crate) fn chain_key(&self) -> &ChainKey {
+        &self.chain
     }
 
     /// The digest that a credential is found by. Does no IO.

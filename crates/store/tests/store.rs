@@ -1,6 +1,8 @@
 //! The store against a real nats-server.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+#[path = "store/chain.rs"]
+mod chain;
 #[path = "store/command_bus.rs"]
 mod command_bus;
 #[path = "store/generations.rs"]
@@ -15,6 +17,8 @@ mod journal;
 mod lease;
 #[path = "store/provision.rs"]
 mod provision;
+#[path = "store/rebuild.rs"]
+mod rebuild;
 #[path = "store/schemas.rs"]
 mod schemas;
 #[path = "store/sink.rs"]

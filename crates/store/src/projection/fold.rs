@@ -15,6 +15,7 @@ use views::View;
 
 use super::ProjectError;
 use super::decoding::{Chunk, Decoding};
+use super::monitor::Gauge;
 use crate::codec;
 use crate::connection::Store;
 use crate::error::Unavailable;
@@ -44,6 +45,7 @@ pub(super) struct Fold<V: View> {
     /// How many events are known to come.
     pending: u64,
     last_write: Instant,
+    pub(super) gauge: Arc<Gauge>,
     decoding: Decoding,
     writing: Option<BoxFuture<'static, Result<Written, Unavailable>>>,
 }
@@ -67,7 +69,6 @@ impl<V: View> Fold<V> {
             store: store.clone(),
             bucket: bucket.clone(),
             generation,
-            rows,
             position,
             written: position,
             changed: HashSet::new(),
@@ -75,6 +76,8 @@ impl<V: View> Fold<V> {
             position_revision,
             pending: 0,
             last_write: Instant::now(),
+            gauge: Gauge::new(generation, position, rows.len()),
+            rows,
             decoding: Decoding::start(store, position + 1),
             writing: None,
         })
@@ -156,6 +159,7 @@ impl<V: View> Fold<V> {
     fn finish_write(&mut self, written: Written) {
         self.revisions.extend(written.rows);
         (self.written, self.position_revision) = (written.position, written.position_revision);
+        self.gauge.set(self.written, self.rows.len());
         self.writing = None;
     }
 

@@ -47,7 +47,7 @@ enum Ended {
 /// A generation that is being read.
 struct Staged<V: View> {
     rows: HashMap<Uuid, Arc<V::Row>>,
-    position: u64,
+    position: Option<u64>,
 }
 
 impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
@@ -96,7 +96,7 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
     async fn follow_once(&mut self) -> Result<Ended, Unavailable> {
         let live = self.live().await?;
         let mut watch = self.bucket.watch(live.generation).await?;
-        let mut staged = Some(Staged::<V> { rows: HashMap::new(), position: 0 });
+        let mut staged = Some(Staged::<V> { rows: HashMap::new(), position: None });
         loop {
             let entry = error::given(watch.next().await, OPERATION)?;
             let change = read_entry::<V>(&entry)?;
@@ -111,7 +111,9 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
             if entry.delta == 0
                 && let Some(staged) = staged.take()
             {
-                self.swap(&shared, staged);
+                // A generation without a position was purged, and a server that was killed forgot what replaced it.
+                let position = staged.position.ok_or("the generation is gone").during(OPERATION)?;
+                self.swap(&shared, staged.rows, position);
             }
         }
     }
@@ -123,7 +125,7 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
             let Some(shared) = self.shared.upgrade() else {
                 return Err(Unavailable::new(OPERATION, "nobody follows any more"));
             };
-            self.swap(&shared, Staged { rows: HashMap::new(), position: 0 });
+            self.swap(&shared, HashMap::new(), 0);
         }
         self.waits = true;
         loop {
@@ -166,8 +168,7 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
     }
 
     /// Puts what was read in place of what was shown.
-    fn swap(&mut self, shared: &Shared<V>, staged: Staged<V>) {
-        let Staged { rows, position } = staged;
+    fn swap(&mut self, shared: &Shared<V>, rows: HashMap<Uuid, Arc<V::Row>>, position: u64) {
         let before = std::mem::replace(&mut *shared.rows.write(), rows.clone());
         let mut changes = 0;
         for id in before.keys().filter(|id| !rows.contains_key(*id)) {
@@ -193,7 +194,7 @@ impl<V: View> Staged<V> {
     fn take(&mut self, change: Change<V::Row>) {
         match change {
             Change::Live(_) => {}
-            Change::Position(position) => self.position = position,
+            Change::Position(position) => self.position = Some(position),
             Change::Row(id, Some(row)) => drop(self.rows.insert(id, Arc::new(row))),
             Change::Row(id, None) => drop(self.rows.remove(&id)),
         }
