@@ -55,7 +55,11 @@ impl Log {
             match &recorded.event {
                 Event::Instance { id, event } => evolve::<InstanceDecider>(&mut states.instances, *id, event),
                 Event::Token { id, event } => evolve::<TokenDecider>(&mut states.tokens, *id, event),
-                Event::InstanceName { .. } => {}
+                Event::InstanceName { .. }
+                | Event::Credential { .. }
+                | Event::Template { .. }
+                | Event::TemplateName { .. }
+                | Event::RetentionPlan { .. } => {}
             }
             states.check_names(recorded);
         }
@@ -98,7 +102,11 @@ pub(crate) struct States {
 
 impl States {
     fn check_names(&self, recorded: &Recorded) {
-        let Event::Instance { event: instance::Event::Created(_), .. } = &recorded.event else { return };
+        let (Event::Instance { event: instance::Event::Created(_), .. }
+        | Event::Instance { event: instance::Event::Renamed(_), .. }) = &recorded.event
+        else {
+            return;
+        };
         let mut names = BTreeSet::new();
         for live in self.instances.values().filter_map(instance::State::live) {
             assert!(names.insert(&live.name), "two instances hold {} after {recorded:?}", live.name);
@@ -111,7 +119,7 @@ impl States {
             token::State::Active(active) => {
                 self.instances.get(&active.instance).is_none_or(|instance| instance.live().is_none())
             }
-            token::State::Absent | token::State::Revoked => false,
+            token::State::Absent | token::State::Revoked | token::State::Expired => false,
         };
         self.tokens.iter().filter(|(_, state)| is_orphan(state)).map(|(id, _)| *id).collect()
     }

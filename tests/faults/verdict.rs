@@ -52,10 +52,10 @@ fn effect(wish: Wish, events: &[&Recorded]) -> Result<Effect, &'static str> {
         Wish::Stop => &[&["instance.stopped"]],
         Wish::Restart => &[&["instance.restarted"], &["instance.started"]],
         Wish::Delete => &[&["instance_name.released", "instance.deleted"]],
-        Wish::Issue => &[&["token.issued"]],
+        Wish::Issue => &[&["credential.claimed", "token.issued"]],
         Wish::Edit => &[&["token.edited"]],
-        Wish::Rotate => &[&["token.rotated"]],
-        Wish::Revoke => &[&["token.revoked"]],
+        Wish::Rotate => &[&["credential.claimed", "credential.released", "token.rotated"]],
+        Wish::Revoke => &[&["credential.released", "token.revoked"]],
     };
     if !whole.contains(&names.as_slice()) {
         return Err("a command has other events than it leads to, or has them more than once");

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::Sealed;
 use domain::instance::{Access, Remote, RemoteTransport};
-use domain::instance_name::InstanceName;
 use domain::token::Kind;
+use domain::{Name, Sealed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::OpenError;
@@ -33,7 +32,7 @@ const SSE_READ_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct ClientConfig {
     #[serde(rename = "mcpServers")]
-    servers: BTreeMap<InstanceName, Server>,
+    servers: BTreeMap<Name, Server>,
 }
 
 /// How one server is reached. The names are those that clients know.
@@ -125,21 +124,16 @@ pub(crate) fn gateway_endpoint(instance: &InstanceRow, gateway_url: &Url) -> Opt
     gateway_way(instance, gateway_url).map(|(_, url)| url)
 }
 
-/// # Errors
-/// `Error::DirectHasNoTokens` for an instance that no way leads to through the gateway.
-pub(crate) fn require_gateway(instance: &InstanceRow) -> Result<(), Error> {
-    match instance.access {
-        Access::Hosted(_) | Access::Proxy(_) => Ok(()),
-        Access::Direct(_) => Err(Error::DirectHasNoTokens),
-    }
-}
-
 /// The credential of a token in clear.
 ///
 /// # Errors
 /// `Error::TokenRevoked`, also when the revocation does not show yet and only the key is gone.
 pub(crate) async fn open_credential(app: &App, token: &TokenRow) -> Result<Zeroizing<String>, Error> {
-    let TokenState::Active { sealed, .. } = &token.state else { return Err(Error::TokenRevoked) };
+    let sealed = match &token.state {
+        TokenState::Active { sealed, .. } => sealed,
+        TokenState::Revoked { .. } => return Err(Error::TokenRevoked),
+        TokenState::Expired { .. } => return Err(Error::TokenExpired),
+    };
     open(app, token.id.0, sealed).await?.ok_or(Error::TokenRevoked)
 }
 

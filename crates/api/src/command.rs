@@ -119,6 +119,7 @@ impl Caller {
             causation_id: format!("request:{key}"),
             at: Timestamp::now(),
             traceparent: self.traceparent.clone(),
+            expected_revision: None,
             claim: Some(Claim { key: self.key.id(), request_digest }),
         }
     }
@@ -172,7 +173,7 @@ impl App {
     pub(crate) async fn discard_token_key(&self, caller: &Caller, id: TokenId) {
         let loaded = self.store.load::<TokenDecider>(&id, CommandId(caller.key.id())).await;
         let unused = loaded.map(|token| match token.state {
-            token::State::Absent | token::State::Revoked => true,
+            token::State::Absent | token::State::Revoked | token::State::Expired => true,
             token::State::Active(_) => false,
         });
         self.discard_key(id.0, unused).await;

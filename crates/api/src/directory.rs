@@ -5,8 +5,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::instance_name::InstanceName;
-use domain::{InstanceId, TokenId};
+use domain::{InstanceId, Name, TokenId};
 use parking_lot::RwLock;
 use store::{Follower, NotReached, Store, Unavailable};
 use uuid::Uuid;
@@ -19,7 +18,7 @@ use crate::error::Error;
 pub(crate) struct Directory {
     instances: Follower<Instances>,
     tokens: Follower<Tokens>,
-    names: Arc<RwLock<Index<InstanceName>>>,
+    names: Arc<RwLock<Index<Name>>>,
     tokens_of: Arc<RwLock<Index<InstanceId>>>,
 }
 
@@ -84,13 +83,13 @@ impl Directory {
             return Ok(id);
         }
         reference
-            .parse::<InstanceName>()
+            .parse::<Name>()
             .ok()
             .and_then(|name| self.named(&name))
             .ok_or_else(|| Error::InstanceNotFound(reference.to_owned()))
     }
 
-    fn named(&self, name: &InstanceName) -> Option<InstanceId> {
+    fn named(&self, name: &Name) -> Option<InstanceId> {
         let ids = self.names.read().ids(name);
         ids.into_iter().map(InstanceId).find(|id| self.instance(*id).is_some_and(|row| row.name == *name))
     }
@@ -131,7 +130,7 @@ impl Directory {
 pub(crate) fn is_active(row: &TokenRow) -> bool {
     match row.state {
         TokenState::Active { .. } => true,
-        TokenState::Revoked { .. } => false,
+        TokenState::Revoked { .. } | TokenState::Expired { .. } => false,
     }
 }
 

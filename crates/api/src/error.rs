@@ -6,9 +6,9 @@
 pub(crate) mod problem_type;
 
 use axum::response::{IntoResponse, Response};
-use domain::{Refusal, TokenId, instance, instance_name, token};
+use domain::{Refusal, TokenId, claim, instance, retention_plan, template, token};
 use http::HeaderValue;
-use http::header::WWW_AUTHENTICATE;
+use http::header::{ETAG, WWW_AUTHENTICATE};
 use serde_json::json;
 use store::{NotReached, OpenError, PastError, Place, SendError, Unavailable};
 
@@ -58,6 +58,8 @@ pub(crate) enum Error {
     AmbiguousLabel { label: String, ids: Vec<TokenId> },
     #[error("the token was revoked, and its credential went with it")]
     TokenRevoked,
+    #[error("the token's time was over, and its credential went with it")]
+    TokenExpired,
     #[error(
         "the instance has no active token: issue one with `mcpcan token issue {0}` or \
          `POST /api/v1/instances/{0}/tokens`"
@@ -128,6 +130,7 @@ impl Error {
             Error::TokenNotFound(_) => Problem::new(T::TOKEN_NOT_FOUND),
             Error::AmbiguousLabel { ids, .. } => Problem::new(T::AMBIGUOUS_LABEL).with("ids", json!(ids)),
             Error::TokenRevoked => Problem::new(T::TOKEN_REVOKED),
+            Error::TokenExpired => Problem::new(T::TOKEN_EXPIRED),
             Error::NoActiveToken(_) => Problem::new(T::NO_ACTIVE_TOKEN),
             Error::DirectHasNoTokens => Problem::new(T::DIRECT_HAS_NO_TOKENS),
             Error::NotHosted => Problem::new(T::NOT_HOSTED),
@@ -160,27 +163,73 @@ fn placed(problem: Problem, place: &Place) -> Problem {
 fn refused(refusal: &Refusal) -> Problem {
     use problem_type as T;
     match refusal {
-        Refusal::InstanceName(instance_name::Refusal::Taken { holder }) => {
+        Refusal::InstanceName(claim::Refusal::Taken { holder }) => {
             Problem::new(T::NAME_TAKEN).with("holder", json!(holder))
         }
-        Refusal::Instance(refusal) => match refusal {
-            instance::Refusal::Exists => Problem::new(T::INSTANCE_EXISTS),
-            instance::Refusal::NotFound => Problem::new(T::INSTANCE_NOT_FOUND),
-            instance::Refusal::Deleted => Problem::new(T::INSTANCE_DELETED),
-            instance::Refusal::NotHosted => Problem::new(T::NOT_HOSTED),
-            instance::Refusal::Superseded { wanted, .. } => {
-                Problem::new(T::SUPERSEDED).with("wanted", *wanted)
-            }
-            instance::Refusal::NotRunning => Problem::new(T::NOT_RUNNING),
-            instance::Refusal::UnknownReplica => Problem::new(T::UNKNOWN_REPLICA),
+        Refusal::TemplateName(claim::Refusal::Taken { holder }) => {
+            Problem::new(T::NAME_TAKEN).with("holder", json!(holder))
+        }
+        Refusal::Credential(claim::Refusal::Taken { holder }) => {
+            Problem::new(T::CREDENTIAL_TAKEN).with("holder", json!(holder))
+        }
+        Refusal::Instance(refusal) => refused_instance(refusal),
+        Refusal::Token(refusal) => refused_token(refusal),
+        Refusal::Template(refusal) => match refusal {
+            template::Refusal::Exists => Problem::new(T::TEMPLATE_EXISTS),
+            template::Refusal::NotFound => Problem::new(T::TEMPLATE_NOT_FOUND),
+            template::Refusal::Deleted => Problem::new(T::TEMPLATE_DELETED),
+            template::Refusal::Settings { refusal } => refused_instance(refusal),
         },
-        Refusal::Token(refusal) => match refusal {
-            token::Refusal::Exists => Problem::new(T::TOKEN_EXISTS),
-            token::Refusal::NotFound => Problem::new(T::TOKEN_NOT_FOUND),
-            token::Refusal::Revoked => Problem::new(T::TOKEN_REVOKED),
-            token::Refusal::InstanceNotFound => Problem::new(T::INSTANCE_NOT_FOUND),
+        Refusal::RetentionPlan(refusal) => match refusal {
+            retention_plan::Refusal::Days { max } => Problem::new(T::BEYOND_A_BOUND).with("max", *max),
+            retention_plan::Refusal::InstanceNotFound => Problem::new(T::INSTANCE_NOT_FOUND),
         },
+        Refusal::Changed { revision } => {
+            Problem::new(T::REVISION_CHANGED).with("revision", *revision).header(ETAG, etag(*revision))
+        }
     }
+}
+
+fn refused_instance(refusal: &instance::Refusal) -> Problem {
+    use problem_type as T;
+    match refusal {
+        instance::Refusal::Exists => Problem::new(T::INSTANCE_EXISTS),
+        instance::Refusal::NotFound => Problem::new(T::INSTANCE_NOT_FOUND),
+        instance::Refusal::Deleted => Problem::new(T::INSTANCE_DELETED),
+        instance::Refusal::NotHosted | instance::Refusal::NoReplicas => Problem::new(T::NOT_HOSTED),
+        instance::Refusal::Superseded { wanted, .. } => Problem::new(T::SUPERSEDED).with("wanted", *wanted),
+        instance::Refusal::NotRunning => Problem::new(T::NOT_RUNNING),
+        instance::Refusal::UnknownReplica => Problem::new(T::UNKNOWN_REPLICA),
+        instance::Refusal::NotOfMode { setting, .. } => {
+            Problem::new(T::NOT_OF_MODE).with("setting", setting.as_str())
+        }
+        instance::Refusal::NoCommand => Problem::new(T::NO_COMMAND),
+        instance::Refusal::Replicas { max } => Problem::new(T::BEYOND_A_BOUND).with("max", *max),
+        instance::Refusal::TooMany { max, .. } | instance::Refusal::TooLarge { max } => {
+            Problem::new(T::BEYOND_A_BOUND).with("max", *max)
+        }
+    }
+}
+
+fn refused_token(refusal: &token::Refusal) -> Problem {
+    use problem_type as T;
+    match refusal {
+        token::Refusal::Exists => Problem::new(T::TOKEN_EXISTS),
+        token::Refusal::NotFound => Problem::new(T::TOKEN_NOT_FOUND),
+        token::Refusal::Revoked => Problem::new(T::TOKEN_REVOKED),
+        token::Refusal::Expired => Problem::new(T::TOKEN_EXPIRED),
+        token::Refusal::NotDue => Problem::new(T::TOKEN_NOT_DUE),
+        token::Refusal::InstanceNotFound => Problem::new(T::INSTANCE_NOT_FOUND),
+        token::Refusal::DirectHasNone => Problem::new(T::DIRECT_HAS_NO_TOKENS),
+        token::Refusal::TooMany { max, .. } | token::Refusal::TooLarge { max } => {
+            Problem::new(T::BEYOND_A_BOUND).with("max", *max)
+        }
+    }
+}
+
+/// The entity tag of a revision (RFC 9110 section 8.8.3).
+fn etag(revision: u64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{revision}\"")).expect("digits in quotes are a header value")
 }
 
 fn in_words(ids: &[TokenId]) -> String {

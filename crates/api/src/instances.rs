@@ -5,7 +5,7 @@ mod document;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::instance::Command;
+use domain::instance::{Command, Profile};
 use domain::{InstanceId, Refusal, instance};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
@@ -32,7 +32,8 @@ pub(crate) async fn create_instance(
     let id = InstanceId(caller.derive_id("instance"));
     let digest = fingerprint(app.store.vault(), "instance.create", None, &request);
     let (name, access) = request.check()?.seal(id, app.store.vault()).await?;
-    let command = domain::Command::Instance { id, command: Command::Create { name, access } };
+    let command = Command::Create { name, access, profile: Profile::default(), template: None };
+    let command = domain::Command::Instance { id, command };
     let carried_out = app.carry_out(&caller, &command, digest).await;
     if let Err(Error::Refused(refusal)) = &carried_out
         && never_existed_or_gone(refusal)
@@ -53,7 +54,13 @@ pub(crate) async fn create_instance(
 fn never_existed_or_gone(refusal: &Refusal) -> bool {
     match refusal {
         Refusal::InstanceName(_) | Refusal::Instance(instance::Refusal::Deleted) => true,
-        Refusal::Instance(_) | Refusal::Token(_) => false,
+        Refusal::Instance(_)
+        | Refusal::Token(_)
+        | Refusal::Credential(_)
+        | Refusal::Template(_)
+        | Refusal::TemplateName(_)
+        | Refusal::RetentionPlan(_)
+        | Refusal::Changed { .. } => false,
     }
 }
 

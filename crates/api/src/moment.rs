@@ -25,7 +25,7 @@ impl JsonSchema for Moment {
             "description": "A time, or how long ago it was.",
             "type": "string",
             "pattern": format!("^({PATTERN})$"),
-            "examples": ["2026-11-21T14:05:00Z", "5m"],
+            "examples": ["2026-01-31T14:05:00Z", "5m"],
         })
     }
 }
@@ -48,7 +48,7 @@ pub(crate) fn moment(
 
 /// What a moment looks like, for whoever gave none.
 pub(crate) const WHAT_A_MOMENT_IS: &str =
-    "a time such as `2026-11-21T14:05:00Z` or a duration such as `5m`, `2h`, `7d`";
+    "a time such as `2026-01-31T14:05:00Z` or a duration such as `5m`, `2h`, `7d`";
 
 /// The text as a time, if it is one.
 pub(crate) fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {

@@ -3,12 +3,13 @@
 mod credential;
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::token::{Command, Kind, LABEL_CHARS_MAX};
-use domain::{InstanceId, Refusal, TokenId, token};
+use domain::token::{Command, Expiry, Kind, LABEL_CHARS_MAX};
+use domain::{InstanceId, TokenId};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use jiff::Timestamp;
@@ -53,7 +54,7 @@ pub(crate) struct TokenDocument<'a> {
     kind: Kind,
     label: &'a str,
     masked: &'a str,
-    #[schemars(extend("enum" = ["active", "revoked"]))]
+    #[schemars(extend("enum" = ["active", "revoked", "expired"]))]
     state: &'static str,
     issued_at: Timestamp,
     revoked_at: Option<Timestamp>,
@@ -81,9 +82,6 @@ pub(crate) async fn issue_token(
 ) -> Result<Response, Error> {
     check_label(&request.label)?;
     let instance = app.directory.instance_id(&reference)?;
-    if let Some(row) = app.directory.instance(instance) {
-        client_config::require_gateway(&row)?;
-    }
     let id = TokenId(caller.derive_id("token"));
     issue(&app, &caller, id, instance, &request).await?;
     let location = format!("{API}/instances/{instance}/tokens/{id}");
@@ -119,13 +117,14 @@ async fn issue(
         SealedCredential::generate(app.store.vault(), id).await?;
     let command = Command::Issue {
         instance,
-        // The decider looks it up.
-        instance_exists: false,
         kind: request.kind,
         label: request.label.clone(),
         digest,
         masked,
         sealed,
+        expiry: Expiry::Never,
+        headers: BTreeMap::new(),
+        passthrough: BTreeSet::new(),
     };
     let digest = fingerprint(app.store.vault(), command.name(), Some(instance.0), request);
     carry_out_sealed(app, caller, id, command, digest).await
@@ -141,13 +140,8 @@ async fn carry_out_sealed(
     digest: String,
 ) -> Result<(), Error> {
     let carried_out = app.carry_out(caller, &domain::Command::Token { id, command }, digest).await;
-    if let Err(Error::Refused(Refusal::Token(refusal))) = &carried_out {
-        match refusal {
-            token::Refusal::InstanceNotFound | token::Refusal::NotFound | token::Refusal::Revoked => {
-                app.discard_token_key(caller, id).await;
-            }
-            token::Refusal::Exists => {}
-        }
+    if let Err(Error::Refused(_)) = &carried_out {
+        app.discard_token_key(caller, id).await;
     }
     carried_out.map(drop)
 }
@@ -242,7 +236,12 @@ pub(crate) async fn edit_token(
     check_label(&request.label)?;
     let instance = app.directory.find_instance(&instance)?;
     let id = app.directory.find_token(instance.id, &token)?.id;
-    let command = Command::Edit { label: request.label.clone() };
+    let command = Command::Edit {
+        label: Some(request.label.clone()),
+        expiry: None,
+        headers: BTreeMap::new(),
+        passthrough: None,
+    };
     let digest = fingerprint(app.store.vault(), command.name(), Some(id.0), &request);
     app.carry_out(&caller, &domain::Command::Token { id, command }, digest).await?;
     let row = app.directory.token(id).ok_or(Error::TokenNotFound(token))?;
@@ -289,6 +288,7 @@ impl<'a> TokenDocument<'a> {
         let (state, revoked_at) = match row.state {
             TokenState::Active { .. } => ("active", None),
             TokenState::Revoked { at } => ("revoked", Some(at)),
+            TokenState::Expired { .. } => ("expired", None),
         };
         TokenDocument {
             id: row.id,

@@ -70,7 +70,7 @@ async fn decide_commands(
             "command",
             id = %command.given.command_id,
             actor = %command.given.actor,
-            name = name(&command),
+            name = command.command.name(),
         );
         let decide = async move {
             if let Err(error) = decide(&store, command).await {
@@ -89,12 +89,5 @@ async fn decide(store: &Store, command: ReceivedCommand) -> Result<(), Unavailab
             tracing::warn!(error = &error as &dyn std::error::Error, "decide command");
             command.give_back(GIVE_BACK_DELAY).await
         }
-    }
-}
-
-fn name(command: &ReceivedCommand) -> &'static str {
-    match &command.command {
-        domain::Command::Instance { command, .. } => command.name(),
-        domain::Command::Token { command, .. } => command.name(),
     }
 }

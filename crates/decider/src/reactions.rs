@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Actor, Command, CommandId, Event, InstanceId, Recorded, TokenId, instance, token};
+use domain::{Actor, Command, CommandId, Event, InstanceId, Recorded, TokenId, instance, template, token};
 use jiff::Timestamp;
 use service::{CancellationToken, ReadyFlag};
 use store::{Follower, Given, NotReached, ReceivedEvent, SendError, Store, Unavailable};
@@ -115,12 +115,19 @@ impl Reactions {
                     None => self.revoke(*id, recorded).await,
                 }
             }
-            Event::Token { id, event: token::Event::Revoked(_) } => {
+            Event::Token { id, event: token::Event::Revoked(_) | token::Event::Expired(_) } => {
+                Ok(self.store.vault().shred(id.0).await?)
+            }
+            Event::Template { id, event: template::Event::Deleted(_) } => {
                 Ok(self.store.vault().shred(id.0).await?)
             }
             Event::Token { event: token::Event::Edited(_) | token::Event::Rotated(_), .. }
             | Event::Instance { .. }
-            | Event::InstanceName { .. } => Ok(()),
+            | Event::InstanceName { .. }
+            | Event::Credential { .. }
+            | Event::Template { .. }
+            | Event::TemplateName { .. }
+            | Event::RetentionPlan { .. } => Ok(()),
         }
     }
 
@@ -142,6 +149,7 @@ impl Reactions {
             causation_id: format!("event:{}", because.sequence),
             at: Timestamp::now(),
             traceparent: because.metadata.traceparent.clone(),
+            expected_revision: None,
             claim: None,
         };
         match self.store.send(&command, &given, COMMAND_WAIT).await {

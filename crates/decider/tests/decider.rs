@@ -1,11 +1,11 @@
 //! The decider on a real nats-server: what a sender of commands can rely on.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use domain::instance::{Access, CommandLine, Hosted, HostedTransport};
-use domain::{Command, Digest, InstanceId, Refusal, Sealed, TokenId, instance, instance_name, token};
+use domain::instance::{Access, CommandLine, Hosted, Source};
+use domain::{Command, Digest, InstanceId, Refusal, Sealed, TokenId, claim, instance, token};
 use futures_util::future::join_all;
 use service::{CancellationToken, Context};
 use store::testing::{TestServer, given};
@@ -78,8 +78,8 @@ impl System {
 
 fn create(id: InstanceId, name: &str) -> Command {
     let command = CommandLine { program: "npx".to_owned(), args: vec![] };
-    let access = Access::Hosted(Hosted { transport: HostedTransport::Stdio, command, env: BTreeMap::new() });
-    Command::Instance { id, command: instance::Command::Create { name: name.parse().unwrap(), access } }
+    let access = Access::Hosted(Hosted::new(Source::Command(command), BTreeMap::new()));
+    Command::Instance { id, command: instance::Command::create(name.parse().unwrap(), access) }
 }
 
 fn instance_command(id: InstanceId, command: instance::Command) -> Command {
@@ -89,12 +89,14 @@ fn instance_command(id: InstanceId, command: instance::Command) -> Command {
 fn issue(id: TokenId, instance: InstanceId, sealed: Sealed) -> Command {
     let command = token::Command::Issue {
         instance,
-        instance_exists: false,
         kind: token::Kind::Bearer,
         label: "dev".to_owned(),
-        digest: Digest("d1".to_owned()),
+        digest: Digest(id.0.simple().to_string()),
         masked: "mcpcan_…".to_owned(),
         sealed,
+        expiry: token::Expiry::Never,
+        headers: BTreeMap::new(),
+        passthrough: BTreeSet::new(),
     };
     Command::Token { id, command }
 }
@@ -116,7 +118,7 @@ async fn of_many_that_want_one_name_one_gets_it() {
         .collect();
     let [winner] = winners[..] else { panic!("{outcomes:?}") };
     for outcome in outcomes.iter().filter(|outcome| !matches!(outcome, Outcome::Done { .. })) {
-        assert_eq!(*outcome, refused(instance_name::Refusal::Taken { holder: winner }));
+        assert_eq!(*outcome, refused(claim::Refusal::Taken { holder: winner }));
     }
 
     // A deleted instance gives its name back.

@@ -2,6 +2,9 @@
 
 use std::fmt::{Debug, Display};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 /// One aggregate. Both functions are synchronous and total, so that a rule can be tested without a runtime and a
 /// log can be folded anywhere.
 pub trait Decider {
@@ -9,7 +12,7 @@ pub trait Decider {
     const NAME: &'static str;
 
     type Id: Clone + Display;
-    type State: Clone + Default;
+    type State: Clone + Default + Serialize + DeserializeOwned;
     type Command;
     type Event: Clone + Debug;
     type Refusal: std::error::Error;
@@ -28,6 +31,10 @@ pub trait Decider {
 
     /// The wire name of an event, a literal: `instance.created`.
     fn event_name(event: &Self::Event) -> &'static str;
+
+    /// Counts what people have changed, so that somebody who has seen revision 3 can ask for a change of just that.
+    /// What the platform itself reports does not count.
+    fn revision(state: &Self::State) -> u64;
 }
 
 /// An event met a state in which it cannot happen.

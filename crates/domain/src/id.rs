@@ -45,6 +45,10 @@ id!(
     TokenId
 );
 id!(
+    /// A template: the settings of instances that are yet to be created.
+    TemplateId
+);
+id!(
     /// A command. Derived from the client's idempotency key, so that the same key is the same command.
     CommandId
 );

@@ -7,6 +7,8 @@
 //!            └────────────────delete──────────────┘
 //! ```
 //!
+//! Renaming, editing, scaling and changing the access mode lead from Running to Running and from Stopped to Stopped.
+//!
 //! What it protects: a deleted instance stays deleted; every start and restart opens a new *generation*, and a fact
 //! about a replica counts only while its generation is the wanted one. Facts about replicas come from `worker` as
 //! commands like any other, so that the log tells what was wished and what became of it in one order.
@@ -14,20 +16,28 @@
 pub mod access;
 mod command;
 mod decide;
+pub mod edit;
 mod error;
 mod event;
+pub mod profile;
 mod state;
 
-pub use access::{Access, CommandLine, Hosted, HostedTransport, Remote, RemoteTransport};
+pub use access::{
+    Access, CommandLine, Hosted, HostedTransport, Mount, Remote, RemoteTransport, Resources, Source,
+};
 pub use command::{Command, Fact};
+pub use edit::Edit;
 pub use error::Refusal;
 pub use event::{
-    Created, Deleted, Event, FailureReason, ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting,
-    ReplicaStopped, Restarted, ServerInfo, Started, Stopped,
+    AccessChanged, Created, Deleted, Edited, Event, FailureReason, Renamed, ReplicaFailed,
+    ReplicaHandshaking, ReplicaReady, ReplicaStarting, ReplicaStopped, Restarted, Scaled, ServerInfo,
+    Started, Stopped,
 };
+pub use profile::Profile;
 pub use state::{Live, ReplicaState, Stage, State};
 
-use crate::{Decider, ImpossibleEvent, InstanceId, instance_name};
+use crate::claim;
+use crate::{Decider, ImpossibleEvent, InstanceId, Name};
 
 /// The aggregate's name as it stands in subjects.
 pub const NAME: &str = "instance";
@@ -55,31 +65,33 @@ impl Decider for InstanceDecider {
     fn event_name(event: &Event) -> &'static str {
         event.name()
     }
+
+    fn revision(state: &State) -> u64 {
+        state.revision()
+    }
 }
 
-/// What an event of an instance asks of its name, to be appended in the same atomic batch.
+/// What an event of an instance asks of names, to be appended in the same atomic batch.
 ///
 /// `before` is the state in which the event was decided.
-pub fn name_command(
-    id: InstanceId,
-    before: &State,
-    event: &Event,
-) -> Option<(instance_name::InstanceName, instance_name::Command)> {
+pub fn name_claims(id: InstanceId, before: &State, event: &Event) -> Vec<(Name, claim::Command<InstanceId>)> {
+    let claim = |name: &Name| (name.clone(), claim::Command::Claim { holder: id });
+    let release = |name: &Name| (name.clone(), claim::Command::Release { holder: id });
     match event {
-        Event::Created(created) => {
-            Some((created.name.clone(), instance_name::Command::Claim { instance: id }))
-        }
-        Event::Deleted(_) => {
-            before.live().map(|live| (live.name.clone(), instance_name::Command::Release { instance: id }))
-        }
-        Event::Started(_)
+        Event::Created(created) => vec![claim(&created.name)],
+        Event::Renamed(renamed) => vec![claim(&renamed.to), release(&renamed.from)],
+        Event::Deleted(_) => before.live().map(|live| release(&live.name)).into_iter().collect(),
+        Event::Edited(_)
+        | Event::AccessChanged(_)
+        | Event::Scaled(_)
+        | Event::Started(_)
         | Event::Stopped(_)
         | Event::Restarted(_)
         | Event::ReplicaStarting(_)
         | Event::ReplicaHandshaking(_)
         | Event::ReplicaReady(_)
         | Event::ReplicaFailed(_)
-        | Event::ReplicaStopped(_) => None,
+        | Event::ReplicaStopped(_) => vec![],
     }
 }
 

@@ -3,17 +3,54 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::instance_name::InstanceName;
-use crate::{CommandId, InstanceId, TokenId, instance, instance_name, token};
+use crate::claim::{self, Claimable, CredentialId, Credentials, InstanceNames, TemplateNames};
+use crate::{CommandId, InstanceId, Name, TemplateId, TokenId, instance, retention_plan, template, token};
 
 /// An event of any aggregate together with the id of its aggregate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "aggregate", rename_all = "snake_case")]
 pub enum Event {
-    Instance { id: InstanceId, event: instance::Event },
-    InstanceName { id: InstanceName, event: instance_name::Event },
-    Token { id: TokenId, event: token::Event },
+    Instance {
+        id: InstanceId,
+        event: instance::Event,
+    },
+    InstanceName {
+        id: Name,
+        event: claim::Event<InstanceNames>,
+    },
+    Token {
+        id: TokenId,
+        event: token::Event,
+    },
+    Credential {
+        id: CredentialId,
+        event: claim::Event<Credentials>,
+    },
+    Template {
+        id: TemplateId,
+        event: template::Event,
+    },
+    TemplateName {
+        id: Name,
+        event: claim::Event<TemplateNames>,
+    },
+    /// The id is its instance's.
+    RetentionPlan {
+        id: InstanceId,
+        event: retention_plan::Event,
+    },
 }
+
+/// The kinds of aggregates that events are about, as they stand in subjects.
+pub const AGGREGATES: [&str; 7] = [
+    instance::NAME,
+    InstanceNames::NAME,
+    token::NAME,
+    Credentials::NAME,
+    template::NAME,
+    TemplateNames::NAME,
+    retention_plan::NAME,
+];
 
 impl Event {
     /// The wire name: `instance.created`.
@@ -22,6 +59,10 @@ impl Event {
             Event::Instance { event, .. } => event.name(),
             Event::InstanceName { event, .. } => event.name(),
             Event::Token { event, .. } => event.name(),
+            Event::Credential { event, .. } => event.name(),
+            Event::Template { event, .. } => event.name(),
+            Event::TemplateName { event, .. } => event.name(),
+            Event::RetentionPlan { event, .. } => event.name(),
         }
     }
 
@@ -29,8 +70,12 @@ impl Event {
     pub fn aggregate(&self) -> &'static str {
         match self {
             Event::Instance { .. } => instance::NAME,
-            Event::InstanceName { .. } => instance_name::NAME,
+            Event::InstanceName { .. } => InstanceNames::NAME,
             Event::Token { .. } => token::NAME,
+            Event::Credential { .. } => Credentials::NAME,
+            Event::Template { .. } => template::NAME,
+            Event::TemplateName { .. } => TemplateNames::NAME,
+            Event::RetentionPlan { .. } => retention_plan::NAME,
         }
     }
 
@@ -40,6 +85,10 @@ impl Event {
             Event::Instance { id, .. } => id.to_string(),
             Event::InstanceName { id, .. } => id.to_string(),
             Event::Token { id, .. } => id.to_string(),
+            Event::Credential { id, .. } => id.to_string(),
+            Event::Template { id, .. } => id.to_string(),
+            Event::TemplateName { id, .. } => id.to_string(),
+            Event::RetentionPlan { id, .. } => id.to_string(),
         }
     }
 }

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 /// The longest secret that is accepted for sealing, in bytes.
 pub const SECRET_BYTES_MAX: usize = 16 * 1024;
 
+/// The most that the sealed secrets of one aggregate have together, in bytes: an event with all of them still fits into
+/// one message of the log.
+pub const SEALED_BYTES_MAX: usize = 384 * 1024;
+
 /// A secret sealed under the key of the aggregate it belongs to, as text. Purging that key makes it unreadable for
 /// ever, wherever a copy of the event lies.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! Absent ──issue──▶ Active ──revoke──▶ Revoked
-//!                    ▲  │
+//!                    ▲  │ └──expire──▶ Expired
 //!                    └──┘ edit, rotate
 //! ```
 //!
-//! What it protects: a revoked token never comes back, and after a rotation only the new credential counts. The
+//! What it protects: a revoked or expired token never comes back, and after a rotation only the new credential counts. The
 //! credential itself is here only sealed and as a keyed digest; revoking lets `store` purge the key it is sealed
 //! under.
 
@@ -17,17 +17,23 @@ mod event;
 mod state;
 
 pub use command::Command;
+pub use decide::require_reachable;
 pub use error::Refusal;
-pub use event::{Edited, Event, Issued, Kind, Revoked, Rotated};
+pub use event::{Edited, Event, Expired, Expiry, Issued, Kind, Revoked, Rotated};
 pub use state::{Active, State};
 
-use crate::{Decider, ImpossibleEvent, TokenId};
+use crate::claim::{self, CredentialId};
+use crate::{Decider, Digest, ImpossibleEvent, InstanceId, TokenId};
 
 /// The aggregate's name as it stands in subjects.
 pub const NAME: &str = "token";
 
 /// The longest label, in characters.
 pub const LABEL_CHARS_MAX: usize = 100;
+/// The most header fields that a token adds.
+pub const HEADERS_MAX: usize = 64;
+/// The most header fields that a token passes on.
+pub const PASSTHROUGH_MAX: usize = 64;
 
 /// The aggregate.
 pub struct TokenDecider;
@@ -51,6 +57,37 @@ impl Decider for TokenDecider {
 
     fn event_name(event: &Event) -> &'static str {
         event.name()
+    }
+
+    fn revision(state: &State) -> u64 {
+        state.revision()
+    }
+}
+
+/// What an event of a token asks of credentials, to be appended in the same atomic batch.
+///
+/// `before` is the state in which the event was decided.
+pub fn credential_claims(
+    id: TokenId,
+    before: &State,
+    event: &Event,
+) -> Vec<(CredentialId, claim::Command<TokenId>)> {
+    let credential =
+        |instance: InstanceId, digest: &Digest| CredentialId { instance, digest: digest.clone() };
+    let claim = |of: CredentialId| (of, claim::Command::Claim { holder: id });
+    let release = |active: &Active| {
+        (credential(active.instance, &active.digest), claim::Command::Release { holder: id })
+    };
+    match event {
+        Event::Issued(issued) => vec![claim(credential(issued.instance, &issued.digest))],
+        Event::Rotated(rotated) => before
+            .active()
+            .map(|active| [claim(credential(active.instance, &rotated.digest)), release(active)])
+            .into_iter()
+            .flatten()
+            .collect(),
+        Event::Revoked(_) | Event::Expired(_) => before.active().map(release).into_iter().collect(),
+        Event::Edited(_) => vec![],
     }
 }
 

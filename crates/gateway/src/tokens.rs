@@ -76,8 +76,10 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use domain::Sealed;
-    use domain::token::Kind;
+    use domain::token::{Expiry, Kind};
     use views::TokenState;
 
     use super::*;
@@ -90,6 +92,9 @@ mod tests {
             label: "dev".to_owned(),
             masked: "mc…".to_owned(),
             state,
+            expiry: Expiry::Never,
+            headers: BTreeMap::new(),
+            passthrough: BTreeSet::new(),
             issued_at: jiff::Timestamp::UNIX_EPOCH,
             revision: 1,
             sequence: 1,

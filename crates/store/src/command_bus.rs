@@ -31,6 +31,8 @@ pub struct Given {
     pub at: Timestamp,
     /// W3C `traceparent`, if there is one.
     pub traceparent: Option<String>,
+    /// The command counts only as long as its aggregate has this revision.
+    pub expected_revision: Option<u64>,
     /// The client's own key for the request, where it has one. It does not travel with the command.
     pub claim: Option<Claim>,
 }
@@ -97,13 +99,13 @@ impl Store {
 
     async fn publish_command(&self, command: &Command, given: &Given) -> Result<(), Unavailable> {
         const OPERATION: &str = "publish command";
-        let subject = match command {
-            Command::Instance { id, .. } => subject::command(domain::instance::NAME, id),
-            Command::Token { id, .. } => subject::command(domain::token::NAME, id),
-        };
+        let subject = subject::command(command.aggregate(), command.aggregate_id());
         let mut headers = HeaderMap::new();
         envelope::write_metadata(&mut headers, &given.metadata());
         headers.insert(nats_header::NATS_MESSAGE_ID, given.command_id.to_string());
+        if let Some(revision) = given.expected_revision {
+            headers.insert(header::EXPECTED_REVISION, revision.to_string());
+        }
         let payload = Bytes::from(codec::encode(command));
         let acknowledged = self.jetstream.publish_with_headers(subject, headers, payload).await;
         acknowledged.during(OPERATION)?.await.during(OPERATION).map(drop)
@@ -221,7 +223,12 @@ fn read(message: &jetstream::Message) -> Result<(Command, Given), ReadError> {
     let command = codec::decode(&message.payload)?;
     let headers = message.headers.as_ref().ok_or("the headers are absent")?;
     let Metadata { at, command_id, causation_id, actor, traceparent } = envelope::read_metadata(headers)?;
-    Ok((command, Given { command_id, actor, causation_id, at, traceparent, claim: None }))
+    let expected_revision = match headers.get(header::EXPECTED_REVISION) {
+        Some(_) => Some(envelope::parse(headers, header::EXPECTED_REVISION)?),
+        None => None,
+    };
+    let given = Given { command_id, actor, causation_id, at, traceparent, expected_revision, claim: None };
+    Ok((command, given))
 }
 
 impl ReceivedCommand {

@@ -22,14 +22,25 @@ macro_rules! declarations {
 }
 
 /// The declared streams by file name.
-pub(crate) const STREAM_FILES: [(&str, &str); 5] =
-    declarations!("streams": "COMMANDS", "EVENTS", "TRACES", "LOGS", "DEAD_LETTERS");
+pub(crate) const STREAM_FILES: &[(&str, &str)] =
+    &declarations!("streams": "COMMANDS", "EVENTS", "TRACES", "LOGS", "DEAD_LETTERS");
 /// The declared buckets by file name.
-pub(crate) const BUCKET_FILES: [(&str, &str); 9] = declarations!(
-    "buckets": "instances", "tokens", "outcomes", "keys", "sinks", "snapshots", "leases", "views", "chain"
+pub(crate) const BUCKET_FILES: &[(&str, &str)] = &declarations!(
+    "buckets":
+    "instances",
+    "tokens",
+    "templates",
+    "retention_plans",
+    "outcomes",
+    "keys",
+    "sinks",
+    "snapshots",
+    "leases",
+    "views",
+    "chain",
 );
 /// The declared consumers by file name.
-pub(crate) const CONSUMER_FILES: [(&str, &str); 2] = declarations!("consumers": "decider", "reactions");
+pub(crate) const CONSUMER_FILES: &[(&str, &str)] = &declarations!("consumers": "decider", "reactions");
 
 /// What provisioning found or did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +104,7 @@ impl Store {
     /// See [`ProvisionError`].
     pub async fn provision(&self, replicas: u8) -> Result<Vec<Change>, ProvisionError> {
         let mut changes = Vec::new();
-        for (kind, files) in [(Kind::Stream, &STREAM_FILES[..]), (Kind::Bucket, &BUCKET_FILES[..])] {
+        for (kind, files) in [(Kind::Stream, STREAM_FILES), (Kind::Bucket, BUCKET_FILES)] {
             for (name, file) in files {
                 let mut wanted = declaration(file);
                 wanted.insert("num_replicas".to_owned(), json!(replicas));
@@ -107,7 +118,7 @@ impl Store {
         }
         for (name, file) in CONSUMER_FILES {
             let action = self.provision_consumer(name, &declaration(file)).await?;
-            changes.push(Change { kind: Kind::Consumer, name: name.to_owned(), action });
+            changes.push(Change { kind: Kind::Consumer, name: (*name).to_owned(), action });
         }
         Ok(changes)
     }
@@ -205,9 +216,9 @@ mod tests {
         let names = |files: &[(&'static str, &'static str)]| -> Vec<&str> {
             files.iter().map(|(name, _)| *name).collect()
         };
-        assert_eq!(names(&STREAM_FILES), subject::STREAMS);
-        assert_eq!(names(&BUCKET_FILES), subject::BUCKETS);
-        assert_eq!(names(&CONSUMER_FILES), subject::CONSUMERS);
+        assert_eq!(names(STREAM_FILES), subject::STREAMS);
+        assert_eq!(names(BUCKET_FILES), subject::BUCKETS);
+        assert_eq!(names(CONSUMER_FILES), subject::CONSUMERS);
         for (name, file) in STREAM_FILES {
             assert_eq!(declaration(file)["name"], *name);
         }

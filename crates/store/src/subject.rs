@@ -1,6 +1,6 @@
 //! The names of streams, buckets, consumers and headers, and the form of subjects. `nats/` declares what they are.
 
-use views::{Instances, Tokens, View as _};
+use views::{Instances, RetentionPlans, Templates, Tokens, View as _};
 
 /// Commands that wait for a decision.
 pub const COMMANDS: &str = "COMMANDS";
@@ -32,12 +32,14 @@ pub(crate) const VIEWS_BUCKET: &str = "views";
 pub(crate) const CHAIN_BUCKET: &str = "chain";
 
 /// The views, each in a bucket of its name.
-pub const VIEWS: [&str; 2] = [Instances::NAME, Tokens::NAME];
+pub const VIEWS: [&str; 4] = [Instances::NAME, Tokens::NAME, Templates::NAME, RetentionPlans::NAME];
 
 /// The buckets, each declared in `nats/buckets/<name>.json`. The views' buckets are named after their views.
-pub const BUCKETS: [&str; 9] = [
+pub const BUCKETS: &[&str] = &[
     Instances::NAME,
     Tokens::NAME,
+    Templates::NAME,
+    RetentionPlans::NAME,
     OUTCOMES_BUCKET,
     KEYS_BUCKET,
     SINKS_BUCKET,
@@ -81,6 +83,7 @@ pub(crate) mod header {
     pub(crate) const CAUSATION_ID: &str = "Mcpcan-Causation-Id";
     pub(crate) const ACTOR: &str = "Mcpcan-Actor";
     pub(crate) const TIME: &str = "Mcpcan-Time";
+    pub(crate) const EXPECTED_REVISION: &str = "Mcpcan-Expected-Revision";
     pub(crate) const REASON: &str = "Mcpcan-Reason";
     /// Of an imported event: when the log that it comes from stored it.
     pub(crate) const STORED_AT: &str = "Mcpcan-Stored-At";

@@ -20,6 +20,7 @@ pub fn given() -> Given {
         causation_id: "test".to_owned(),
         at: Timestamp::now(),
         traceparent: None,
+        expected_revision: None,
         claim: None,
     }
 }

@@ -2,10 +2,17 @@
 //!
 //! One file per aggregate. An old form is lifted to the next by a function there; the domain only knows the newest.
 
+mod claim;
 mod instance;
-mod instance_name;
+mod retention_plan;
+mod template;
 mod token;
 
+use domain::claim::{ClaimDecider, Claimable as _, Credentials, InstanceNames, TemplateNames};
+use domain::instance::InstanceDecider;
+use domain::retention_plan::RetentionPlanDecider;
+use domain::template::TemplateDecider;
+use domain::token::TokenDecider;
 use domain::{Decider, Event};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -68,11 +75,13 @@ pub fn read_any(
     payload: &[u8],
 ) -> Result<Event, FormError> {
     match aggregate {
-        domain::instance::NAME => read_as::<domain::instance::InstanceDecider>(id, name, version, payload),
-        domain::instance_name::NAME => {
-            read_as::<domain::instance_name::NameDecider>(id, name, version, payload)
-        }
-        domain::token::NAME => read_as::<domain::token::TokenDecider>(id, name, version, payload),
+        InstanceDecider::NAME => read_as::<InstanceDecider>(id, name, version, payload),
+        InstanceNames::NAME => read_as::<ClaimDecider<InstanceNames>>(id, name, version, payload),
+        TokenDecider::NAME => read_as::<TokenDecider>(id, name, version, payload),
+        Credentials::NAME => read_as::<ClaimDecider<Credentials>>(id, name, version, payload),
+        TemplateDecider::NAME => read_as::<TemplateDecider>(id, name, version, payload),
+        TemplateNames::NAME => read_as::<ClaimDecider<TemplateNames>>(id, name, version, payload),
+        RetentionPlanDecider::NAME => read_as::<RetentionPlanDecider>(id, name, version, payload),
         _ => Err(FormError::Aggregate(aggregate.to_owned())),
     }
 }

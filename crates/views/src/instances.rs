@@ -1,9 +1,8 @@
 //! The instances that exist, what is wanted of them, and how they are: the list that people see, the routes of the
 //! gateway, and the wishes that the worker compares with what runs.
 
-use domain::instance::{Access, Event, FailureReason, ServerInfo};
-use domain::instance_name::InstanceName;
-use domain::{InstanceId, Recorded, ReplicaId, Sealed};
+use domain::instance::{Access, Created, Event, FailureReason, Profile, ServerInfo};
+use domain::{InstanceId, Name, Recorded, ReplicaId, Sealed, TemplateId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,8 +17,11 @@ pub struct Instances;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceRow {
     pub id: InstanceId,
-    pub name: InstanceName,
+    pub name: Name,
     pub access: Access,
+    pub profile: Profile,
+    /// The template that it was created from.
+    pub template: Option<TemplateId>,
     /// Whether the instance is wanted to run.
     pub wanted: bool,
     pub generation: u64,
@@ -32,7 +34,7 @@ pub struct InstanceRow {
     pub server: Option<ServerInfo>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// Counts the events of this instance.
+    /// Counts what people have changed: what `If-Match` is compared with.
     pub revision: u64,
     /// The sequence of the last event that this row holds.
     pub sequence: u64,
@@ -77,7 +79,8 @@ pub struct Failure {
 impl InstanceRow {
     /// The addresses that may be called, with the credentials that they ask for, newest generation first.
     pub fn ready_endpoints(&self) -> impl Iterator<Item = (&str, Option<&Sealed>)> {
-        let replicas = self.replicas.iter().rev().filter(|_| self.wanted);
+        let runs = self.wanted && self.access.is_hosted();
+        let replicas = self.replicas.iter().rev().filter(move |_| runs);
         replicas.filter_map(|replica| Some((replica.url.as_deref()?, replica.credential.as_ref())))
     }
 
@@ -97,6 +100,14 @@ impl InstanceRow {
         }
     }
 
+    /// What failed in an older generation says nothing about a new one.
+    fn renew(&mut self, generation: u64) {
+        if self.generation != generation {
+            self.generation = generation;
+            self.failure = None;
+        }
+    }
+
     fn end_replica(&mut self, replica: ReplicaId) {
         self.replicas.retain(|known| known.replica != replica);
     }
@@ -104,43 +115,45 @@ impl InstanceRow {
 
 impl View for Instances {
     const NAME: &'static str = "instances";
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
 
     type Row = InstanceRow;
 
     fn key(recorded: &Recorded) -> Option<Uuid> {
         match &recorded.event {
             domain::Event::Instance { id, .. } => Some(id.0),
-            domain::Event::InstanceName { .. } | domain::Event::Token { .. } => None,
+            domain::Event::InstanceName { .. }
+            | domain::Event::Token { .. }
+            | domain::Event::Credential { .. }
+            | domain::Event::Template { .. }
+            | domain::Event::TemplateName { .. }
+            | domain::Event::RetentionPlan { .. } => None,
         }
     }
 
     fn apply(row: Option<InstanceRow>, recorded: &Recorded) -> Option<InstanceRow> {
-        let (id, event) = match &recorded.event {
-            domain::Event::Instance { id, event } => (*id, event),
-            domain::Event::InstanceName { .. } | domain::Event::Token { .. } => return row,
-        };
+        let domain::Event::Instance { id, event } = &recorded.event else { return row };
         if row.as_ref().is_some_and(|row| recorded.sequence <= row.sequence) {
             return row;
         }
         let mut row = match (event, row) {
-            (Event::Created(created), None) => {
-                new_row(id, created.name.clone(), created.access.clone(), recorded)
-            }
+            (Event::Created(created), None) => new_row(*id, created, recorded),
             (_, row) => row?,
         };
         row.sequence = recorded.sequence;
-        row.revision += 1;
+        row.revision += u64::from(event.is_wish());
         row.updated_at = recorded.metadata.at;
         change(row, event, recorded.metadata.at)
     }
 }
 
-fn new_row(id: InstanceId, name: InstanceName, access: Access, recorded: &Recorded) -> InstanceRow {
+fn new_row(id: InstanceId, created: &Created, recorded: &Recorded) -> InstanceRow {
     InstanceRow {
         id,
-        name,
-        access,
+        name: created.name.clone(),
+        access: created.access.clone(),
+        profile: created.profile.clone(),
+        template: created.template,
         wanted: true,
         generation: 1,
         phase: Phase::Starting,
@@ -157,15 +170,25 @@ fn new_row(id: InstanceId, name: InstanceName, access: Access, recorded: &Record
 fn change(mut row: InstanceRow, event: &Event, at: Timestamp) -> Option<InstanceRow> {
     match event {
         Event::Created(_) | Event::ReplicaHandshaking(_) => {}
+        Event::Renamed(renamed) => row.name = renamed.to.clone(),
+        Event::Edited(edited) => {
+            row.access = edited.access.clone();
+            row.profile = edited.profile.clone();
+            row.renew(edited.generation);
+        }
+        Event::AccessChanged(changed) => {
+            row.access = changed.access.clone();
+            row.renew(changed.generation);
+            if !row.access.is_hosted() {
+                (row.failure, row.server) = (None, None);
+            }
+        }
+        Event::Scaled(scaled) => row.access.scale(scaled.replicas),
         Event::Started(started) => {
             row.wanted = true;
-            row.generation = started.generation;
-            row.failure = None;
+            row.renew(started.generation);
         }
-        Event::Restarted(restarted) => {
-            row.generation = restarted.generation;
-            row.failure = None;
-        }
+        Event::Restarted(restarted) => row.renew(restarted.generation),
         Event::Stopped(_) => row.wanted = false,
         Event::Deleted(_) => return None,
         Event::ReplicaStarting(starting) => {

@@ -6,9 +6,13 @@
 #![deny(clippy::disallowed_methods, clippy::wildcard_enum_match_arm)]
 
 mod instances;
+mod retention_plans;
+mod templates;
 mod tokens;
 
 pub use instances::{Endpoint, Failure, InstanceRow, Instances, Phase};
+pub use retention_plans::{RetentionPlanRow, RetentionPlans};
+pub use templates::{TemplateRow, Templates};
 pub use tokens::{TokenRow, TokenState, Tokens};
 
 use domain::Recorded;

@@ -1,6 +1,8 @@
 //! The tokens: what the gateway accepts, and the list that people see.
 
-use domain::token::{Event, Kind};
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::token::{Edited, Event, Expiry, Kind};
 use domain::{Digest, InstanceId, Recorded, Sealed, TokenId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,8 +22,13 @@ pub struct TokenRow {
     pub label: String,
     pub masked: String,
     pub state: TokenState,
+    pub expiry: Expiry,
+    /// Header fields that the gateway adds, sealed under the token's key.
+    pub headers: BTreeMap<String, Sealed>,
+    /// The client's own header fields that the gateway passes on.
+    pub passthrough: BTreeSet<String>,
     pub issued_at: Timestamp,
-    /// Counts the events of this token.
+    /// Counts what people have changed: what `If-Match` is compared with.
     pub revision: u64,
     /// The sequence of the last event that this row holds.
     pub sequence: u64,
@@ -39,6 +46,10 @@ pub enum TokenState {
     Revoked {
         at: Timestamp,
     },
+    /// Its time was over at `at`.
+    Expired {
+        at: Timestamp,
+    },
 }
 
 impl TokenRow {
@@ -46,56 +57,74 @@ impl TokenRow {
     pub fn digest(&self) -> Option<&Digest> {
         match &self.state {
             TokenState::Active { digest, .. } => Some(digest),
-            TokenState::Revoked { .. } => None,
+            TokenState::Revoked { .. } | TokenState::Expired { .. } => None,
         }
     }
 }
 
 impl View for Tokens {
     const NAME: &'static str = "tokens";
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
 
     type Row = TokenRow;
 
     fn key(recorded: &Recorded) -> Option<Uuid> {
         match &recorded.event {
             domain::Event::Token { id, .. } => Some(id.0),
-            domain::Event::Instance { .. } | domain::Event::InstanceName { .. } => None,
+            domain::Event::Instance { .. }
+            | domain::Event::InstanceName { .. }
+            | domain::Event::Credential { .. }
+            | domain::Event::Template { .. }
+            | domain::Event::TemplateName { .. }
+            | domain::Event::RetentionPlan { .. } => None,
         }
     }
 
     fn apply(row: Option<TokenRow>, recorded: &Recorded) -> Option<TokenRow> {
-        let (id, event) = match &recorded.event {
-            domain::Event::Token { id, event } => (*id, event),
-            domain::Event::Instance { .. } | domain::Event::InstanceName { .. } => return row,
-        };
+        let domain::Event::Token { id, event } = &recorded.event else { return row };
         if row.as_ref().is_some_and(|row| recorded.sequence <= row.sequence) {
             return row;
         }
         let at = recorded.metadata.at;
         let mut row = match (event, row) {
             (Event::Issued(issued), _) => TokenRow {
-                id,
+                id: *id,
                 instance: issued.instance,
                 kind: issued.kind,
                 label: issued.label.clone(),
                 masked: issued.masked.clone(),
                 state: TokenState::Active { digest: issued.digest.clone(), sealed: issued.sealed.clone() },
+                expiry: issued.expiry,
+                headers: issued.headers.clone(),
+                passthrough: issued.passthrough.clone(),
                 issued_at: at,
                 revision: 0,
                 sequence: 0,
             },
-            (Event::Edited(edited), row) => TokenRow { label: edited.label.clone(), ..row? },
+            (Event::Edited(edited), row) => edit(row?, edited),
             (Event::Rotated(rotated), row) => TokenRow {
                 masked: rotated.masked.clone(),
                 state: TokenState::Active { digest: rotated.digest.clone(), sealed: rotated.sealed.clone() },
                 ..row?
             },
             (Event::Revoked(_), row) => TokenRow { state: TokenState::Revoked { at }, ..row? },
+            (Event::Expired(expired), row) => {
+                TokenRow { state: TokenState::Expired { at: expired.at }, ..row? }
+            }
         };
-        row.revision += 1;
+        row.revision += u64::from(event.is_wish());
         row.sequence = recorded.sequence;
         Some(row)
+    }
+}
+
+fn edit(row: TokenRow, edited: &Edited) -> TokenRow {
+    TokenRow {
+        label: edited.label.clone().unwrap_or(row.label),
+        expiry: edited.expiry.unwrap_or(row.expiry),
+        headers: edited.headers.clone().unwrap_or(row.headers),
+        passthrough: edited.passthrough.clone().unwrap_or(row.passthrough),
+        ..row
     }
 }
 

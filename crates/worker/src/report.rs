@@ -51,6 +51,7 @@ pub(crate) async fn report(store: &Store, subject: Subject, fact: Fact) -> Resul
         causation_id: format!("event:{cause}"),
         at: Timestamp::now(),
         traceparent: None,
+        expected_revision: None,
         claim: None,
     };
     let mut pause = RETRY_PAUSE_MIN;

@@ -47,6 +47,20 @@ pub(crate) const DIRECT_HAS_NO_TOKENS: ProblemType =
     problem(S::CONFLICT, "direct_has_no_tokens", "A direct instance has no tokens");
 pub(crate) const TOKEN_NOT_FOUND: ProblemType = problem(S::NOT_FOUND, "token_not_found", "Token not found");
 pub(crate) const TOKEN_REVOKED: ProblemType = problem(S::GONE, "token_revoked", "Token revoked");
+pub(crate) const TOKEN_EXPIRED: ProblemType = problem(S::GONE, "token_expired", "Token expired");
+pub(crate) const TOKEN_NOT_DUE: ProblemType = problem(S::CONFLICT, "token_not_due", "Token not expired yet");
+pub(crate) const CREDENTIAL_TAKEN: ProblemType = problem(S::CONFLICT, "credential_taken", "Credential taken");
+pub(crate) const TEMPLATE_NOT_FOUND: ProblemType =
+    problem(S::NOT_FOUND, "template_not_found", "Template not found");
+pub(crate) const TEMPLATE_DELETED: ProblemType = problem(S::GONE, "template_deleted", "Template deleted");
+pub(crate) const TEMPLATE_EXISTS: ProblemType = problem(S::CONFLICT, "template_exists", "Template exists");
+pub(crate) const NOT_OF_MODE: ProblemType =
+    problem(S::CONFLICT, "not_of_mode", "Not a setting of this access mode");
+pub(crate) const NO_COMMAND: ProblemType = problem(S::CONFLICT, "no_command", "No command to change");
+pub(crate) const BEYOND_A_BOUND: ProblemType =
+    problem(S::UNPROCESSABLE_ENTITY, "beyond_a_bound", "Beyond a bound");
+pub(crate) const REVISION_CHANGED: ProblemType =
+    problem(S::PRECONDITION_FAILED, "revision_changed", "Changed since it was seen");
 pub(crate) const EVENT_NOT_FOUND: ProblemType = problem(S::NOT_FOUND, "event_not_found", "Event not found");
 pub(crate) const UNKNOWN_AGGREGATE: ProblemType =
     problem(S::NOT_FOUND, "unknown_aggregate", "Unknown kind of aggregate");

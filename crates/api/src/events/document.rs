@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use domain::instance::{Access, Created, Hosted, Remote, ReplicaReady};
-use domain::token::{Issued, Rotated};
-use domain::{CommandId, Digest, Event, Recorded, Sealed, instance, instance_name, token};
+use domain::claim::{self, Credentials, InstanceNames, TemplateNames};
+use domain::instance::{Access, Hosted, Remote};
+use domain::{CommandId, Digest, Event, Recorded, Sealed, instance, retention_plan, template, token};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -52,8 +52,12 @@ struct NameAndData {
 #[serde(untagged)]
 enum Body {
     Instance(instance::Event),
-    InstanceName(instance_name::Event),
+    InstanceName(claim::Event<InstanceNames>),
     Token(token::Event),
+    Credential(claim::Event<Credentials>),
+    Template(template::Event),
+    TemplateName(claim::Event<TemplateNames>),
+    RetentionPlan(retention_plan::Event),
 }
 
 impl<'a> EventDocument<'a> {
@@ -63,10 +67,13 @@ impl<'a> EventDocument<'a> {
             sequence: recorded.sequence,
             at: metadata.at,
             aggregate: recorded.event.aggregate(),
-            id: recorded.event.aggregate_id(),
+            id: match shown {
+                Shown::Masked => masked_id(&recorded.event),
+                Shown::Raw => recorded.event.aggregate_id(),
+            },
             event: match shown {
-                Shown::Masked => masked(&recorded.event),
-                Shown::Raw => whole(&recorded.event),
+                Shown::Masked => Body::of(mask(recorded.event.clone())),
+                Shown::Raw => Body::of(recorded.event.clone()),
             },
             actor: metadata.actor.to_string(),
             command_id: metadata.command_id,
@@ -76,81 +83,117 @@ impl<'a> EventDocument<'a> {
     }
 }
 
-fn masked(event: &Event) -> Body {
-    match event {
-        Event::Instance { event, .. } => Body::Instance(mask_instance(event)),
-        Event::InstanceName { event, .. } => Body::InstanceName(event.clone()),
-        Event::Token { event, .. } => Body::Token(mask_token(event)),
+impl Body {
+    fn of(event: Event) -> Self {
+        match event {
+            Event::Instance { event, .. } => Body::Instance(event),
+            Event::InstanceName { event, .. } => Body::InstanceName(event),
+            Event::Token { event, .. } => Body::Token(event),
+            Event::Credential { event, .. } => Body::Credential(event),
+            Event::Template { event, .. } => Body::Template(event),
+            Event::TemplateName { event, .. } => Body::TemplateName(event),
+            Event::RetentionPlan { event, .. } => Body::RetentionPlan(event),
+        }
     }
 }
 
-fn whole(event: &Event) -> Body {
+fn mask(event: Event) -> Event {
     match event {
-        Event::Instance { event, .. } => Body::Instance(event.clone()),
-        Event::InstanceName { event, .. } => Body::InstanceName(event.clone()),
-        Event::Token { event, .. } => Body::Token(event.clone()),
+        Event::Instance { id, event } => Event::Instance { id, event: mask_instance(event) },
+        Event::Token { id, event } => Event::Token { id, event: mask_token(event) },
+        Event::Template { id, event } => Event::Template { id, event: mask_template(event) },
+        Event::InstanceName { .. }
+        | Event::Credential { .. }
+        | Event::TemplateName { .. }
+        | Event::RetentionPlan { .. } => event,
+    }
+}
+
+/// A credential's id holds its digest.
+pub(crate) fn masked_id(event: &Event) -> String {
+    match event {
+        Event::Credential { id, .. } => format!("{}_{MASK}", id.instance),
+        Event::Instance { .. }
+        | Event::InstanceName { .. }
+        | Event::Token { .. }
+        | Event::Template { .. }
+        | Event::TemplateName { .. }
+        | Event::RetentionPlan { .. } => event.aggregate_id(),
     }
 }
 
 /// Every event is named: a new one compiles only when somebody has decided what of it may be seen.
-fn mask_instance(event: &instance::Event) -> instance::Event {
+fn mask_instance(event: instance::Event) -> instance::Event {
+    use instance::Event as E;
     match event {
-        instance::Event::Created(created) => instance::Event::Created(Created {
-            name: created.name.clone(),
-            access: mask_access(&created.access),
+        E::Created(created) => {
+            E::Created(instance::Created { access: mask_access(created.access), ..created })
+        }
+        E::Edited(edited) => E::Edited(instance::Edited { access: mask_access(edited.access), ..edited }),
+        E::AccessChanged(changed) => {
+            E::AccessChanged(instance::AccessChanged { access: mask_access(changed.access), ..changed })
+        }
+        E::ReplicaReady(ready) => E::ReplicaReady(instance::ReplicaReady {
+            credential: ready.credential.map(|_| masked()),
+            ..ready
         }),
-        instance::Event::ReplicaReady(ready) => instance::Event::ReplicaReady(ReplicaReady {
-            replica: ready.replica,
-            endpoint: ready.endpoint.clone(),
-            credential: ready.credential.as_ref().map(|_| Sealed(MASK.to_owned())),
-            server: ready.server.clone(),
-        }),
-        instance::Event::Started(_)
-        | instance::Event::Stopped(_)
-        | instance::Event::Restarted(_)
-        | instance::Event::Deleted(_)
-        | instance::Event::ReplicaStarting(_)
-        | instance::Event::ReplicaHandshaking(_)
-        | instance::Event::ReplicaFailed(_)
-        | instance::Event::ReplicaStopped(_) => event.clone(),
+        E::Renamed(_)
+        | E::Scaled(_)
+        | E::Started(_)
+        | E::Stopped(_)
+        | E::Restarted(_)
+        | E::Deleted(_)
+        | E::ReplicaStarting(_)
+        | E::ReplicaHandshaking(_)
+        | E::ReplicaFailed(_)
+        | E::ReplicaStopped(_) => event,
     }
 }
 
-fn mask_access(access: &Access) -> Access {
+fn mask_template(event: template::Event) -> template::Event {
+    use template::Event as E;
+    match event {
+        E::Created(created) => {
+            E::Created(template::Created { access: mask_access(created.access), ..created })
+        }
+        E::Edited(edited) => E::Edited(template::Edited { access: mask_access(edited.access), ..edited }),
+        E::Renamed(_) | E::Deleted(_) => event,
+    }
+}
+
+fn mask_access(access: Access) -> Access {
     match access {
-        Access::Hosted(hosted) => Access::Hosted(Hosted {
-            transport: hosted.transport,
-            command: hosted.command.clone(),
-            env: mask_all(&hosted.env),
-        }),
+        Access::Hosted(hosted) => Access::Hosted(Hosted { env: mask_all(hosted.env), ..hosted }),
         Access::Proxy(remote) => Access::Proxy(mask_remote(remote)),
         Access::Direct(remote) => Access::Direct(mask_remote(remote)),
     }
 }
 
-fn mask_remote(remote: &Remote) -> Remote {
-    Remote { transport: remote.transport, url: remote.url.clone(), headers: mask_all(&remote.headers) }
+fn mask_remote(remote: Remote) -> Remote {
+    Remote { headers: mask_all(remote.headers), ..remote }
 }
 
-fn mask_all(secrets: &BTreeMap<String, Sealed>) -> BTreeMap<String, Sealed> {
-    secrets.keys().map(|name| (name.clone(), Sealed(MASK.to_owned()))).collect()
+fn mask_all(secrets: BTreeMap<String, Sealed>) -> BTreeMap<String, Sealed> {
+    secrets.into_keys().map(|name| (name, masked())).collect()
 }
 
-fn mask_token(event: &token::Event) -> token::Event {
+fn masked() -> Sealed {
+    Sealed(MASK.to_owned())
+}
+
+fn mask_token(event: token::Event) -> token::Event {
+    use token::Event as E;
     match event {
-        token::Event::Issued(issued) => token::Event::Issued(Issued {
-            instance: issued.instance,
-            kind: issued.kind,
-            label: issued.label.clone(),
+        E::Issued(issued) => E::Issued(token::Issued {
             digest: Digest(MASK.to_owned()),
-            masked: issued.masked.clone(),
-            sealed: Sealed(MASK.to_owned()),
+            sealed: masked(),
+            headers: mask_all(issued.headers),
+            ..issued
         }),
-        token::Event::Rotated(rotated) => token::Event::Rotated(Rotated {
-            digest: Digest(MASK.to_owned()),
-            masked: rotated.masked.clone(),
-            sealed: Sealed(MASK.to_owned()),
-        }),
-        token::Event::Edited(_) | token::Event::Revoked(_) => event.clone(),
+        E::Rotated(rotated) => {
+            E::Rotated(token::Rotated { digest: Digest(MASK.to_owned()), sealed: masked(), ..rotated })
+        }
+        E::Edited(edited) => E::Edited(token::Edited { headers: edited.headers.map(mask_all), ..edited }),
+        E::Revoked(_) | E::Expired(_) => event,
     }
 }

@@ -1,6 +1,7 @@
 //! Which events a request means: from where to where, of what, by whom.
 
-use domain::{Actor, instance, instance_name, token};
+use domain::claim::{Claimable as _, InstanceNames, TemplateNames};
+use domain::{AGGREGATES, Actor, Name};
 use http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -15,9 +16,6 @@ use crate::moment;
 use crate::violation::{Place, Violations};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-
-/// The aggregates whose events can be followed.
-const AGGREGATES: [&str; 3] = [instance::NAME, instance_name::NAME, token::NAME];
 
 /// The query of `GET /events` and `POST /events/replay`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -182,8 +180,8 @@ pub(crate) fn flag(parameter: &str, text: Option<&str>, violations: &mut Violati
 
 /// The id as it stands in the log. A name alone means the instance, unless names themselves are asked for.
 fn aggregate_id(aggregate: Option<&str>, id: String, directory: &Directory) -> Result<String, Error> {
-    if aggregate == Some(instance_name::NAME) {
-        return match id.parse::<instance_name::InstanceName>() {
+    if [InstanceNames::NAME, TemplateNames::NAME].map(Some).contains(&aggregate) {
+        return match id.parse::<Name>() {
             Ok(_) => Ok(id),
             Err(_) => Err(Error::InstanceNotFound(id)),
         };

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::{StoredEvent, Trace, TraceLimits};
 
-use super::document::{EventDocument, Shown};
+use super::document::{EventDocument, Shown, masked_id};
 use super::selection::flag;
 use crate::app::App;
 use crate::error::Error;
@@ -140,7 +140,7 @@ impl Related {
             sequence: recorded.sequence,
             at: recorded.metadata.at,
             aggregate: recorded.event.aggregate(),
-            id: recorded.event.aggregate_id(),
+            id: masked_id(&recorded.event),
             name: recorded.event.name(),
             actor: recorded.metadata.actor.to_string(),
             command_id: recorded.metadata.command_id,

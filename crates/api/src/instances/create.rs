@@ -6,9 +6,8 @@ mod schema;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use domain::instance::{Access, CommandLine, Hosted, HostedTransport, Remote, RemoteTransport};
-use domain::instance_name::InstanceName;
-use domain::{InstanceId, Sealed};
+use domain::instance::{Access, CommandLine, Hosted, Remote, RemoteTransport, Source};
+use domain::{InstanceId, Name, Sealed};
 use serde::{Deserialize, Serialize};
 use store::Vault;
 use url::Url;
@@ -74,7 +73,7 @@ impl fmt::Debug for SecretText {
 /// A request that keeps all rules. Its secrets are still in clear.
 #[derive(Debug)]
 pub(crate) struct NewInstance {
-    pub(crate) name: InstanceName,
+    pub(crate) name: Name,
     access: NewAccess,
 }
 
@@ -97,13 +96,11 @@ impl NewInstance {
     ///
     /// # Errors
     /// The vault cannot be reached.
-    pub(crate) async fn seal(self, id: InstanceId, vault: &Vault) -> Result<(InstanceName, Access), Error> {
+    pub(crate) async fn seal(self, id: InstanceId, vault: &Vault) -> Result<(Name, Access), Error> {
         let access = match self.access {
-            NewAccess::Hosted { command, env } => Access::Hosted(Hosted {
-                transport: HostedTransport::Stdio,
-                command,
-                env: seal_all(env, id, vault).await?,
-            }),
+            NewAccess::Hosted { command, env } => {
+                Access::Hosted(Hosted::new(Source::Command(command), seal_all(env, id, vault).await?))
+            }
             NewAccess::Proxy(remote) => Access::Proxy(remote.seal(id, vault).await?),
             NewAccess::Direct(remote) => Access::Direct(remote.seal(id, vault).await?),
         };

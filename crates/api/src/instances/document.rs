@@ -1,9 +1,8 @@
 //! An instance as answers show it. Of a secret there is only its name.
 
 use domain::InstanceId;
-use domain::instance::{Access, FailureReason, HostedTransport, Remote, RemoteTransport, ServerInfo};
-use domain::instance_name::InstanceName;
-use domain::{ReplicaId, Sealed};
+use domain::instance::{Access, FailureReason, HostedTransport, Remote, RemoteTransport, ServerInfo, Source};
+use domain::{Name, ReplicaId, Sealed};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,7 +16,7 @@ use crate::client_config;
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct InstanceDocument<'a> {
     id: InstanceId,
-    name: &'a InstanceName,
+    name: &'a Name,
     #[serde(flatten)]
     access: AccessDocument<'a>,
     phase: Phase,
@@ -39,14 +38,20 @@ pub(crate) struct InstanceDocument<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "access", rename_all = "snake_case")]
 enum AccessDocument<'a> {
-    Hosted { transport: HostedTransport, command: CommandDocument<'a> },
+    Hosted {
+        transport: HostedTransport,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        image: Option<&'a str>,
+        command: CommandDocument<'a>,
+    },
     Proxy(RemoteDocument<'a>),
     Direct(RemoteDocument<'a>),
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct CommandDocument<'a> {
-    program: &'a str,
+    /// None when the image's own entry point is run.
+    program: Option<&'a str>,
     args: &'a [String],
     /// The names of the environment variables.
     env: Vec<&'a str>,
@@ -114,9 +119,13 @@ impl<'a> AccessDocument<'a> {
         match access {
             Access::Hosted(hosted) => AccessDocument::Hosted {
                 transport: hosted.transport,
+                image: match &hosted.source {
+                    Source::Command(_) => None,
+                    Source::Image { image, .. } => Some(image),
+                },
                 command: CommandDocument {
-                    program: &hosted.command.program,
-                    args: &hosted.command.args,
+                    program: hosted.source.command().map(|command| command.program.as_str()),
+                    args: hosted.source.command().map_or(&[], |command| &command.args),
                     env: names(&hosted.env),
                 },
             },

@@ -1,6 +1,7 @@
 //! One aggregate at one moment: what showing it would have answered.
 
-use domain::{Event, InstanceId, Recorded, TokenId, instance, instance_name, token};
+use domain::claim::{self, Claimable as _, InstanceNames};
+use domain::{Event, InstanceId, Name, Recorded, TokenId, instance, token};
 use serde::Serialize;
 use serde_json::Value;
 use store::{Past, PastError, Place};
@@ -55,11 +56,11 @@ impl Kind {
 
 async fn named(app: &App, name: &str, moments: &[At]) -> Result<Uuid, Error> {
     let never = || Error::NeverExisted(name.to_owned());
-    let name: instance_name::InstanceName = name.parse().map_err(|_| never())?;
+    let name: Name = name.parse().map_err(|_| never())?;
     let mut then = Then::Never;
     for at in moments {
         let past =
-            app.store.fold_until(instance_name::NAME, &name, at.through, None, |_, claim| holder(claim));
+            app.store.fold_until(InstanceNames::NAME, &name, at.through, None, |_, claim| holder(claim));
         match past.await? {
             Past { folded: Some(InstanceId(id)), .. } => return Ok(id),
             Past { first, last, .. } => then = Then::missing(first, last),
@@ -69,11 +70,10 @@ async fn named(app: &App, name: &str, moments: &[At]) -> Result<Uuid, Error> {
 }
 
 fn holder(claim: &Recorded) -> Option<InstanceId> {
-    match &claim.event {
-        Event::InstanceName { event: instance_name::Event::Claimed(claimed), .. } => Some(claimed.instance),
-        Event::InstanceName { event: instance_name::Event::Released(_), .. }
-        | Event::Instance { .. }
-        | Event::Token { .. } => None,
+    let Event::InstanceName { event, .. } = &claim.event else { return None };
+    match event {
+        claim::Event::Claimed(claimed) => Some(claimed.holder),
+        claim::Event::Released(_) => None,
     }
 }
 

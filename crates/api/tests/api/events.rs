@@ -69,15 +69,26 @@ async fn the_log_is_followed_from_its_beginning() {
     let expected = json!({
         "sequence": instance["sequence"], "at": instance["created_at"], "aggregate": "instance",
         "id": instance["id"], "name": "instance.created",
-        "data": {"name": "everything", "access": {
-            "mode": "hosted", "transport": "stdio", "command": {"program": "npx", "args": ["-y", "server"]},
-            "env": {"API_KEY": "…"},
-        }},
+        "data": {
+            "name": "everything",
+            "access": {
+                "mode": "hosted", "transport": "stdio", "env": {"API_KEY": "…"}, "ports": [], "mounts": {},
+                "source": {"kind": "command", "program": "npx", "args": ["-y", "server"]}, "replicas": 1,
+                "resources": {
+                    "cpu_request_millis": null, "cpu_limit_millis": null,
+                    "memory_request_bytes": null, "memory_limit_bytes": null,
+                },
+            },
+            "profile": {"labels": {}, "notes": "", "icon": ""}, "template": null,
+        },
         "actor": "admin", "command_id": created["command_id"], "causation_id": created["causation_id"],
         "traceparent": null,
     });
     assert_eq!(created, expected);
     assert_eq!(created["command_id"], claimed["command_id"], "one command led to both");
+    let credential = stream.next().await.unwrap();
+    assert_eq!(credential["name"], "credential.claimed");
+    assert_eq!(credential["id"], format!("{}_…", instance["id"].as_str().unwrap()), "its digest is masked");
     let issued = stream.next().await.unwrap();
     assert_eq!((&issued["name"], &issued["id"]), (&json!("token.issued"), &token["id"]));
     assert_eq!((&issued["data"]["digest"], &issued["data"]["sealed"]), (&json!("…"), &json!("…")));
@@ -210,8 +221,10 @@ async fn an_event_is_shown_with_what_it_led_to() {
     let shown = client.get(&format!("/events/{deleted}")).await.expect(StatusCode::OK);
     assert_eq!(shown["event"]["name"], "instance.deleted");
     assert_eq!(shown["same_command"][0]["name"], "instance_name.released");
-    assert_eq!(shown["consequences"][0]["id"], token["id"]);
-    assert_eq!(shown["consequences"][0]["cause"], deleted);
+    let consequences = shown["consequences"].as_array().unwrap();
+    let names: Vec<_> = consequences.iter().map(|event| event["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["credential.released", "token.revoked"]);
+    assert_eq!((&consequences[1]["id"], &consequences[1]["cause"]), (&token["id"], &json!(deleted)));
     assert_eq!((&shown["causes"], &shown["causes_complete"]), (&json!([]), &json!(true)));
     assert_eq!(shown["consequences_complete"], true);
     assert!(shown["bytes"].as_u64().unwrap() > 100 && shown["version"] == "1", "{shown}");

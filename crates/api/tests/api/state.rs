@@ -82,7 +82,7 @@ async fn what_has_changed_is_told_as_a_patch_and_place_by_place() {
     assert_eq!(patched, stopped);
     let wanted = json!({"path": "/wanted", "before": true, "after": false});
     assert!(diff["changes"].as_array().unwrap().contains(&wanted), "{diff}");
-    assert_eq!((&diff["from"]["at_sequence"], &diff["to"]["at_sequence"]), (&json!(2), &json!(4)));
+    assert_eq!((&diff["from"]["at_sequence"], &diff["to"]["at_sequence"]), (&json!(2), &json!(5)));
 
     let token = token["id"].as_str().unwrap();
     let born = client.get(&format!("/state/token/{token}/diff?from=1")).await.expect(StatusCode::OK);

@@ -1,10 +1,11 @@
 //! How an instance is reached: hosted by the platform, proxied to a server elsewhere, or only listed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Refusal;
 use crate::Sealed;
 
 /// The access mode with what it needs.
@@ -22,9 +23,39 @@ pub enum Access {
 impl Access {
     /// Whether the platform runs the server.
     pub fn is_hosted(&self) -> bool {
+        self.hosted().is_some()
+    }
+
+    /// The server that the platform runs, if it does.
+    pub fn hosted(&self) -> Option<&Hosted> {
         match self {
-            Access::Hosted(_) => true,
-            Access::Proxy(_) | Access::Direct(_) => false,
+            Access::Hosted(hosted) => Some(hosted),
+            Access::Proxy(_) | Access::Direct(_) => None,
+        }
+    }
+
+    /// Sets how many replicas are wanted. A server elsewhere has none.
+    pub fn scale(&mut self, replicas: u16) {
+        match self {
+            Access::Hosted(hosted) => hosted.replicas = replicas,
+            Access::Proxy(_) | Access::Direct(_) => {}
+        }
+    }
+
+    /// The mode's name as it stands on the wire.
+    pub fn mode(&self) -> &'static str {
+        match self {
+            Access::Hosted(_) => "hosted",
+            Access::Proxy(_) => "proxy",
+            Access::Direct(_) => "direct",
+        }
+    }
+
+    /// The sealed secrets with their names.
+    pub fn secrets(&self) -> &BTreeMap<String, Sealed> {
+        match self {
+            Access::Hosted(hosted) => &hosted.env,
+            Access::Proxy(remote) | Access::Direct(remote) => &remote.headers,
         }
     }
 }
@@ -33,10 +64,58 @@ impl Access {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hosted {
     pub transport: HostedTransport,
-    pub command: CommandLine,
+    pub source: Source,
     /// Environment variables: names in clear, values sealed, because any of them may be a credential.
     #[serde(default)]
     pub env: BTreeMap<String, Sealed>,
+    /// The ports that the server opens beside MCP: what a network policy has to let through.
+    #[serde(default)]
+    pub ports: BTreeSet<u16>,
+    /// What is mounted, by the path in the server's file system.
+    #[serde(default)]
+    pub mounts: BTreeMap<String, Mount>,
+    #[serde(default)]
+    pub resources: Resources,
+    /// How many replicas run at the same time.
+    pub replicas: u16,
+}
+
+/// The most replicas of one instance.
+pub const REPLICAS_MAX: u16 = 64;
+
+impl Hosted {
+    /// A server with the settings that most have: one replica, nothing mounted, no limits of its own.
+    pub fn new(source: Source, env: BTreeMap<String, Sealed>) -> Self {
+        Hosted {
+            transport: HostedTransport::Stdio,
+            source,
+            env,
+            ports: BTreeSet::new(),
+            mounts: BTreeMap::new(),
+            resources: Resources::default(),
+            replicas: 1,
+        }
+    }
+}
+
+/// What is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Source {
+    /// A command in the platform's own environment: Node and Python are there.
+    Command(CommandLine),
+    /// A container image; its own entry point, unless a command is named.
+    Image { image: String, command: Option<CommandLine> },
+}
+
+impl Source {
+    /// The command, where one is named.
+    pub fn command(&self) -> Option<&CommandLine> {
+        match self {
+            Source::Command(command) => Some(command),
+            Source::Image { command, .. } => command.as_ref(),
+        }
+    }
 }
 
 /// What a hosted server speaks itself. Clients meet Streamable HTTP whatever this is.
@@ -52,6 +131,28 @@ pub struct CommandLine {
     pub program: String,
     #[serde(default)]
     pub args: Vec<String>,
+}
+
+/// What is mounted at a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Mount {
+    /// A persistent volume claim of this name.
+    Claim { name: String, read_only: bool },
+    /// The entries of a config map of this name, as files.
+    Config { name: String },
+    /// A directory that is empty at the start of each replica.
+    Empty,
+}
+
+/// What a replica asks for and may use at most. Nothing said is left to the runtime.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Resources {
+    /// In thousandths of a core.
+    pub cpu_request_millis: Option<u32>,
+    pub cpu_limit_millis: Option<u32>,
+    pub memory_request_bytes: Option<u64>,
+    pub memory_limit_bytes: Option<u64>,
 }
 
 /// A server that runs elsewhere.
@@ -72,4 +173,15 @@ pub enum RemoteTransport {
     /// HTTP+SSE of revision 2024-11-05.
     Sse,
     StreamableHttp,
+}
+
+/// # Errors
+/// The platform does not run so many replicas, or so few.
+pub(crate) fn require_replicas(access: &Access) -> Result<(), Refusal> {
+    match access.hosted() {
+        Some(hosted) if !(1..=REPLICAS_MAX).contains(&hosted.replicas) => {
+            Err(Refusal::Replicas { max: REPLICAS_MAX })
+        }
+        Some(_) | None => Ok(()),
+    }
 }

@@ -2,17 +2,33 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Access, FailureReason, ServerInfo};
-use crate::instance_name::InstanceName;
-use crate::{ReplicaId, Sealed};
+use super::{Access, Edit, FailureReason, Profile, ServerInfo};
+use crate::{Name, ReplicaId, Sealed, TemplateId};
 
 /// A command for one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
     Create {
-        name: InstanceName,
+        name: Name,
         access: Access,
+        #[serde(default)]
+        profile: Profile,
+        /// The template that the settings were taken from.
+        #[serde(default)]
+        template: Option<TemplateId>,
+    },
+    Rename {
+        name: Name,
+    },
+    /// Boxed, because it is far larger than the others.
+    Edit(Box<Edit>),
+    /// Another way to reach it: hosted, proxied or listed. The settings of the old way are gone.
+    ChangeAccess {
+        access: Access,
+    },
+    Scale {
+        replicas: u16,
     },
     Start,
     Stop,
@@ -27,10 +43,19 @@ pub enum Command {
 }
 
 impl Command {
+    /// Creates an instance of which nothing is noted down, from no template.
+    pub fn create(name: Name, access: Access) -> Self {
+        Command::Create { name, access, profile: Profile::default(), template: None }
+    }
+
     /// The command's name as operators see it.
     pub fn name(&self) -> &'static str {
         match self {
             Command::Create { .. } => "instance.create",
+            Command::Rename { .. } => "instance.rename",
+            Command::Edit(_) => "instance.edit",
+            Command::ChangeAccess { .. } => "instance.change_access",
+            Command::Scale { .. } => "instance.scale",
             Command::Start => "instance.start",
             Command::Stop => "instance.stop",
             Command::Restart => "instance.restart",

@@ -1,36 +1,36 @@
 //! Which commands an instance accepts, and what they lead to.
 
+use super::access::require_replicas;
+use super::edit::require_bounded;
 use super::{
-    Command, Created, Deleted, Event, Fact, Live, Refusal, ReplicaFailed, ReplicaHandshaking, ReplicaReady,
-    ReplicaStarting, ReplicaStopped, Restarted, Stage, Started, State, Stopped,
+    Access, AccessChanged, Command, Created, Deleted, Edit, Edited, Event, Fact, Live, Profile, Refusal,
+    Renamed, ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting, ReplicaStopped, Restarted,
+    Scaled, Stage, Started, State, Stopped,
 };
-use crate::ReplicaId;
+use crate::{Name, ReplicaId, TemplateId};
 
 pub(super) fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
     match command {
-        Command::Create { name, access } => match state {
-            State::Absent => Ok(vec![Event::Created(Created { name, access })]),
-            State::Running(_) | State::Stopped(_) => Err(Refusal::Exists),
-            State::Deleted => Err(Refusal::Deleted),
-        },
+        Command::Create { name, access, profile, template } => create(state, name, access, profile, template),
+        Command::Rename { name } => rename(existing(state)?, name),
+        Command::Edit(edit) => apply(state, &edit),
+        Command::ChangeAccess { access } => change_access(state, access),
+        Command::Scale { replicas } => scale(existing(state)?, replicas),
         Command::Start => match state {
             State::Running(_) => Ok(vec![]),
             State::Stopped(live) => Ok(vec![Event::Started(Started { generation: live.generation + 1 })]),
-            State::Absent => Err(Refusal::NotFound),
-            State::Deleted => Err(Refusal::Deleted),
+            State::Absent | State::Deleted => Err(missing(state)),
         },
         Command::Stop => match state {
             State::Running(_) => Ok(vec![Event::Stopped(Stopped {})]),
             State::Stopped(_) => Ok(vec![]),
-            State::Absent => Err(Refusal::NotFound),
-            State::Deleted => Err(Refusal::Deleted),
+            State::Absent | State::Deleted => Err(missing(state)),
         },
         // Restarting what stands still starts it, as every service manager does.
         Command::Restart => match state {
             State::Running(live) => Ok(vec![Event::Restarted(Restarted { generation: live.generation + 1 })]),
             State::Stopped(live) => Ok(vec![Event::Started(Started { generation: live.generation + 1 })]),
-            State::Absent => Err(Refusal::NotFound),
-            State::Deleted => Err(Refusal::Deleted),
+            State::Absent | State::Deleted => Err(missing(state)),
         },
         Command::Delete => match state {
             State::Running(_) | State::Stopped(_) => Ok(vec![Event::Deleted(Deleted {})]),
@@ -41,15 +41,85 @@ pub(super) fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refu
     }
 }
 
-fn report(state: &State, replica: ReplicaId, generation: u64, fact: Fact) -> Result<Vec<Event>, Refusal> {
-    let live = match state {
-        State::Running(live) | State::Stopped(live) => live,
-        State::Absent => return Err(Refusal::NotFound),
-        State::Deleted => return Err(Refusal::Deleted),
-    };
-    if !live.access.is_hosted() {
-        return Err(Refusal::NotHosted);
+fn create(
+    state: &State,
+    name: Name,
+    access: Access,
+    profile: Profile,
+    template: Option<TemplateId>,
+) -> Result<Vec<Event>, Refusal> {
+    match state {
+        State::Absent => {
+            require_bounded(&access)?;
+            require_replicas(&access)?;
+            Ok(vec![Event::Created(Created { name, access, profile, template })])
+        }
+        State::Running(_) | State::Stopped(_) => Err(Refusal::Exists),
+        State::Deleted => Err(Refusal::Deleted),
     }
+}
+
+fn rename(live: &Live, name: Name) -> Result<Vec<Event>, Refusal> {
+    if live.name == name {
+        return Ok(vec![]);
+    }
+    Ok(vec![Event::Renamed(Renamed { from: live.name.clone(), to: name })])
+}
+
+fn apply(state: &State, edit: &Edit) -> Result<Vec<Event>, Refusal> {
+    let live = existing(state)?;
+    let (access, profile) = edit.apply(&live.access, &live.profile)?;
+    if access == live.access && profile == live.profile {
+        return Ok(vec![]);
+    }
+    let generation = next_generation(state, live, &access);
+    Ok(vec![Event::Edited(Edited { access, profile, generation })])
+}
+
+fn change_access(state: &State, access: Access) -> Result<Vec<Event>, Refusal> {
+    let live = existing(state)?;
+    require_bounded(&access)?;
+    require_replicas(&access)?;
+    if access == live.access {
+        return Ok(vec![]);
+    }
+    let generation = next_generation(state, live, &access);
+    Ok(vec![Event::AccessChanged(AccessChanged { access, generation })])
+}
+
+fn scale(live: &Live, replicas: u16) -> Result<Vec<Event>, Refusal> {
+    let mut access = live.access.clone();
+    access.scale(replicas);
+    require_replicas(&access)?;
+    match live.access.is_hosted() {
+        false => Err(Refusal::NoReplicas),
+        true if access == live.access => Ok(vec![]),
+        true => Ok(vec![Event::Scaled(Scaled { replicas })]),
+    }
+}
+
+/// What runs with other settings than these has to be replaced; what stands still gets a generation when it starts.
+fn next_generation(state: &State, live: &Live, access: &Access) -> u64 {
+    match state {
+        State::Running(_) if *access != live.access => live.generation + 1,
+        State::Running(_) | State::Stopped(_) | State::Absent | State::Deleted => live.generation,
+    }
+}
+
+fn existing(state: &State) -> Result<&Live, Refusal> {
+    state.live().ok_or_else(|| missing(state))
+}
+
+/// Why there is no instance to change.
+fn missing(state: &State) -> Refusal {
+    match state {
+        State::Deleted => Refusal::Deleted,
+        State::Absent | State::Running(_) | State::Stopped(_) => Refusal::NotFound,
+    }
+}
+
+fn report(state: &State, replica: ReplicaId, generation: u64, fact: Fact) -> Result<Vec<Event>, Refusal> {
+    let live = existing(state)?;
     match fact {
         // An end is a fact whatever is wanted now, and telling it twice changes nothing.
         Fact::Failed { reason, detail } if live.replicas.contains_key(&replica) => {
@@ -87,6 +157,9 @@ fn report(state: &State, replica: ReplicaId, generation: u64, fact: Fact) -> Res
 
 /// Progress counts only for what is wanted; a replica that is refused here has to end.
 fn require_wanted(state: &State, live: &Live, reported: u64) -> Result<(), Refusal> {
+    if !live.access.is_hosted() {
+        return Err(Refusal::NotHosted);
+    }
     if !matches!(state, State::Running(_)) {
         return Err(Refusal::NotRunning);
     }

@@ -20,4 +20,16 @@ pub enum Refusal {
     NotRunning,
     #[error("the instance has no such replica")]
     UnknownReplica,
+    #[error("a {mode} instance has no {setting}")]
+    NotOfMode { setting: String, mode: String },
+    #[error("the platform runs 1 to {max} replicas of an instance")]
+    Replicas { max: u16 },
+    #[error("only an instance that the platform runs has replicas, and this one is not hosted")]
+    NoReplicas,
+    #[error("the image's own entry point is run: name a program together with its arguments")]
+    NoCommand,
+    #[error("an instance has at most {max} {what}")]
+    TooMany { what: String, max: usize },
+    #[error("the secrets of an instance have at most {max} bytes together once they are sealed")]
+    TooLarge { max: usize },
 }

@@ -3,9 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Access;
-use crate::instance_name::InstanceName;
-use crate::{ReplicaId, Sealed};
+use super::{Access, Profile};
+use crate::{Name, ReplicaId, Sealed, TemplateId};
 
 /// An event of one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -13,6 +12,14 @@ use crate::{ReplicaId, Sealed};
 pub enum Event {
     #[serde(rename = "instance.created")]
     Created(Created),
+    #[serde(rename = "instance.renamed")]
+    Renamed(Renamed),
+    #[serde(rename = "instance.edited")]
+    Edited(Edited),
+    #[serde(rename = "instance.access_changed")]
+    AccessChanged(AccessChanged),
+    #[serde(rename = "instance.scaled")]
+    Scaled(Scaled),
     #[serde(rename = "instance.started")]
     Started(Started),
     #[serde(rename = "instance.stopped")]
@@ -38,6 +45,10 @@ impl Event {
     pub fn name(&self) -> &'static str {
         match self {
             Event::Created(_) => "instance.created",
+            Event::Renamed(_) => "instance.renamed",
+            Event::Edited(_) => "instance.edited",
+            Event::AccessChanged(_) => "instance.access_changed",
+            Event::Scaled(_) => "instance.scaled",
             Event::Started(_) => "instance.started",
             Event::Stopped(_) => "instance.stopped",
             Event::Restarted(_) => "instance.restarted",
@@ -49,13 +60,73 @@ impl Event {
             Event::ReplicaStopped(_) => "instance.replica_stopped",
         }
     }
+
+    /// Whether somebody wished it, as opposed to a fact that was reported.
+    pub fn is_wish(&self) -> bool {
+        match self {
+            Event::Created(_)
+            | Event::Renamed(_)
+            | Event::Edited(_)
+            | Event::AccessChanged(_)
+            | Event::Scaled(_)
+            | Event::Started(_)
+            | Event::Stopped(_)
+            | Event::Restarted(_)
+            | Event::Deleted(_) => true,
+            Event::ReplicaStarting(_)
+            | Event::ReplicaHandshaking(_)
+            | Event::ReplicaReady(_)
+            | Event::ReplicaFailed(_)
+            | Event::ReplicaStopped(_) => false,
+        }
+    }
 }
 
 /// `instance.created`: the instance exists and is wanted to run, in generation 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Created {
-    pub name: InstanceName,
+    pub name: Name,
     pub access: Access,
+    pub profile: Profile,
+    /// The template that the settings were taken from.
+    pub template: Option<TemplateId>,
+}
+
+impl Created {
+    /// An instance of which nothing is noted down, from no template.
+    pub fn new(name: Name, access: Access) -> Self {
+        Created { name, access, profile: Profile::default(), template: None }
+    }
+}
+
+/// `instance.renamed`: people and clients call it something else; the old name is free.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Renamed {
+    pub from: Name,
+    pub to: Name,
+}
+
+/// `instance.edited`: the settings as they are from now on, all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Edited {
+    pub access: Access,
+    pub profile: Profile,
+    /// A new one, if what runs has to be replaced.
+    pub generation: u64,
+}
+
+/// `instance.access_changed`: it is reached in another way from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccessChanged {
+    pub access: Access,
+    /// A new one, if what runs has to be replaced.
+    pub generation: u64,
+}
+
+/// `instance.scaled`: so many replicas are wanted at the same time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Scaled {
+    pub replicas: u16,
 }
 
 /// `instance.started`: a stopped instance is wanted to run again.
@@ -136,6 +207,8 @@ pub enum FailureReason {
     ProtocolError,
     /// The worker that ran it went away.
     Lost,
+    /// The runtime cannot run what is asked for.
+    Unsupported,
 }
 
 impl FailureReason {
@@ -148,6 +221,7 @@ impl FailureReason {
             FailureReason::HandshakeTimeout => "handshake_timeout",
             FailureReason::ProtocolError => "protocol_error",
             FailureReason::Lost => "lost",
+            FailureReason::Unsupported => "unsupported",
         }
     }
 }

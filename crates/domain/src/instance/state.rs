@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Event};
-use crate::instance_name::InstanceName;
-use crate::{ImpossibleEvent, ReplicaId};
+use super::{Access, Event, Profile};
+use crate::{ImpossibleEvent, Name, ReplicaId};
 
 /// The life stages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "snake_case")]
 pub enum State {
     #[default]
     Absent,
@@ -21,12 +21,15 @@ pub enum State {
 /// An instance that exists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Live {
-    pub name: InstanceName,
+    pub name: Name,
     pub access: Access,
+    pub profile: Profile,
     /// Counts starts and restarts; replicas of an older generation have to go.
     pub generation: u64,
     /// The replicas that have started and not ended, of any generation.
     pub replicas: BTreeMap<ReplicaId, ReplicaState>,
+    /// Counts what people have changed.
+    pub revision: u64,
 }
 
 /// A replica that has started and not ended.
@@ -38,6 +41,7 @@ pub struct ReplicaState {
 
 /// How far a replica has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     Starting,
     Handshaking,
@@ -53,6 +57,10 @@ impl State {
         }
     }
 
+    pub(super) fn revision(&self) -> u64 {
+        self.live().map_or(0, |live| live.revision)
+    }
+
     fn stage_name(&self) -> &'static str {
         match self {
             State::Absent => "absent",
@@ -65,34 +73,58 @@ impl State {
 
 pub(super) fn evolve(state: State, event: &Event) -> Result<State, ImpossibleEvent> {
     let impossible = ImpossibleEvent { event: event.name(), stage: state.stage_name() };
+    let mut after = change(state, event).ok_or(impossible)?;
+    if let State::Running(live) | State::Stopped(live) = &mut after
+        && event.is_wish()
+    {
+        live.revision += 1;
+    }
+    Ok(after)
+}
+
+/// The state after an event, or none if it cannot happen there.
+fn change(state: State, event: &Event) -> Option<State> {
     match (event, state) {
-        (Event::Created(created), State::Absent) => Ok(State::Running(Live {
+        (Event::Created(created), State::Absent) => Some(State::Running(Live {
             name: created.name.clone(),
             access: created.access.clone(),
+            profile: created.profile.clone(),
             generation: 1,
             replicas: BTreeMap::new(),
+            revision: 0,
         })),
+        (Event::Renamed(renamed), state) => with(state, |live| live.name = renamed.to.clone()),
+        (Event::Edited(edited), state) => with(state, |live| {
+            live.access = edited.access.clone();
+            live.profile = edited.profile.clone();
+            live.generation = edited.generation;
+        }),
+        (Event::AccessChanged(changed), state) => with(state, |live| {
+            live.access = changed.access.clone();
+            live.generation = changed.generation;
+        }),
+        (Event::Scaled(scaled), state) => with(state, |live| live.access.scale(scaled.replicas)),
         (Event::Started(started), State::Stopped(live)) => {
-            Ok(State::Running(Live { generation: started.generation, ..live }))
+            Some(State::Running(Live { generation: started.generation, ..live }))
         }
         (Event::Restarted(restarted), State::Running(live)) => {
-            Ok(State::Running(Live { generation: restarted.generation, ..live }))
+            Some(State::Running(Live { generation: restarted.generation, ..live }))
         }
-        (Event::Stopped(_), State::Running(live)) => Ok(State::Stopped(live)),
-        (Event::Deleted(_), State::Running(_) | State::Stopped(_)) => Ok(State::Deleted),
+        (Event::Stopped(_), State::Running(live)) => Some(State::Stopped(live)),
+        (Event::Deleted(_), State::Running(_) | State::Stopped(_)) => Some(State::Deleted),
         (Event::ReplicaStarting(starting), State::Running(mut live)) => {
             let replica = ReplicaState { generation: starting.generation, stage: Stage::Starting };
             live.replicas.insert(starting.replica, replica);
-            Ok(State::Running(live))
+            Some(State::Running(live))
         }
         (Event::ReplicaHandshaking(event), State::Running(live)) => {
-            advance(live, event.replica, Stage::Handshaking).map(State::Running).ok_or(impossible)
+            advance(live, event.replica, Stage::Handshaking).map(State::Running)
         }
         (Event::ReplicaReady(event), State::Running(live)) => {
-            advance(live, event.replica, Stage::Ready).map(State::Running).ok_or(impossible)
+            advance(live, event.replica, Stage::Ready).map(State::Running)
         }
-        (Event::ReplicaFailed(event), state) => without(state, event.replica).ok_or(impossible),
-        (Event::ReplicaStopped(event), state) => without(state, event.replica).ok_or(impossible),
+        (Event::ReplicaFailed(event), state) => without(state, event.replica),
+        (Event::ReplicaStopped(event), state) => without(state, event.replica),
         (
             Event::Created(_)
             | Event::Started(_)
@@ -103,8 +135,17 @@ pub(super) fn evolve(state: State, event: &Event) -> Result<State, ImpossibleEve
             | Event::ReplicaHandshaking(_)
             | Event::ReplicaReady(_),
             _,
-        ) => Err(impossible),
+        ) => None,
     }
+}
+
+/// The state with its instance changed, or none if there is no instance.
+fn with(mut state: State, change: impl FnOnce(&mut Live)) -> Option<State> {
+    match &mut state {
+        State::Running(live) | State::Stopped(live) => change(live),
+        State::Absent | State::Deleted => return None,
+    }
+    Some(state)
 }
 
 /// The instance with a replica moved on, or none if it has no such replica.

@@ -6,18 +6,15 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::ReplicaId;
 use crate::decider::testing::given;
+use crate::{ReplicaId, Sealed};
 
 const FIRST: ReplicaId = ReplicaId(Uuid::from_u128(1));
 const SECOND: ReplicaId = ReplicaId(Uuid::from_u128(2));
 
 fn hosted() -> Access {
-    Access::Hosted(Hosted {
-        transport: HostedTransport::Stdio,
-        command: CommandLine { program: "npx".to_owned(), args: vec!["-y".to_owned(), "server".to_owned()] },
-        env: BTreeMap::new(),
-    })
+    let command = CommandLine { program: "npx".to_owned(), args: vec!["-y".to_owned(), "server".to_owned()] };
+    Access::Hosted(Hosted::new(Source::Command(command), BTreeMap::new()))
 }
 
 fn proxied() -> Access {
@@ -29,11 +26,30 @@ fn proxied() -> Access {
 }
 
 fn created(access: Access) -> Event {
-    Event::Created(Created { name: "everything".parse().unwrap(), access })
+    let name = "everything".parse().unwrap();
+    Event::Created(Created { name, access, profile: Profile::default(), template: None })
 }
 
 fn create() -> Command {
-    Command::Create { name: "everything".parse().unwrap(), access: hosted() }
+    create_with(hosted())
+}
+
+fn create_with(access: Access) -> Command {
+    let name = "everything".parse().unwrap();
+    Command::Create { name, access, profile: Profile::default(), template: None }
+}
+
+fn edit(change: impl FnOnce(&mut Edit)) -> Command {
+    let mut edit = Edit::default();
+    change(&mut edit);
+    Command::Edit(Box::new(edit))
+}
+
+/// The hosted access mode with a change in it.
+fn hosted_with(change: impl FnOnce(&mut Hosted)) -> Access {
+    let Access::Hosted(mut hosted) = hosted() else { unreachable!("it is hosted") };
+    change(&mut hosted);
+    Access::Hosted(hosted)
 }
 
 fn starting(replica: ReplicaId, generation: u64) -> Event {
@@ -185,15 +201,144 @@ fn what_the_platform_does_not_run_has_no_replicas() {
 }
 
 #[test]
-fn creating_claims_the_name_and_deleting_releases_it() {
-    use crate::instance_name::Command as NameCommand;
-    let id = InstanceId(Uuid::from_u128(7));
-    let (name, claim) = name_command(id, &State::Absent, &created(hosted())).unwrap();
-    assert_eq!((name.as_str(), claim), ("everything", NameCommand::Claim { instance: id }));
-
+fn names_are_claimed_and_released_with_what_they_belong_to() {
+    use claim::Command::{Claim, Release};
+    let holder = InstanceId(Uuid::from_u128(7));
+    let name = |text: &str| text.parse::<Name>().unwrap();
     let running = InstanceDecider::evolve(State::Absent, &created(hosted())).unwrap();
-    let (name, release) = name_command(id, &running, &Event::Deleted(Deleted {})).unwrap();
-    assert_eq!((name.as_str(), release), ("everything", NameCommand::Release { instance: id }));
+    let renamed = Event::Renamed(Renamed { from: name("everything"), to: name("other") });
+
+    let claims = name_claims(holder, &State::Absent, &created(hosted()));
+    assert_eq!(claims, [(name("everything"), Claim { holder })]);
+    let claims = name_claims(holder, &running, &renamed);
+    assert_eq!(claims, [(name("other"), Claim { holder }), (name("everything"), Release { holder })]);
+    let claims = name_claims(holder, &running, &Event::Deleted(Deleted {}));
+    assert_eq!(claims, [(name("everything"), Release { holder })]);
+}
+
+#[test]
+fn renaming_to_the_same_name_changes_nothing() {
+    let rename = |name: &str| Command::Rename { name: name.parse().unwrap() };
+    given::<InstanceDecider>([created(hosted())]).when(rename("everything")).then([]);
+    let renamed = Renamed { from: "everything".parse().unwrap(), to: "other".parse().unwrap() };
+    given::<InstanceDecider>([created(hosted())]).when(rename("other")).then([Event::Renamed(renamed)]);
+    given::<InstanceDecider>([]).when(rename("other")).then_refused(Refusal::NotFound);
+}
+
+#[test]
+fn an_edit_changes_what_it_names_and_replaces_what_runs() {
+    let sealed = Sealed("s1".to_owned());
+    let with_env = hosted_with(|hosted| drop(hosted.env.insert("KEY".to_owned(), sealed.clone())));
+    let set = |value: Option<Sealed>| edit(|edit| drop(edit.env.insert("KEY".to_owned(), value.clone())));
+    let edited = |access: &Access, generation| {
+        Event::Edited(Edited { access: access.clone(), profile: Profile::default(), generation })
+    };
+    given::<InstanceDecider>([created(hosted())])
+        .when(set(Some(sealed.clone())))
+        .then([edited(&with_env, 2)]);
+    given::<InstanceDecider>([created(with_env.clone())]).when(set(Some(sealed.clone()))).then([]);
+    given::<InstanceDecider>([created(with_env.clone())]).when(set(None)).then([edited(&hosted(), 2)]);
+    // What stands still gets its generation when it starts.
+    given::<InstanceDecider>([created(hosted()), Event::Stopped(Stopped {})])
+        .when(set(Some(sealed.clone())))
+        .then([edited(&with_env, 1)]);
+}
+
+#[test]
+fn notes_and_labels_replace_nothing_that_runs() {
+    let profile = Profile {
+        labels: BTreeMap::from([("team".to_owned(), "a".to_owned())]),
+        notes: "ask before stopping".to_owned(),
+        icon: String::new(),
+    };
+    given::<InstanceDecider>([created(hosted())])
+        .when(edit(|edit| {
+            edit.labels.insert("team".to_owned(), Some("a".to_owned()));
+            edit.notes = Some("ask before stopping".to_owned());
+        }))
+        .then([Event::Edited(Edited { access: hosted(), profile, generation: 1 })]);
+}
+
+#[test]
+fn a_command_line_can_be_edited_in_part() {
+    let arguments = vec!["--verbose".to_owned()];
+    let change = |edit: &mut Edit| edit.args = Some(arguments.clone());
+    let command = CommandLine { program: "npx".to_owned(), args: arguments.clone() };
+    let access = hosted_with(|hosted| hosted.source = Source::Command(command));
+    given::<InstanceDecider>([created(hosted())]).when(edit(change)).then([Event::Edited(Edited {
+        access,
+        profile: Profile::default(),
+        generation: 2,
+    })]);
+
+    let source = Source::Image { image: "example.com/server:1".to_owned(), command: None };
+    let image = hosted_with(|hosted| hosted.source = source);
+    given::<InstanceDecider>([created(image)]).when(edit(change)).then_refused(Refusal::NoCommand);
+}
+
+#[test]
+fn an_edit_names_only_what_the_access_mode_has() {
+    let refusal =
+        |setting: &str, mode: &str| Refusal::NotOfMode { setting: setting.to_owned(), mode: mode.to_owned() };
+    given::<InstanceDecider>([created(hosted())])
+        .when(edit(|edit| edit.url = Some("https://example.com".to_owned())))
+        .then_refused(refusal("url", "hosted"));
+    given::<InstanceDecider>([created(proxied())])
+        .when(edit(|edit| edit.program = Some("npx".to_owned())))
+        .then_refused(refusal("command", "proxy"));
+}
+
+#[test]
+fn edits_do_not_add_up_beyond_what_an_event_can_hold() {
+    let full = hosted_with(|hosted| {
+        hosted.env = (0..edit::SECRETS_MAX).map(|i| (format!("K{i}"), Sealed("s".to_owned()))).collect();
+    });
+    let one_more = edit(|edit| drop(edit.env.insert("ONE_MORE".to_owned(), Some(Sealed("s".to_owned())))));
+    given::<InstanceDecider>([created(full)]).when(one_more).then_refused(Refusal::TooMany {
+        what: "variables or header fields".to_owned(),
+        max: edit::SECRETS_MAX,
+    });
+    let huge = Sealed("s".repeat(crate::sealed::SEALED_BYTES_MAX + 1));
+    given::<InstanceDecider>([created(hosted())])
+        .when(edit(|edit| drop(edit.env.insert("KEY".to_owned(), Some(huge)))))
+        .then_refused(Refusal::TooLarge { max: crate::sealed::SEALED_BYTES_MAX });
+}
+
+#[test]
+fn scaling_replaces_nothing_and_has_bounds() {
+    let scale = |replicas| Command::Scale { replicas };
+    given::<InstanceDecider>([created(hosted())])
+        .when(scale(3))
+        .then([Event::Scaled(Scaled { replicas: 3 })]);
+    given::<InstanceDecider>([created(hosted())]).when(scale(1)).then([]);
+    for replicas in [0, access::REPLICAS_MAX + 1] {
+        given::<InstanceDecider>([created(hosted())])
+            .when(scale(replicas))
+            .then_refused(Refusal::Replicas { max: access::REPLICAS_MAX });
+    }
+    given::<InstanceDecider>([created(proxied())]).when(scale(2)).then_refused(Refusal::NoReplicas);
+}
+
+#[test]
+fn replicas_of_what_is_no_longer_hosted_have_to_end_and_may_say_so() {
+    let changed = Event::AccessChanged(AccessChanged { access: proxied(), generation: 2 });
+    given::<InstanceDecider>([created(hosted())])
+        .when(Command::ChangeAccess { access: proxied() })
+        .then([changed.clone()]);
+    let past = [created(hosted()), starting(FIRST, 1), changed];
+    given::<InstanceDecider>(past.clone()).when(report_ready(FIRST, 1)).then_refused(Refusal::NotHosted);
+    given::<InstanceDecider>(past)
+        .when(report(FIRST, 1, Fact::Stopped))
+        .then([Event::ReplicaStopped(ReplicaStopped { replica: FIRST })]);
+}
+
+#[test]
+fn a_revision_counts_what_people_change() {
+    let past = [created(hosted()), starting(FIRST, 1), ready(FIRST), Event::Stopped(Stopped {})];
+    let state = past.iter().fold(State::Absent, |state, event| {
+        InstanceDecider::evolve(state, event).expect("the past is possible")
+    });
+    assert_eq!(InstanceDecider::revision(&state), 2);
 }
 
 fn any_command() -> impl Strategy<Value = Command> {
@@ -211,7 +356,13 @@ fn any_command() -> impl Strategy<Value = Command> {
     ];
     let access = prop_oneof![Just(hosted()), Just(proxied())];
     prop_oneof![
-        access.prop_map(|access| Command::Create { name: "everything".parse().unwrap(), access }),
+        access.clone().prop_map(create_with),
+        access.prop_map(|access| Command::ChangeAccess { access }),
+        prop_oneof![Just("everything"), Just("other")]
+            .prop_map(|name| Command::Rename { name: name.parse().unwrap() }),
+        (0..4_u16).prop_map(|replicas| Command::Scale { replicas }),
+        prop_oneof![Just(None), Just(Some(Sealed("s1".to_owned())))]
+            .prop_map(|value| edit(|edit| drop(edit.env.insert("KEY".to_owned(), value)))),
         Just(Command::Start),
         Just(Command::Stop),
         Just(Command::Restart),

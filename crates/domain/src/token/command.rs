@@ -1,27 +1,42 @@
 //! What can be wished of a token.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Kind;
+use super::{Expiry, Kind};
 use crate::{Digest, InstanceId, Sealed};
 
 /// A command for one token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
+    /// The decider asks [`super::require_reachable`] first: whether the instance exists lies in another log.
     Issue {
         instance: InstanceId,
-        /// Whether the instance exists: looked up by the decider, who sees both logs. It does not travel.
-        #[serde(skip)]
-        instance_exists: bool,
         kind: Kind,
         label: String,
         digest: Digest,
         masked: String,
         sealed: Sealed,
+        #[serde(default)]
+        expiry: Expiry,
+        #[serde(default)]
+        headers: BTreeMap<String, Sealed>,
+        #[serde(default)]
+        passthrough: BTreeSet<String>,
     },
+    /// Changes what is named, and leaves the rest. In `headers`, `None` takes a field away.
     Edit {
-        label: String,
+        #[serde(default)]
+        label: Option<String>,
+        #[serde(default)]
+        expiry: Option<Expiry>,
+        #[serde(default)]
+        headers: BTreeMap<String, Option<Sealed>>,
+        #[serde(default)]
+        passthrough: Option<BTreeSet<String>>,
     },
     /// Puts another credential in the place of the old one, at once.
     Rotate {
@@ -30,6 +45,10 @@ pub enum Command {
         sealed: Sealed,
     },
     Revoke,
+    /// Says that the token's time is over. `now` is the time of whoever says so.
+    Expire {
+        now: Timestamp,
+    },
 }
 
 impl Command {
@@ -40,6 +59,7 @@ impl Command {
             Command::Edit { .. } => "token.edit",
             Command::Rotate { .. } => "token.rotate",
             Command::Revoke => "token.revoke",
+            Command::Expire { .. } => "token.expire",
         }
     }
 }

@@ -12,6 +12,16 @@ pub enum Refusal {
     NotFound,
     #[error("the token was revoked")]
     Revoked,
+    #[error("the token's time was over")]
+    Expired,
     #[error("there is no such instance")]
     InstanceNotFound,
+    #[error("clients of a direct instance go to its server themselves: it has no tokens")]
+    DirectHasNone,
+    #[error("the token's time is not over yet")]
+    NotDue,
+    #[error("a token has at most {max} {what}")]
+    TooMany { what: String, max: usize },
+    #[error("the header fields of a token have at most {max} bytes together once they are sealed")]
+    TooLarge { max: usize },
 }

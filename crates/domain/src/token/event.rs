@@ -1,5 +1,8 @@
 //! What happens to a token. These forms are a contract: they lie in logs for ever.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +20,8 @@ pub enum Event {
     Rotated(Rotated),
     #[serde(rename = "token.revoked")]
     Revoked(Revoked),
+    #[serde(rename = "token.expired")]
+    Expired(Expired),
 }
 
 impl Event {
@@ -27,6 +32,15 @@ impl Event {
             Event::Edited(_) => "token.edited",
             Event::Rotated(_) => "token.rotated",
             Event::Revoked(_) => "token.revoked",
+            Event::Expired(_) => "token.expired",
+        }
+    }
+
+    /// Whether somebody wished it, as opposed to time having passed.
+    pub fn is_wish(&self) -> bool {
+        match self {
+            Event::Issued(_) | Event::Edited(_) | Event::Rotated(_) | Event::Revoked(_) => true,
+            Event::Expired(_) => false,
         }
     }
 }
@@ -44,6 +58,32 @@ pub struct Issued {
     pub masked: String,
     /// The credential itself, sealed under the token's own key.
     pub sealed: Sealed,
+    pub expiry: Expiry,
+    /// Header fields that the gateway adds for this token's requests: names in clear, values sealed.
+    pub headers: BTreeMap<String, Sealed>,
+    /// The client's own header fields that the gateway passes on, by lower-case name.
+    pub passthrough: BTreeSet<String>,
+}
+
+/// Until when a credential is accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Expiry {
+    /// Until it is revoked.
+    #[default]
+    Never,
+    /// Refused from this moment on.
+    At(Timestamp),
+}
+
+impl Expiry {
+    /// Whether the time is over.
+    pub fn is_over(self, now: Timestamp) -> bool {
+        match self {
+            Expiry::Never => false,
+            Expiry::At(at) => at <= now,
+        }
+    }
 }
 
 /// How a credential is presented.
@@ -54,10 +94,15 @@ pub enum Kind {
     Bearer,
 }
 
-/// `token.edited`: people call it something else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// `token.edited`: what is named is so from now on, and the rest is as it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Edited {
-    pub label: String,
+    pub label: Option<String>,
+    pub expiry: Option<Expiry>,
+    /// All header fields, if any of them changed.
+    pub headers: Option<BTreeMap<String, Sealed>>,
+    pub passthrough: Option<BTreeSet<String>>,
 }
 
 /// `token.rotated`: another credential is accepted from now on, and the one before no longer.
@@ -71,3 +116,10 @@ pub struct Rotated {
 /// `token.revoked`: the credential is refused from now on and its key is purged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Revoked {}
+
+/// `token.expired`: its time was over. The credential was refused from that moment on; now its key is purged as well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Expired {
+    /// The moment that was agreed.
+    pub at: Timestamp,
+}

@@ -1,14 +1,17 @@
 //! The rules of tokens in given/when/then form.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::*;
 use crate::decider::testing::given;
 use crate::{Digest, InstanceId, Sealed};
 
-fn issue(instance_exists: bool) -> Command {
-    let Issued { instance, kind, label, digest, masked, sealed } = issued();
-    Command::Issue { instance, instance_exists, kind, label, digest, masked, sealed }
+fn issue() -> Command {
+    let Issued { instance, kind, label, digest, masked, sealed, expiry, headers, passthrough } = issued();
+    Command::Issue { instance, kind, label, digest, masked, sealed, expiry, headers, passthrough }
 }
 
 fn issued() -> Issued {
@@ -19,17 +22,34 @@ fn issued() -> Issued {
         digest: Digest("d1".to_owned()),
         masked: "mcp_…abcd".to_owned(),
         sealed: Sealed("s1".to_owned()),
+        expiry: Expiry::Never,
+        headers: BTreeMap::new(),
+        passthrough: BTreeSet::new(),
     }
 }
 
 #[test]
 fn a_token_is_issued_for_an_instance() {
-    given::<TokenDecider>([]).when(issue(true)).then([Event::Issued(issued())]);
+    given::<TokenDecider>([]).when(issue()).then([Event::Issued(issued())]);
 }
 
 #[test]
-fn a_token_needs_an_instance() {
-    given::<TokenDecider>([]).when(issue(false)).then_refused(Refusal::InstanceNotFound);
+fn a_token_needs_an_instance_that_clients_reach_through_the_gateway() {
+    use crate::instance::{self, Access, InstanceDecider, Profile, Remote, RemoteTransport};
+    assert_eq!(require_reachable(&instance::State::Absent), Err(Refusal::InstanceNotFound));
+    assert_eq!(require_reachable(&instance::State::Deleted), Err(Refusal::InstanceNotFound));
+    let remote = || Remote {
+        transport: RemoteTransport::StreamableHttp,
+        url: "https://example.com/mcp".to_owned(),
+        headers: BTreeMap::new(),
+    };
+    let instance = |access| {
+        let name = "everything".parse().unwrap();
+        let created = instance::Created { name, access, profile: Profile::default(), template: None };
+        InstanceDecider::evolve(instance::State::Absent, &instance::Event::Created(created)).unwrap()
+    };
+    assert_eq!(require_reachable(&instance(Access::Proxy(remote()))), Ok(()));
+    assert_eq!(require_reachable(&instance(Access::Direct(remote()))), Err(Refusal::DirectHasNone));
 }
 
 #[test]
@@ -47,7 +67,7 @@ fn revoking_again_changes_nothing() {
 #[test]
 fn a_revoked_token_never_comes_back() {
     given::<TokenDecider>([Event::Issued(issued()), Event::Revoked(Revoked {})])
-        .when(issue(true))
+        .when(issue())
         .then_refused(Refusal::Exists);
 }
 
@@ -69,15 +89,81 @@ fn rotate(digest: &str) -> Command {
     Command::Rotate { digest, masked, sealed }
 }
 
+fn edit(label: Option<&str>, expiry: Option<Expiry>) -> Command {
+    let label = label.map(str::to_owned);
+    Command::Edit { label, expiry, headers: BTreeMap::new(), passthrough: None }
+}
+
 #[test]
-fn a_label_can_be_changed_while_the_token_is_active() {
-    let edit = || Command::Edit { label: "prod".to_owned() };
-    let edited = || Event::Edited(Edited { label: "prod".to_owned() });
-    given::<TokenDecider>([Event::Issued(issued())]).when(edit()).then([edited()]);
-    given::<TokenDecider>([Event::Issued(issued()), edited()]).when(edit()).then([]);
+fn an_edit_changes_what_it_names_while_the_token_is_active() {
+    let labelled = || Event::Edited(Edited { label: Some("prod".to_owned()), ..Edited::default() });
+    given::<TokenDecider>([Event::Issued(issued())]).when(edit(Some("prod"), None)).then([labelled()]);
+    given::<TokenDecider>([Event::Issued(issued()), labelled()]).when(edit(Some("prod"), None)).then([]);
     given::<TokenDecider>([Event::Issued(issued()), Event::Revoked(Revoked {})])
-        .when(edit())
+        .when(edit(Some("prod"), None))
         .then_refused(Refusal::Revoked);
+    given::<TokenDecider>([Event::Issued(issued())])
+        .when(edit(Some("dev"), Some(Expiry::At(NOON))))
+        .then([expires(NOON)]);
+}
+
+const NOON: Timestamp = Timestamp::UNIX_EPOCH;
+const BEFORE: Timestamp = Timestamp::MIN;
+
+fn expires(at: Timestamp) -> Event {
+    Event::Edited(Edited { expiry: Some(Expiry::At(at)), ..Edited::default() })
+}
+
+#[test]
+fn a_token_expires_when_its_time_is_over_and_not_before() {
+    let past = [Event::Issued(issued()), expires(NOON)];
+    given::<TokenDecider>(past.clone())
+        .when(Command::Expire { now: NOON })
+        .then([Event::Expired(Expired { at: NOON })]);
+    given::<TokenDecider>(past.clone()).when(Command::Expire { now: BEFORE }).then_refused(Refusal::NotDue);
+    given::<TokenDecider>([Event::Issued(issued())])
+        .when(Command::Expire { now: NOON })
+        .then_refused(Refusal::NotDue);
+    let over = [past[0].clone(), past[1].clone(), Event::Expired(Expired { at: NOON })];
+    given::<TokenDecider>(over.clone()).when(Command::Expire { now: NOON }).then([]);
+    given::<TokenDecider>(over.clone()).when(Command::Revoke).then([]);
+    given::<TokenDecider>(over).when(edit(None, Some(Expiry::Never))).then_refused(Refusal::Expired);
+}
+
+#[test]
+fn header_fields_are_set_and_taken_away_one_by_one() {
+    let change = |name: &str, value: Option<&str>| Command::Edit {
+        label: None,
+        expiry: None,
+        headers: BTreeMap::from([(name.to_owned(), value.map(|value| Sealed(value.to_owned())))]),
+        passthrough: None,
+    };
+    let edited = |fields: &[(&str, &str)]| {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), Sealed((*value).to_owned())));
+        Event::Edited(Edited { headers: Some(fields.collect()), ..Edited::default() })
+    };
+    given::<TokenDecider>([Event::Issued(issued()), edited(&[("a", "1")])])
+        .when(change("b", Some("2")))
+        .then([edited(&[("a", "1"), ("b", "2")])]);
+    given::<TokenDecider>([Event::Issued(issued()), edited(&[("a", "1")])])
+        .when(change("a", None))
+        .then([edited(&[])]);
+    given::<TokenDecider>([Event::Issued(issued())]).when(change("a", None)).then([]);
+}
+
+#[test]
+fn a_credential_is_claimed_as_long_as_it_is_accepted() {
+    use claim::Command::{Claim, Release};
+    let holder = TokenId(Uuid::from_u128(9));
+    let credential =
+        |digest: &str| CredentialId { instance: issued().instance, digest: Digest(digest.to_owned()) };
+    let active = TokenDecider::evolve(State::Absent, &Event::Issued(issued())).unwrap();
+    let claims = credential_claims(holder, &State::Absent, &Event::Issued(issued()));
+    assert_eq!(claims, [(credential("d1"), Claim { holder })]);
+    let claims = credential_claims(holder, &active, &Event::Rotated(rotated("d2")));
+    assert_eq!(claims, [(credential("d2"), Claim { holder }), (credential("d1"), Release { holder })]);
+    let claims = credential_claims(holder, &active, &Event::Revoked(Revoked {}));
+    assert_eq!(claims, [(credential("d1"), Release { holder })]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::ReplicaId;
-use domain::instance::{CommandLine, Hosted, HostedTransport, Remote};
+use domain::instance::{CommandLine, Hosted, Profile, Remote, Source};
 use views::{Endpoint, Phase};
 
 use super::*;
@@ -17,6 +17,8 @@ fn row(number: u128, name: &str, access: Access) -> InstanceRow {
         id: InstanceId(id(number)),
         name: name.parse().expect("a name"),
         access,
+        profile: Profile::default(),
+        template: None,
         wanted: true,
         generation: 1,
         phase: Phase::Starting,
@@ -32,7 +34,7 @@ fn row(number: u128, name: &str, access: Access) -> InstanceRow {
 
 fn hosted() -> Access {
     let command = CommandLine { program: "server".to_owned(), args: vec![] };
-    Access::Hosted(Hosted { transport: HostedTransport::Stdio, command, env: BTreeMap::new() })
+    Access::Hosted(Hosted::new(Source::Command(command), BTreeMap::new()))
 }
 
 fn remote(transport: RemoteTransport, headers: &[&str]) -> Remote {

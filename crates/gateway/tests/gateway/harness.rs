@@ -1,12 +1,12 @@
 //! A gateway on a real NATS server, and the events that tell it what exists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use access_log::{TraceEvent, TraceRecord};
-use domain::instance::{self, Access, Hosted, HostedTransport, InstanceDecider, Remote, RemoteTransport};
+use domain::instance::{self, Access, Hosted, InstanceDecider, Remote, RemoteTransport, Source};
 use domain::token::{self, TokenDecider};
 use domain::{Actor, CommandId, Digest, InstanceId, Metadata, ReplicaId, Sealed, TokenId};
 use gateway::Config;
@@ -147,7 +147,7 @@ impl Harness {
     }
 
     async fn create_as(&self, id: InstanceId, name: &str, access: Access) -> InstanceId {
-        let created = instance::Created { name: name.parse().expect("a name"), access };
+        let created = instance::Created::new(name.parse().expect("a name"), access);
         self.append::<InstanceDecider>(id, &[instance::Event::Created(created)]).await;
         id
     }
@@ -193,6 +193,9 @@ impl Harness {
             digest: Digest(vault.digest(credential.as_bytes()).0),
             masked: "mcp_…".to_owned(),
             sealed: vault.seal(id.0, credential.as_bytes()).await.expect("seal a credential"),
+            expiry: token::Expiry::Never,
+            headers: BTreeMap::new(),
+            passthrough: BTreeSet::new(),
         };
         self.append::<TokenDecider>(id, &[token::Event::Issued(issued)]).await;
         Issued { id, credential }
@@ -204,7 +207,7 @@ impl Harness {
 
     /// Gives a token another label.
     pub(crate) async fn edit(&self, token: TokenId, label: &str) {
-        let edited = token::Edited { label: label.to_owned() };
+        let edited = token::Edited { label: Some(label.to_owned()), ..token::Edited::default() };
         self.append::<TokenDecider>(token, &[token::Event::Edited(edited)]).await;
     }
 
@@ -274,7 +277,7 @@ impl Gateway {
 
 pub(crate) fn hosted() -> Access {
     let command = instance::CommandLine { program: "server".to_owned(), args: vec![] };
-    Access::Hosted(Hosted { transport: HostedTransport::Stdio, command, env: BTreeMap::new() })
+    Access::Hosted(Hosted::new(Source::Command(command), BTreeMap::new()))
 }
 
 /// The address of an instance at the gateway.

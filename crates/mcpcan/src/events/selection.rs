@@ -10,7 +10,7 @@ pub(crate) struct Selection {
     /// End with a sequence, `now`, or before a moment: a time (RFC 3339), also one to come, or how long ago.
     #[arg(long, value_name = "SEQUENCE|TIME|AGO")]
     until: Option<String>,
-    /// Only events of this aggregate: instance, instance_name, token.
+    /// Only events of this aggregate: instance, token, template, retention_plan, instance_name, template_name, credential.
     #[arg(long)]
     aggregate: Option<String>,
     /// Only events of the aggregate with this id; an instance also by name.

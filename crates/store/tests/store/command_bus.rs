@@ -13,7 +13,7 @@ const WAIT: Duration = Duration::from_secs(10);
 
 fn create() -> Command {
     let name = "everything".parse().unwrap();
-    Command::Instance { id: instance_id(), command: instance::Command::Create { name, access: hosted() } }
+    Command::Instance { id: instance_id(), command: instance::Command::create(name, hosted()) }
 }
 
 fn claim(request_digest: &str) -> Claim {

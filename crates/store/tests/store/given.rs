@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::instance::{Access, CommandLine, Created, Event, Hosted, HostedTransport};
+use domain::instance::{Access, CommandLine, Created, Event, Hosted, Source};
 use domain::{InstanceId, Metadata, TokenId};
 pub(crate) use store::testing::given;
 use uuid::Uuid;
@@ -21,9 +21,9 @@ pub(crate) fn metadata() -> Metadata {
 
 pub(crate) fn hosted() -> Access {
     let command = CommandLine { program: "npx".to_owned(), args: vec!["-y".to_owned()] };
-    Access::Hosted(Hosted { transport: HostedTransport::Stdio, command, env: BTreeMap::new() })
+    Access::Hosted(Hosted::new(Source::Command(command), BTreeMap::new()))
 }
 
 pub(crate) fn created(name: &str) -> Event {
-    Event::Created(Created { name: name.parse().expect("a legal name"), access: hosted() })
+    Event::Created(Created::new(name.parse().expect("a legal name"), hosted()))
 }

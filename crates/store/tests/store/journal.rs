@@ -1,7 +1,8 @@
 //! Appending and loading: expected sequences, atomic batches, nothing lost at a kill.
 
+use domain::Name;
+use domain::claim::{self, Claim, ClaimDecider, InstanceNames};
 use domain::instance::{Event, InstanceDecider, State, Stopped};
-use domain::instance_name::{self, Claimed, InstanceName, NameDecider};
 use store::testing::TestServer;
 use store::{AppendError, Write};
 
@@ -45,12 +46,12 @@ async fn whoever_decided_on_a_state_that_has_passed_meets_a_conflict() {
 async fn a_batch_over_two_aggregates_is_appended_whole_or_not_at_all() {
     let server = TestServer::start().await;
     let store = server.store().await;
-    let name: InstanceName = "everything".parse().unwrap();
+    let name: Name = "everything".parse().unwrap();
     let (first, second) = (instance_id(), instance_id());
     let create = |id| {
-        let claimed = instance_name::Event::Claimed(Claimed { instance: id });
+        let claimed = claim::Event::<InstanceNames>::Claimed(Claim { holder: id });
         [
-            Write::new::<NameDecider>(&name, 0, &[claimed]),
+            Write::new::<ClaimDecider<InstanceNames>>(&name, 0, &[claimed]),
             Write::new::<InstanceDecider>(&id, 0, &[created("everything")]),
         ]
     };

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use domain::instance::{
-    CommandLine, Created, Deleted, Hosted, HostedTransport, Remote, RemoteTransport, ReplicaFailed,
-    ReplicaHandshaking, ReplicaReady, ReplicaStarting, ReplicaStopped, Restarted, Started, Stopped,
+    AccessChanged, CommandLine, Deleted, Edited, Hosted, Remote, RemoteTransport, Renamed, ReplicaFailed,
+    ReplicaHandshaking, ReplicaReady, ReplicaStarting, ReplicaStopped, Restarted, Scaled, Source, Started,
+    Stopped,
 };
 
 use super::*;
@@ -14,19 +15,30 @@ const ID: InstanceId = InstanceId(Uuid::from_u128(7));
 const FIRST: ReplicaId = ReplicaId(Uuid::from_u128(1));
 const SECOND: ReplicaId = ReplicaId(Uuid::from_u128(2));
 
-fn hosted() -> Event {
+fn hosted_access() -> Access {
     let command = CommandLine { program: "npx".to_owned(), args: vec![] };
-    let access = Access::Hosted(Hosted { transport: HostedTransport::Stdio, command, env: BTreeMap::new() });
-    Event::Created(Created { name: "everything".parse().unwrap(), access })
+    Access::Hosted(Hosted::new(Source::Command(command), BTreeMap::new()))
 }
 
-fn proxied() -> Event {
-    let access = Access::Proxy(Remote {
+fn proxied_access() -> Access {
+    Access::Proxy(Remote {
         transport: RemoteTransport::StreamableHttp,
         url: "https://example.com/mcp".to_owned(),
         headers: BTreeMap::new(),
-    });
-    Event::Created(Created { name: "remote".parse().unwrap(), access })
+    })
+}
+
+fn created(name: &str, access: Access) -> Event {
+    let profile = Profile::default();
+    Event::Created(Created { name: name.parse().unwrap(), access, profile, template: None })
+}
+
+fn hosted() -> Event {
+    created("everything", hosted_access())
+}
+
+fn proxied() -> Event {
+    created("remote", proxied_access())
 }
 
 fn starting(replica: ReplicaId, generation: u64) -> Event {
@@ -111,7 +123,7 @@ fn starting_again_opens_a_new_generation_and_forgets_the_failure() {
     ];
     let row = row(log).unwrap();
     assert_eq!((row.wanted, row.generation, row.phase), (true, 2, Phase::Starting));
-    assert_eq!((row.revision, row.sequence), (5, 5));
+    assert_eq!((row.revision, row.sequence), (3, 5));
 }
 
 #[test]
@@ -123,4 +135,40 @@ fn a_replica_that_ended_is_not_listed() {
 #[test]
 fn a_deleted_instance_has_no_row() {
     assert_eq!(row([hosted(), Event::Deleted(Deleted {})]), None);
+}
+
+#[test]
+fn a_row_shows_what_was_changed_last_and_counts_only_wishes() {
+    let profile = Profile { notes: "ours".to_owned(), ..Profile::default() };
+    let mut scaled = hosted_access();
+    scaled.scale(3);
+    let row = row([
+        hosted(),
+        Event::Renamed(Renamed { from: "everything".parse().unwrap(), to: "all".parse().unwrap() }),
+        Event::Edited(Edited { access: hosted_access(), profile: profile.clone(), generation: 2 }),
+        starting(FIRST, 2),
+        Event::Scaled(Scaled { replicas: 3 }),
+    ])
+    .unwrap();
+    assert_eq!((row.name.as_str(), &row.access, &row.profile), ("all", &scaled, &profile));
+    assert_eq!((row.generation, row.revision, row.sequence), (2, 4, 5));
+}
+
+#[test]
+fn an_edit_forgives_a_failure_only_if_something_else_runs_from_then_on() {
+    let edited = |generation| {
+        let profile = Profile::default();
+        Event::Edited(Edited { access: hosted_access(), profile, generation })
+    };
+    let past = [hosted(), starting(FIRST, 1), failed(FIRST)];
+    assert_eq!(phase(past.clone().into_iter().chain([edited(1)])), Phase::Failed);
+    assert_eq!(phase(past.into_iter().chain([edited(2)])), Phase::Starting);
+}
+
+#[test]
+fn what_is_no_longer_hosted_has_no_replica_to_call() {
+    let changed = Event::AccessChanged(AccessChanged { access: proxied_access(), generation: 2 });
+    let row = row([hosted(), starting(FIRST, 1), ready(FIRST, "http://127.0.0.1:1/mcp"), changed]).unwrap();
+    assert_eq!((row.ready_endpoints().count(), row.phase), (0, Phase::Configured));
+    assert_eq!(row.replicas.len(), 1, "it is still to be ended");
 }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::time::Duration;
 
 use domain::Sealed;
-use domain::instance::{Fact, FailureReason, ServerInfo};
+use domain::instance::{CommandLine, Fact, FailureReason, Hosted, ServerInfo, Source};
 use store::OpenError;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -64,7 +64,7 @@ impl Local {
                 let detail = format!("the working directory cannot be made: {error}");
                 Halt::failed(FailureReason::SpawnFailed, detail)
             })?;
-        let command = &replica.hosted.command;
+        let command = runnable(&replica.hosted)?;
         workplace::find_program(&command.program, environment.get("PATH"), &directory)
             .map_err(|detail| Halt::failed(FailureReason::ProgramNotFound, detail))?;
         let launch = Launch { bridge: &self.bridge, command, environment: &environment, directory };
@@ -97,6 +97,20 @@ impl Local {
             let detail = format!("the credential of the replica cannot be sealed: {error}");
             Halt::failed(FailureReason::SpawnFailed, detail)
         })
+    }
+}
+
+/// The command of a server that can run as a process of this machine.
+fn runnable(hosted: &Hosted) -> Result<&CommandLine, Halt> {
+    let unsupported = |what: &str| {
+        let detail =
+            format!("{what} a Kubernetes environment, and this worker runs processes of its own machine");
+        Halt::failed(FailureReason::Unsupported, detail)
+    };
+    match &hosted.source {
+        Source::Image { .. } => Err(unsupported("an image needs")),
+        Source::Command(_) if !hosted.mounts.is_empty() => Err(unsupported("mounts need")),
+        Source::Command(command) => Ok(command),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use domain::instance::{Access, CommandLine, Hosted, HostedTransport, Remote, RemoteTransport};
+use domain::instance::{Access, CommandLine, Hosted, Profile, Remote, RemoteTransport, Source};
 use expect_test::{Expect, expect};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -65,7 +65,7 @@ fn short(id: Uuid) -> String {
 
 fn hosted() -> Access {
     let command = CommandLine { program: "npx".to_owned(), args: vec![] };
-    Access::Hosted(Hosted { transport: HostedTransport::Stdio, command, env: BTreeMap::new() })
+    Access::Hosted(Hosted::new(Source::Command(command), BTreeMap::new()))
 }
 
 fn proxied() -> Access {
@@ -79,6 +79,8 @@ fn wanted(id: InstanceId, generation: u64, sequence: u64) -> InstanceRow {
         id,
         name: "everything".parse().unwrap(),
         access: hosted(),
+        profile: Profile::default(),
+        template: None,
         wanted: true,
         generation,
         phase: Phase::Starting,

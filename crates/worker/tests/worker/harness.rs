@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::instance::{Access, Command, CommandLine, Event, Hosted, HostedTransport};
+use domain::instance::{Access, Command, CommandLine, Event, Hosted, Source};
 use domain::{InstanceId, Recorded, Sealed};
 use service::{CancellationToken, Context, Readiness};
 use store::testing::{TestServer, given};
@@ -81,9 +81,9 @@ impl Platform {
         env: BTreeMap<String, Sealed>,
     ) -> InstanceId {
         let command = CommandLine { program: program.to_owned(), args: args.to_vec() };
-        let access = Access::Hosted(Hosted { transport: HostedTransport::Stdio, command, env });
+        let access = Access::Hosted(Hosted::new(Source::Command(command), env));
         let name = format!("test-{}", id.0.simple()).parse().unwrap();
-        self.tell(id, Command::Create { name, access }).await;
+        self.tell(id, Command::create(name, access)).await;
         id
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::instance_name::{InstanceName, InvalidName};
+use domain::Name;
+use domain::name::InvalidName;
 use domain::sealed::SECRET_BYTES_MAX;
 use http::{HeaderName, HeaderValue};
 use url::Url;
@@ -44,7 +45,7 @@ pub(super) const HEADERS_REFUSED: [&str; 14] = [
     "upgrade",
 ];
 
-pub(super) fn check_name(name: &str, violations: &mut Violations) -> Option<InstanceName> {
+pub(super) fn check_name(name: &str, violations: &mut Violations) -> Option<Name> {
     match name.parse() {
         Ok(name) => Some(name),
         Err(error) => {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use domain::instance_name::NAME_BYTES_MAX;
+use domain::name::NAME_BYTES_MAX;
 use domain::sealed::SECRET_BYTES_MAX;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 

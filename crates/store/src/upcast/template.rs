@@ -1,0 +1,33 @@
+//! Stored forms of a template's events.
+
+use domain::TemplateId;
+use domain::template::{Event, TemplateDecider};
+
+use super::{Form, FormError, Stored, data, form, unknown};
+
+impl Stored for TemplateDecider {
+    const SNAPSHOT_VERSION: u16 = 1;
+
+    fn write(event: &Event) -> Form {
+        match event {
+            Event::Created(event) => form(1, event),
+            Event::Renamed(event) => form(1, event),
+            Event::Edited(event) => form(1, event),
+            Event::Deleted(event) => form(1, event),
+        }
+    }
+
+    fn read(name: &str, version: u16, payload: &[u8]) -> Result<Event, FormError> {
+        match (name, version) {
+            ("template.created", 1) => data(name, version, payload).map(Event::Created),
+            ("template.renamed", 1) => data(name, version, payload).map(Event::Renamed),
+            ("template.edited", 1) => data(name, version, payload).map(Event::Edited),
+            ("template.deleted", 1) => data(name, version, payload).map(Event::Deleted),
+            _ => unknown(name, version),
+        }
+    }
+
+    fn of(id: TemplateId, event: Event) -> domain::Event {
+        domain::Event::Template { id, event }
+    }
+}
