@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::instance::{Access, CommandLine, Hosted, Source};
-use domain::{Command, Digest, InstanceId, Refusal, Sealed, TokenId, claim, instance, token};
+use domain::{
+    Command, Digest, InstanceId, Refusal, Sealed, TemplateId, TokenId, claim, instance, retention_plan,
+    template, token,
+};
 use futures_util::future::join_all;
 use service::{CancellationToken, Context};
 use store::testing::{TestServer, given};
-use store::{OpenError, Outcome, Store};
+use store::{Given, OpenError, Outcome, Store};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 use views::{Instances, Tokens};
@@ -59,6 +62,10 @@ impl System {
         id
     }
 
+    async fn create_owned(&self, name: String) -> InstanceId {
+        self.create(&name).await
+    }
+
     async fn issue(&self, instance: InstanceId) -> (TokenId, Outcome) {
         let id = TokenId(Uuid::now_v7());
         let sealed = self.store.vault().seal(id.0, b"credential").await.unwrap();
@@ -77,9 +84,20 @@ impl System {
 }
 
 fn create(id: InstanceId, name: &str) -> Command {
-    let command = CommandLine { program: "npx".to_owned(), args: vec![] };
-    let access = Access::Hosted(Hosted::new(Source::Command(command), BTreeMap::new()));
+    let access = hosted(BTreeMap::new());
     Command::Instance { id, command: instance::Command::create(name.parse().unwrap(), access) }
+}
+
+fn hosted(env: BTreeMap<String, Sealed>) -> Access {
+    let command = CommandLine { program: "npx".to_owned(), args: vec![] };
+    Access::Hosted(Hosted::new(Source::Command(command), env))
+}
+
+fn with_digest(mut command: Command, credential: &str) -> Command {
+    if let Command::Token { command: token::Command::Issue { digest, .. }, .. } = &mut command {
+        *digest = Digest(credential.to_owned());
+    }
+    command
 }
 
 fn instance_command(id: InstanceId, command: instance::Command) -> Command {
@@ -125,6 +143,107 @@ async fn of_many_that_want_one_name_one_gets_it() {
     let delete = instance_command(winner, instance::Command::Delete);
     assert!(matches!(system.send(delete).await, Outcome::Done { .. }));
     system.create("everything").await;
+    system.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_that_rename_to_one_name_one_gets_it_and_the_old_names_are_free() {
+    let system = System::start(3).await;
+    let ids = join_all((0..8).map(|i| system.create_owned(format!("old-{i}")))).await;
+    let rename = |id| instance_command(id, instance::Command::Rename { name: "new".parse().unwrap() });
+    let outcomes = join_all(ids.iter().map(|id| system.send(rename(*id)))).await;
+    let renamed: Vec<usize> =
+        (0..ids.len()).filter(|i| matches!(outcomes[*i], Outcome::Done { .. })).collect();
+    let [winner] = renamed[..] else { panic!("{outcomes:?}") };
+    let taken = refused(claim::Refusal::Taken { holder: ids[winner] });
+    assert!((0..ids.len()).filter(|i| *i != winner).all(|i| outcomes[i] == taken), "{outcomes:?}");
+    system.create(&format!("old-{winner}")).await;
+    system.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_tokens_with_one_credential_an_instance_takes_one() {
+    let system = System::start(3).await;
+    let (instance, other) = (system.create("everything").await, system.create("other").await);
+    let issue = |instance| {
+        let id = TokenId(Uuid::now_v7());
+        (id, with_digest(issue(id, instance, Sealed("s1".to_owned())), "same"))
+    };
+    let issues: Vec<_> = (0..8).map(|_| issue(instance)).collect();
+    let outcomes = join_all(issues.iter().map(|(_, command)| system.send(command.clone()))).await;
+    let issued: Vec<TokenId> = issues
+        .iter()
+        .zip(&outcomes)
+        .filter(|(_, outcome)| matches!(outcome, Outcome::Done { .. }))
+        .map(|((id, _), _)| *id)
+        .collect();
+    let [winner] = issued[..] else { panic!("{outcomes:?}") };
+    let lost = outcomes.iter().find(|outcome| matches!(outcome, Outcome::Refused { .. })).unwrap();
+    assert_eq!(*lost, refused(claim::Refusal::Taken { holder: winner }));
+
+    let elsewhere = system.send(issue(other).1).await;
+    assert!(
+        matches!(elsewhere, Outcome::Done { .. }),
+        "another instance's tokens are told apart by instance"
+    );
+    system.send(Command::Token { id: winner, command: token::Command::Revoke }).await;
+    let again = system.send(issue(instance).1).await;
+    assert!(matches!(again, Outcome::Done { .. }), "a revoked credential is free: {again:?}");
+    system.end().await;
+}
+
+#[tokio::test]
+async fn a_command_for_another_revision_is_refused_with_the_one_that_counts() {
+    let system = System::start(1).await;
+    let id = system.create("everything").await;
+    let stop = instance_command(id, instance::Command::Stop);
+    let meant_for = |revision| Given { expected_revision: Some(revision), ..given() };
+    let send = async |command: &Command, revision| {
+        system.store.send(command, &meant_for(revision), WAIT).await.unwrap()
+    };
+    assert!(matches!(send(&stop, 1).await, Outcome::Done { .. }));
+    assert_eq!(send(&stop, 1).await, Outcome::Refused { refusal: Refusal::Changed { revision: 2 } });
+    let start = instance_command(id, instance::Command::Start);
+    assert!(matches!(send(&start, 2).await, Outcome::Done { .. }));
+    system.end().await;
+}
+
+#[tokio::test]
+async fn a_retention_plan_needs_an_instance_and_outlives_it() {
+    let system = System::start(1).await;
+    let id = system.create("everything").await;
+    let set = |id, access_log| {
+        let days = retention_plan::Days { access_log, container_log: 3 };
+        Command::RetentionPlan { id, command: retention_plan::Command::Set { days } }
+    };
+    assert!(matches!(system.send(set(id, 30)).await, Outcome::Done { .. }));
+    system.send(instance_command(id, instance::Command::Delete)).await;
+    assert!(matches!(system.send(set(id, 60)).await, Outcome::Done { .. }), "its rows are still there");
+    let unknown = system.send(set(InstanceId(Uuid::now_v7()), 30)).await;
+    assert_eq!(unknown, refused(retention_plan::Refusal::InstanceNotFound));
+    system.end().await;
+}
+
+#[tokio::test]
+async fn deleting_a_template_frees_its_name_and_shreds_its_key() {
+    let system = System::start(1).await;
+    let id = TemplateId(Uuid::now_v7());
+    let sealed = system.store.vault().seal(id.0, b"environment").await.unwrap();
+    let create = |id| Command::Template {
+        id,
+        command: template::Command::Create {
+            name: "search".parse().unwrap(),
+            access: hosted(BTreeMap::from([("KEY".to_owned(), sealed.clone())])),
+            profile: instance::Profile::default(),
+            from: None,
+        },
+    };
+    assert!(matches!(system.send(create(id)).await, Outcome::Done { .. }));
+    let second = TemplateId(Uuid::now_v7());
+    assert_eq!(system.send(create(second)).await, refused(claim::Refusal::Taken { holder: id }));
+    system.send(Command::Template { id, command: template::Command::Delete }).await;
+    until_shredded(&system.store, id.0, &sealed).await;
+    assert!(matches!(system.send(create(second)).await, Outcome::Done { .. }));
     system.end().await;
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
@@ -176,4 +177,39 @@ fn a_rotation_puts_another_credential_in_place() {
         .when(rotate("d2"))
         .then_refused(Refusal::Revoked);
     given::<TokenDecider>([]).when(rotate("d2")).then_refused(Refusal::NotFound);
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let header = prop_oneof![Just(None), Just(Some(Sealed("s1".to_owned())))];
+    let expiry = prop_oneof![Just(None), Just(Some(Expiry::Never)), Just(Some(Expiry::At(NOON)))];
+    prop_oneof![
+        Just(issue()),
+        prop_oneof![Just("d1"), Just("d2")].prop_map(rotate),
+        (expiry, header).prop_map(|(expiry, header)| Command::Edit {
+            label: None,
+            expiry,
+            headers: BTreeMap::from([("a".to_owned(), header)]),
+            passthrough: None,
+        }),
+        Just(Command::Revoke),
+        prop_oneof![Just(BEFORE), Just(NOON)].prop_map(|now| Command::Expire { now }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_sequence_of_commands_leads_to_an_impossible_event_or_grants_a_wish_twice(
+        commands in proptest::collection::vec(any_command(), 0..40)
+    ) {
+        let mut state = State::default();
+        for command in commands {
+            let Ok(events) = TokenDecider::decide(&state, command.clone()) else { continue };
+            for event in events {
+                state = TokenDecider::evolve(state, &event)?;
+            }
+            if !matches!(command, Command::Issue { .. }) {
+                prop_assert_eq!(TokenDecider::decide(&state, command), Ok(vec![]));
+            }
+        }
+    }
 }
