@@ -3,85 +3,37 @@
 //! The client's `Idempotency-Key` names the command: its id, and the ids of whatever it creates, are derived from the
 //! key, so that the same request sent again is the same command and not a second one.
 
-use axum::extract::{FromRequestParts, Request};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+mod if_match;
+mod key;
+mod preference;
+
+use axum::extract::FromRequestParts;
 use domain::instance::InstanceDecider;
 use domain::token::TokenDecider;
 use domain::{Actor, Command, CommandId, InstanceId, TokenId, instance, token};
+use http::HeaderMap;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use serde::Serialize;
-use store::{Claim, Given, LoadError, Outcome, Vault};
+use store::{Claim, Given, LoadError, Outcome, SendError};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::commands::Accepted;
 use crate::error::Error;
+use if_match::IfMatch;
+use key::CommandKey;
+use preference::Preference;
 
-/// The header field with the client's name for a command, in requests and in answers.
-pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) use key::{KEY_BYTES_MAX, name_command};
 
-/// The longest key.
-pub(crate) const KEY_BYTES_MAX: usize = 255;
-
-/// The namespace of command ids (RFC 9562 section 5.5). Never changed: keys of yesterday have to find their commands.
-const NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_7d2c_94f5_4f0e_8a35_51c0_8ac7_30b2);
-
-/// The name of a command, chosen by the client or made for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CommandKey(HeaderValue);
-
-impl CommandKey {
-    fn of_request(headers: &HeaderMap) -> Result<Self, Error> {
-        let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-        match (values.next(), values.next()) {
-            (None, _) => Ok(Self::make()),
-            (Some(key), None) if is_key(key.as_bytes()) => Ok(CommandKey(key.clone())),
-            (Some(_), _) => Err(Error::InvalidKey),
-        }
-    }
-
-    fn make() -> Self {
-        let key = Uuid::now_v7().to_string();
-        CommandKey(HeaderValue::from_str(&key).expect("a UUID is visible ASCII"))
-    }
-
-    /// What is claimed for a day, and what ids of created things are made from.
-    fn id(&self) -> Uuid {
-        Uuid::new_v5(&NAMESPACE, self.0.as_bytes())
-    }
-
-    /// The command that this key names together with the content of its request.
-    fn command_id(&self, request_digest: &str) -> CommandId {
-        CommandId(Uuid::new_v5(&self.id(), request_digest.as_bytes()))
-    }
-}
-
-fn is_key(key: &[u8]) -> bool {
-    (1..=KEY_BYTES_MAX).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic)
-}
-
-/// Names the command of a request that may change something, and repeats the name in the answer, whatever it is.
-pub(crate) async fn name_command(mut request: Request, next: Next) -> Response {
-    if request.method().is_safe() {
-        return next.run(request).await;
-    }
-    let key = match CommandKey::of_request(request.headers()) {
-        Ok(key) => key,
-        Err(error) => return error.into_response(),
-    };
-    request.extensions_mut().insert(key.clone());
-    let mut response = next.run(request).await;
-    response.headers_mut().insert(IDEMPOTENCY_KEY, key.0);
-    response
-}
-
-/// Who sends a command, and under which name.
+/// Who sends a command, under which name, for which revision, and how the answer is wanted.
 #[derive(Debug)]
 pub(crate) struct Caller {
     key: CommandKey,
+    if_match: IfMatch,
+    preference: Preference,
     traceparent: Option<String>,
 }
 
@@ -93,7 +45,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             Some(key) => key.clone(),
             None => CommandKey::of_request(&parts.headers)?,
         };
-        Ok(Caller { key, traceparent: traceparent(&parts.headers) })
+        Ok(Caller {
+            key,
+            if_match: IfMatch::of_request(&parts.headers)?,
+            preference: Preference::of_request(&parts.headers),
+            traceparent: traceparent(&parts.headers),
+        })
     }
 }
 
@@ -110,50 +67,72 @@ impl Caller {
     pub(crate) fn derive_id(&self, purpose: &str) -> Uuid {
         Uuid::new_v5(&self.key.id(), purpose.as_bytes())
     }
+}
 
-    fn given(&self, request_digest: String) -> Given {
-        let key = self.key.0.to_str().expect("a key is visible ASCII");
-        Given {
-            command_id: self.key.command_id(&request_digest),
-            actor: Actor::Admin,
-            causation_id: format!("request:{key}"),
-            at: Timestamp::now(),
-            traceparent: self.traceparent.clone(),
-            expected_revision: None,
-            claim: Some(Claim { key: self.key.id(), request_digest }),
-        }
+/// What a request wants: names the one command that it becomes.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    claim: Claim,
+    /// What the request was for when it came before.
+    target: Option<Uuid>,
+}
+
+impl Wish {
+    /// What the request is for: what it was for when it came before, and else what `resolve` finds. A name may have
+    /// passed to another in between, or to nobody.
+    pub(crate) fn target(&self, resolve: impl FnOnce() -> Result<Uuid, Error>) -> Result<Uuid, Error> {
+        self.target.map_or_else(resolve, Ok)
     }
 }
 
-/// The digest of what a request says, before anything random is added. Keyed, because a request may hold secrets
-/// that could be guessed otherwise.
-pub(crate) fn fingerprint(
-    vault: &Vault,
-    command: &'static str,
-    target: Option<Uuid>,
-    body: &impl Serialize,
-) -> String {
-    let content = serde_json::to_vec(&(command, target, body)).expect("what came as JSON goes as JSON");
-    vault.digest(&Zeroizing::new(content)).0
-}
-
 impl App {
+    /// Reads what a request wants, before anything is looked up or anything random is added. `references` name what
+    /// it is for, as the path has them.
+    ///
+    /// # Errors
+    /// The key was used with another request.
+    pub(crate) async fn wish(
+        &self,
+        caller: &Caller,
+        command: &'static str,
+        references: &[&str],
+        body: &impl Serialize,
+    ) -> Result<Wish, Error> {
+        let content = serde_json::to_vec(&(command, references, &caller.if_match, body))
+            .expect("what came as JSON goes as JSON");
+        // Keyed, because a request may hold secrets that could be guessed otherwise.
+        let request_digest = self.store.vault().digest(&Zeroizing::new(content)).0;
+        let claim = Claim { key: caller.key.id(), request_digest };
+        // A key that was made just now has no past, and what has no name needs none.
+        let may_be_known = caller.key.is_clients_own && !references.is_empty();
+        let target = if may_be_known { self.store.claimed_target(&claim).await? } else { None };
+        Ok(Wish { claim, target })
+    }
+
     /// Sends a command and waits until it is decided and the views show what it led to. Gives the sequence of its
     /// last event.
+    ///
+    /// # Errors
+    /// `Error::Undecided` if nobody decided in time, or the client does not want to wait: it is answered as accepted.
     pub(crate) async fn carry_out(
         &self,
         caller: &Caller,
         command: &Command,
-        request_digest: String,
+        wish: Wish,
     ) -> Result<u64, Error> {
-        let given = caller.given(request_digest);
-        let sequence = match self.store.send(command, &given, self.config.command_wait).await? {
-            Outcome::Done { sequence } => sequence,
-            Outcome::Refused { refusal } => return Err(Error::Refused(refusal)),
-            Outcome::Failed { reason } => {
+        let given = given(caller, command, wish, self.directory.revision(command));
+        let wait = caller.preference.wait(self.config.command_wait);
+        let sequence = match self.store.send(command, &given, wait).await {
+            Ok(Outcome::Done { sequence }) => sequence,
+            Ok(Outcome::Refused { refusal }) => return Err(Error::Refused(refusal)),
+            Ok(Outcome::Failed { reason }) => {
                 tracing::error!(command_id = %given.command_id, reason, "command cannot be decided");
                 return Err(Error::LogUnreadable);
             }
+            Err(SendError::Undecided(id)) => {
+                return Err(Error::Undecided(Accepted::new(id, caller.preference.respond_async)));
+            }
+            Err(error) => return Err(error.into()),
         };
         self.directory.reached(sequence, self.config.view_wait).await?;
         Ok(sequence)
@@ -197,34 +176,22 @@ impl App {
     }
 }
 
+/// `shown` is the revision that people see now.
+fn given(caller: &Caller, command: &Command, wish: Wish, shown: Option<u64>) -> Given {
+    Given {
+        command_id: caller.key.command_id(&wish.claim.request_digest, command.aggregate_id()),
+        actor: Actor::Admin,
+        causation_id: format!("request:{}", caller.key.as_str()),
+        at: Timestamp::now(),
+        traceparent: caller.traceparent.clone(),
+        expected_revision: caller.if_match.expected(shown),
+        claim: Some(wish.claim),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(keys: &[&str]) -> HeaderMap {
-        keys.iter().map(|key| (IDEMPOTENCY_KEY, HeaderValue::from_str(key).unwrap())).collect()
-    }
-
-    #[test]
-    fn a_key_names_a_command() {
-        let id = |key: &str| CommandKey::of_request(&headers(&[key])).unwrap().id();
-        assert_eq!(id("a"), id("a"));
-        assert_ne!(id("a"), id("b"));
-        let key = CommandKey::of_request(&headers(&["a"])).unwrap();
-        assert_eq!(key.command_id("d1"), key.command_id("d1"));
-        assert_ne!(key.command_id("d1"), key.command_id("d2"), "once the claim has run out");
-        let made = CommandKey::of_request(&HeaderMap::new()).unwrap();
-        assert_ne!(made, CommandKey::make());
-        assert_eq!(made.id(), id(made.0.to_str().unwrap()), "a made key can be sent back");
-    }
-
-    #[test]
-    fn keys_are_bounded_visible_and_single() {
-        assert!(CommandKey::of_request(&headers(&[&"k".repeat(KEY_BYTES_MAX)])).is_ok());
-        for keys in [&[""][..], &["a b"], &["ä"], &[&"k".repeat(KEY_BYTES_MAX + 1)], &["a", "a"]] {
-            assert!(matches!(CommandKey::of_request(&headers(keys)), Err(Error::InvalidKey)), "{keys:?}");
-        }
-    }
 
     #[test]
     fn only_a_well_formed_trace_context_is_kept() {

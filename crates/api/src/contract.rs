@@ -2,6 +2,7 @@
 //! problems that it meets. One file per resource, one function per handler, in the order of `router.rs`.
 
 pub(crate) mod access_logs;
+pub(crate) mod commands;
 pub(crate) mod events;
 pub(crate) mod instances;
 pub(crate) mod platform;
@@ -11,7 +12,7 @@ pub(crate) mod tokens;
 use schemars::{Schema, json_schema};
 
 /// The parts of a path that group operations: the last that a path has counts.
-pub(crate) const TAGS: [&str; 5] = ["instances", "tokens", "access-logs", "events", "state"];
+pub(crate) const TAGS: [&str; 6] = ["instances", "tokens", "access-logs", "events", "state", "commands"];
 
 /// What a parameter of a path is. The same name means the same everywhere.
 ///
@@ -20,6 +21,7 @@ pub(crate) const TAGS: [&str; 5] = ["instances", "tokens", "access-logs", "event
 pub(crate) fn path_parameter(name: &str) -> (&'static str, Schema) {
     let text = || json_schema!({ "type": "string", "minLength": 1 });
     match name {
+        "command" => ("A command by its id.", json_schema!({ "type": "string", "format": "uuid" })),
         "instance" => ("An instance by id or by name.", text()),
         "token" => ("A token of the instance by id, or by a label that only one has.", text()),
         "aggregate" => {

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::{InstanceId, Name, TokenId};
+use domain::{Command, InstanceId, Name, TokenId};
 use parking_lot::RwLock;
 use store::{Follower, NotReached, Store, Unavailable};
 use uuid::Uuid;
@@ -54,6 +54,15 @@ impl Directory {
             if self.instances.position() >= sequence && self.tokens.position() >= sequence {
                 return Ok(());
             }
+        }
+    }
+
+    /// The revision that is shown of what a command is for, if it is shown.
+    pub(crate) fn revision(&self, command: &Command) -> Option<u64> {
+        match command {
+            Command::Instance { id, .. } => self.instance(*id).map(|row| row.revision),
+            Command::Token { id, .. } => self.token(*id).map(|row| row.revision),
+            Command::Template { .. } | Command::RetentionPlan { .. } => None,
         }
     }
 

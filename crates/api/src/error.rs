@@ -13,6 +13,7 @@ use serde_json::json;
 use store::{NotReached, OpenError, PastError, Place, SendError, Unavailable};
 
 use crate::command::KEY_BYTES_MAX;
+use crate::commands::Accepted;
 use crate::events::TAILS_MAX;
 use crate::extract::{BODY_BYTES_MAX, BODY_READ_TIMEOUT};
 use crate::problem::Problem;
@@ -48,6 +49,13 @@ pub(crate) enum Error {
     #[error("the idempotency key was used before with another request; a new command needs a new key")]
     KeyReused,
 
+    #[error(
+        "`If-Match` is `*` or a list of entity tags, quotes included, as `ETag` has them: `If-Match: \"3\"`"
+    )]
+    InvalidIfMatch,
+    #[error("no command `{0}` is known; what becomes of a command is kept for 24 hours")]
+    CommandNotFound(String),
+
     #[error("there is no instance `{0}`")]
     InstanceNotFound(String),
     #[error("the command took effect, but the instance has been deleted since")]
@@ -82,8 +90,9 @@ pub(crate) enum Error {
     #[error("{0}")]
     Refused(Refusal),
 
+    /// No failure: it ends the handler, and is answered as what it is, a command that is accepted.
     #[error("the command is accepted but not decided yet; send it again with the same idempotency key")]
-    Undecided,
+    Undecided(Accepted),
     #[error(
         "the command took effect, but it cannot be shown yet; send it again with the same idempotency key"
     )]
@@ -124,6 +133,8 @@ impl Error {
             Error::MalformedJson { .. } => Problem::new(T::MALFORMED_JSON),
             Error::Invalid(errors) => Problem::new(T::INVALID_REQUEST).with("errors", json!(errors)),
             Error::InvalidKey => Problem::new(T::INVALID_KEY),
+            Error::InvalidIfMatch => Problem::new(T::INVALID_IF_MATCH),
+            Error::CommandNotFound(_) => Problem::new(T::COMMAND_NOT_FOUND),
             Error::KeyReused => Problem::new(T::KEY_REUSED),
             Error::InstanceNotFound(_) => Problem::new(T::INSTANCE_NOT_FOUND),
             Error::InstanceGone => Problem::new(T::INSTANCE_DELETED),
@@ -140,7 +151,7 @@ impl Error {
             Error::WasGone { last, .. } => placed(Problem::new(T::WAS_GONE), last),
             Error::EventNotFound(_) => Problem::new(T::EVENT_NOT_FOUND),
             Error::Refused(refusal) => refused(refusal),
-            Error::Undecided => Problem::new(T::UNDECIDED),
+            Error::Undecided(_) => Problem::new(T::UNDECIDED),
             Error::NotVisible(_) => Problem::new(T::NOT_VISIBLE),
             Error::LogUnreadable => Problem::new(T::LOG_UNREADABLE),
             Error::TooManyTails => Problem::new(T::TOO_MANY_TAILS),
@@ -238,6 +249,9 @@ fn in_words(ids: &[TokenId]) -> String {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
+        if let Error::Undecided(accepted) = self {
+            return accepted.into_response();
+        }
         let problem = self.problem();
         if problem.status().is_server_error() {
             tracing::warn!(error = &self as &dyn std::error::Error, code = problem.code(), "request failed");
@@ -268,7 +282,7 @@ impl From<SendError> for Error {
     fn from(error: SendError) -> Self {
         match error {
             SendError::KeyReused => Error::KeyReused,
-            SendError::Undecided(_) => Error::Undecided,
+            SendError::Undecided(id) => Error::Undecided(Accepted::new(id, false)),
             SendError::Unavailable(error) => Error::StoreUnavailable(error),
         }
     }

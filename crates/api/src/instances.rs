@@ -5,8 +5,8 @@ mod document;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use domain::InstanceId;
 use domain::instance::{Command, Profile};
-use domain::{InstanceId, Refusal, instance};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use schemars::JsonSchema;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use views::InstanceRow;
 
 use crate::app::App;
-use crate::command::{Caller, fingerprint};
+use crate::command::Caller;
 use crate::error::Error;
 use crate::extract::{Json, Path, Query};
 use crate::paging::{self, Cursor, Limit, Page};
@@ -30,14 +30,12 @@ pub(crate) async fn create_instance(
     Json(request): Json<CreateInstance>,
 ) -> Result<Response, Error> {
     let id = InstanceId(caller.derive_id("instance"));
-    let digest = fingerprint(app.store.vault(), "instance.create", None, &request);
+    let wish = app.wish(&caller, "instance.create", &[], &request).await?;
     let (name, access) = request.check()?.seal(id, app.store.vault()).await?;
     let command = Command::Create { name, access, profile: Profile::default(), template: None };
     let command = domain::Command::Instance { id, command };
-    let carried_out = app.carry_out(&caller, &command, digest).await;
-    if let Err(Error::Refused(refusal)) = &carried_out
-        && never_existed_or_gone(refusal)
-    {
+    let carried_out = app.carry_out(&caller, &command, wish).await;
+    if let Err(Error::Refused(_)) = &carried_out {
         app.discard_instance_key(&caller, id).await;
     }
     carried_out?;
@@ -48,20 +46,6 @@ pub(crate) async fn create_instance(
     };
     let location = format!("{API}/instances/{id}");
     Ok((StatusCode::CREATED, [(LOCATION, location)], show(&app, &row)).into_response())
-}
-
-/// Whether a refused creation leaves no instance that could need its key.
-fn never_existed_or_gone(refusal: &Refusal) -> bool {
-    match refusal {
-        Refusal::InstanceName(_) | Refusal::Instance(instance::Refusal::Deleted) => true,
-        Refusal::Instance(_)
-        | Refusal::Token(_)
-        | Refusal::Credential(_)
-        | Refusal::Template(_)
-        | Refusal::TemplateName(_)
-        | Refusal::RetentionPlan(_)
-        | Refusal::Changed { .. } => false,
-    }
 }
 
 /// The query of `GET /instances`.
@@ -136,8 +120,7 @@ pub(crate) async fn restart_instance(
 }
 
 async fn change(app: &App, reference: &str, caller: &Caller, command: Command) -> Result<Response, Error> {
-    let id = app.directory.instance_id(reference)?;
-    send(app, id, caller, command).await?;
+    let (id, _) = send(app, reference, caller, command).await?;
     let row = app.directory.instance(id).ok_or(Error::InstanceGone)?;
     Ok(show(app, &row))
 }
@@ -156,14 +139,21 @@ pub(crate) async fn delete_instance(
     Path(reference): Path<String>,
     caller: Caller,
 ) -> Result<Response, Error> {
-    let id = app.directory.instance_id(&reference)?;
-    let sequence = send(&app, id, &caller, Command::Delete).await?;
+    let (id, sequence) = send(&app, &reference, &caller, Command::Delete).await?;
     Ok(axum::Json(DeletedDocument { id, deleted: true, sequence }).into_response())
 }
 
-async fn send(app: &App, id: InstanceId, caller: &Caller, command: Command) -> Result<u64, Error> {
-    let digest = fingerprint(app.store.vault(), command.name(), Some(id.0), &());
-    app.carry_out(caller, &domain::Command::Instance { id, command }, digest).await
+/// Carries out a command without a body. Gives the instance that it was for, and the sequence of its last event.
+async fn send(
+    app: &App,
+    reference: &str,
+    caller: &Caller,
+    command: Command,
+) -> Result<(InstanceId, u64), Error> {
+    let wish = app.wish(caller, command.name(), &[reference], &()).await?;
+    let id = InstanceId(wish.target(|| Ok(app.directory.instance_id(reference)?.0))?);
+    let sequence = app.carry_out(caller, &domain::Command::Instance { id, command }, wish).await?;
+    Ok((id, sequence))
 }
 
 fn show(app: &App, row: &InstanceRow) -> Response {

@@ -9,6 +9,7 @@ mod app;
 mod authorize;
 mod client_config;
 mod command;
+mod commands;
 mod config;
 mod container_log;
 mod contract;

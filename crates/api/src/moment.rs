@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::violation::{Place, Violations};
 
-/// A time of this century (RFC 3339), or how long ago, as a part of a regular expression.
-pub(crate) const PATTERN: &str = "20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T\
+/// A time that has passed (RFC 3339), or how long ago it was, as a part of a regular expression.
+pub(crate) const PATTERN: &str = "20([01][0-9]|2[0-5])-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T\
     ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])|[0-9]{1,4}[smhd]";
 
 /// The form of a moment that always works. Others that mean the same do too: `1h 30m`, `PT5M`, any RFC 3339 time that

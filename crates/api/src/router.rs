@@ -16,7 +16,9 @@ use crate::command::name_command;
 use crate::error::Error;
 use crate::openapi::Routes;
 use crate::request_log::log_request;
-use crate::{access_log, client_config, container_log, contract, events, health, instances, state, tokens};
+use crate::{
+    access_log, client_config, commands, container_log, contract, events, health, instances, state, tokens,
+};
 
 /// The path that everything but health and the OpenAPI document lies under.
 pub(crate) const API: &str = "/api/v1";
@@ -43,6 +45,7 @@ fn guarded_routes() -> Routes {
         .delete("/instances/{instance}/tokens/{token}", tokens::revoke_token, contract::tokens::revoke())
         .post("/instances/{instance}/tokens/{token}/rotate", tokens::rotate_token, contract::tokens::rotate())
         .get("/access-logs", access_log::search_access_log, contract::access_logs::search())
+        .get("/commands/{command}", commands::show_command, contract::commands::show())
         .get("/events", events::tail_events, contract::events::tail())
         .get("/events/{sequence}", events::show_event, contract::events::show())
         .get("/state/{aggregate}/{id}", state::show_state, contract::state::show())

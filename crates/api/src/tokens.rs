@@ -19,7 +19,7 @@ use views::{TokenRow, TokenState};
 
 use crate::app::App;
 use crate::client_config::{self, ClientConfig};
-use crate::command::{Caller, fingerprint};
+use crate::command::{Caller, Wish};
 use crate::directory::is_active;
 use crate::error::Error;
 use crate::extract::{Json, Path, Query};
@@ -81,9 +81,14 @@ pub(crate) async fn issue_token(
     Json(request): Json<IssueToken>,
 ) -> Result<Response, Error> {
     check_label(&request.label)?;
-    let instance = app.directory.instance_id(&reference)?;
+    let wish = app.wish(&caller, "token.issue", &[&reference], &request).await?;
     let id = TokenId(caller.derive_id("token"));
-    issue(&app, &caller, id, instance, &request).await?;
+    let instance = match app.directory.token(id) {
+        // The request comes again. What its instance was called then, another may be called now, or nothing.
+        Some(issued) => issued.instance,
+        None => app.directory.instance_id(&reference)?,
+    };
+    issue(&app, &caller, id, instance, &request, wish).await?;
     let location = format!("{API}/instances/{instance}/tokens/{id}");
     let shown = show_credential(&app, &caller, id).await?;
     Ok((StatusCode::CREATED, [(LOCATION, location)], shown).into_response())
@@ -112,6 +117,7 @@ async fn issue(
     id: TokenId,
     instance: InstanceId,
     request: &IssueToken,
+    wish: Wish,
 ) -> Result<(), Error> {
     let SealedCredential { digest, masked, sealed } =
         SealedCredential::generate(app.store.vault(), id).await?;
@@ -126,8 +132,7 @@ async fn issue(
         headers: BTreeMap::new(),
         passthrough: BTreeSet::new(),
     };
-    let digest = fingerprint(app.store.vault(), command.name(), Some(instance.0), request);
-    carry_out_sealed(app, caller, id, command, digest).await
+    carry_out_sealed(app, caller, id, command, wish).await
 }
 
 /// Carries out a command that holds a sealed credential. Sealing has made the token's key where there was none, so a
@@ -137,9 +142,9 @@ async fn carry_out_sealed(
     caller: &Caller,
     id: TokenId,
     command: Command,
-    digest: String,
+    wish: Wish,
 ) -> Result<(), Error> {
-    let carried_out = app.carry_out(caller, &domain::Command::Token { id, command }, digest).await;
+    let carried_out = app.carry_out(caller, &domain::Command::Token { id, command }, wish).await;
     if let Err(Error::Refused(_)) = &carried_out {
         app.discard_token_key(caller, id).await;
     }
@@ -234,16 +239,15 @@ pub(crate) async fn edit_token(
     Json(request): Json<EditToken>,
 ) -> Result<Response, Error> {
     check_label(&request.label)?;
-    let instance = app.directory.find_instance(&instance)?;
-    let id = app.directory.find_token(instance.id, &token)?.id;
+    let wish = app.wish(&caller, "token.edit", &[&instance, &token], &request).await?;
+    let id = target(&app, &wish, &instance, &token)?;
     let command = Command::Edit {
-        label: Some(request.label.clone()),
+        label: Some(request.label),
         expiry: None,
         headers: BTreeMap::new(),
         passthrough: None,
     };
-    let digest = fingerprint(app.store.vault(), command.name(), Some(id.0), &request);
-    app.carry_out(&caller, &domain::Command::Token { id, command }, digest).await?;
+    app.carry_out(&caller, &domain::Command::Token { id, command }, wish).await?;
     let row = app.directory.token(id).ok_or(Error::TokenNotFound(token))?;
     Ok(show(&row))
 }
@@ -256,17 +260,16 @@ pub(crate) async fn rotate_token(
     Path((instance, token)): Path<(String, String)>,
     caller: Caller,
 ) -> Result<Response, Error> {
-    let instance = app.directory.find_instance(&instance)?;
-    let row = app.directory.find_token(instance.id, &token)?;
-    if !is_active(&row) {
+    let wish = app.wish(&caller, "token.rotate", &[&instance, &token], &()).await?;
+    let id = target(&app, &wish, &instance, &token)?;
+    if app.directory.token(id).is_some_and(|row| !is_active(&row)) {
         return Err(Error::TokenRevoked);
     }
     let SealedCredential { digest, masked, sealed } =
-        SealedCredential::generate(app.store.vault(), row.id).await?;
+        SealedCredential::generate(app.store.vault(), id).await?;
     let command = Command::Rotate { digest, masked, sealed };
-    let digest = fingerprint(app.store.vault(), command.name(), Some(row.id.0), &());
-    carry_out_sealed(&app, &caller, row.id, command, digest).await?;
-    show_credential(&app, &caller, row.id).await
+    carry_out_sealed(&app, &caller, id, command, wish).await?;
+    show_credential(&app, &caller, id).await
 }
 
 /// `DELETE /instances/{instance}/tokens/{token}`
@@ -275,12 +278,20 @@ pub(crate) async fn revoke_token(
     Path((instance, token)): Path<(String, String)>,
     caller: Caller,
 ) -> Result<Response, Error> {
-    let instance = app.directory.find_instance(&instance)?;
-    let id = app.directory.find_token(instance.id, &token)?.id;
-    let digest = fingerprint(app.store.vault(), Command::Revoke.name(), Some(id.0), &());
-    app.carry_out(&caller, &domain::Command::Token { id, command: Command::Revoke }, digest).await?;
+    let wish = app.wish(&caller, "token.revoke", &[&instance, &token], &()).await?;
+    let id = target(&app, &wish, &instance, &token)?;
+    app.carry_out(&caller, &domain::Command::Token { id, command: Command::Revoke }, wish).await?;
     let row: Arc<TokenRow> = app.directory.token(id).ok_or(Error::TokenNotFound(token))?;
     Ok(show(&row))
+}
+
+/// The token that a request is for.
+fn target(app: &App, wish: &Wish, instance: &str, token: &str) -> Result<TokenId, Error> {
+    let find = || {
+        let instance = app.directory.find_instance(instance)?;
+        Ok(app.directory.find_token(instance.id, token)?.id.0)
+    };
+    wish.target(find).map(TokenId)
 }
 
 impl<'a> TokenDocument<'a> {

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::header as nats_header;
-use async_nats::jetstream::{self, AckKind, consumer::pull, kv::CreateErrorKind};
+use async_nats::jetstream::{self, AckKind, consumer::pull};
 use bytes::Bytes;
 use domain::{Actor, Command, Metadata};
 use futures_util::StreamExt;
 use jiff::Timestamp;
-use uuid::Uuid;
 
 pub use domain::CommandId;
 
 use crate::connection::{Reconnects, Store};
 use crate::error::{self, During, Unavailable};
+use crate::idempotency::{self, Claim};
 use crate::outcome::{self, Outcome};
 use crate::subject::{self, header};
 use crate::{codec, envelope};
@@ -35,15 +35,6 @@ pub struct Given {
     pub expected_revision: Option<u64>,
     /// The client's own key for the request, where it has one. It does not travel with the command.
     pub claim: Option<Claim>,
-}
-
-/// A client's key for one request: for a day, the same key with another request is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    pub key: Uuid,
-    /// Names the content of the request. The command's id has to be made from key *and* content: a key that is used
-    /// again when its claim has run out names another command then, not the one of old.
-    pub request_digest: String,
 }
 
 impl Given {
@@ -81,7 +72,7 @@ impl Store {
         let watch = self.outcome_watch().await?;
         let waiter = watch.register(given.command_id);
         if let Some(claim) = &given.claim
-            && !make_claim(bucket, claim).await?
+            && !idempotency::claim(bucket, claim, command).await?
             && let Some(outcome) = outcome::read(bucket, given.command_id).await?
         {
             return Ok(outcome);
@@ -99,7 +90,7 @@ impl Store {
 
     async fn publish_command(&self, command: &Command, given: &Given) -> Result<(), Unavailable> {
         const OPERATION: &str = "publish command";
-        let subject = subject::command(command.aggregate(), command.aggregate_id());
+        let subject = subject::command(command.aggregate(), command.aggregate_id(), given.command_id);
         let mut headers = HeaderMap::new();
         envelope::write_metadata(&mut headers, &given.metadata());
         headers.insert(nats_header::NATS_MESSAGE_ID, given.command_id.to_string());
@@ -124,21 +115,6 @@ impl Store {
         let messages =
             consumer.stream().max_messages_per_batch(PREFETCH_MAX).messages().await.during(RECEIVE)?;
         Ok(ReceivedCommands { store: self.clone(), messages, reconnects: self.reconnects() })
-    }
-}
-
-/// Makes a client's key that of this request. False if it was so before.
-async fn make_claim(bucket: &jetstream::kv::Store, claim: &Claim) -> Result<bool, SendError> {
-    const OPERATION: &str = "claim a key";
-    let key = format!("claim.{}", claim.key);
-    match bucket.create(&key, claim.request_digest.clone().into()).await {
-        Ok(_) => return Ok(true),
-        Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {}
-        Err(error) => return Err(Unavailable::new(OPERATION, error).into()),
-    }
-    match bucket.get(key).await.during(OPERATION)? {
-        Some(digest) if digest != claim.request_digest => Err(SendError::KeyReused),
-        Some(_) | None => Ok(false),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The names of streams, buckets, consumers and headers, and the form of subjects. `nats/` declares what they are.
 
+use domain::CommandId;
 use views::{Instances, RetentionPlans, Templates, Tokens, View as _};
 
 /// Commands that wait for a decision.
@@ -57,9 +58,21 @@ pub(crate) const REACTIONS_CONSUMER: &str = "reactions";
 /// The durable consumers, each declared in `nats/consumers/<name>.json`.
 pub const CONSUMERS: [&str; 2] = [DECIDER_CONSUMER, REACTIONS_CONSUMER];
 
-/// The subject of an aggregate's commands.
-pub(crate) fn command(aggregate: &str, id: impl std::fmt::Display) -> String {
-    format!("commands.{aggregate}.{id}")
+/// The subject of a command.
+pub(crate) fn command(aggregate: &str, id: impl std::fmt::Display, command: CommandId) -> String {
+    format!("commands.{aggregate}.{id}.{command}")
+}
+
+/// The subject of a command, whatever it is for.
+pub(crate) fn any_command(command: CommandId) -> String {
+    format!("commands.*.*.{command}")
+}
+
+/// The aggregate's name and id in the subject of a command.
+pub(crate) fn parse_command(subject: &str) -> Option<(&str, &str)> {
+    let (aggregate, rest) = subject.strip_prefix("commands.")?.split_once('.')?;
+    let (id, _) = rest.split_once('.')?;
+    Some((aggregate, id))
 }
 
 /// The subject of an aggregate's events.

@@ -30,10 +30,14 @@ pub(crate) const MALFORMED_JSON: ProblemType = problem(S::BAD_REQUEST, "malforme
 pub(crate) const INVALID_REQUEST: ProblemType = problem(S::BAD_REQUEST, "invalid_request", "Invalid request");
 pub(crate) const INVALID_KEY: ProblemType =
     problem(S::BAD_REQUEST, "invalid_idempotency_key", "Invalid idempotency key");
+pub(crate) const INVALID_IF_MATCH: ProblemType =
+    problem(S::BAD_REQUEST, "invalid_if_match", "Invalid If-Match");
 pub(crate) const KEY_REUSED: ProblemType =
     problem(S::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "Idempotency key reused");
 
 // What it is for.
+pub(crate) const COMMAND_NOT_FOUND: ProblemType =
+    problem(S::NOT_FOUND, "command_not_found", "Command not found");
 pub(crate) const INSTANCE_NOT_FOUND: ProblemType =
     problem(S::NOT_FOUND, "instance_not_found", "Instance not found");
 pub(crate) const INSTANCE_DELETED: ProblemType = problem(S::GONE, "instance_deleted", "Instance deleted");

@@ -40,7 +40,7 @@ pub(crate) struct SelectEvents {
     #[schemars(regex(pattern = "^(admin|role:[a-z]+)$"))]
     pub(crate) actor: Option<String>,
     /// At most so many events.
-    #[schemars(with = "Option<u64>", range(min = 1))]
+    #[schemars(with = "Option<u64>", range(min = 1, max = u64::MAX))]
     pub(crate) limit: Option<String>,
     /// `true` for events as they are stored: sealed secrets and digests are not masked.
     #[schemars(with = "Option<bool>")]

@@ -9,7 +9,7 @@ use super::Described;
 use super::field::{self, Field};
 use super::operation::{Answer, Operation};
 use crate::contract;
-use crate::error::problem_type::UNAUTHORIZED;
+use crate::error::problem_type::{REVISION_CHANGED, UNAUTHORIZED};
 use crate::problem::{self, Problem, ProblemType};
 
 /// The name of the one security scheme.
@@ -208,6 +208,9 @@ fn failure(problems: &[ProblemType], schemas: &mut Schemas) -> Value {
     let mut fields = vec![];
     if problems.contains(&UNAUTHORIZED) {
         fields.push(field::WWW_AUTHENTICATE);
+    }
+    if problems.contains(&REVISION_CHANGED) {
+        fields.push(field::ETAG);
     }
     let always = problems.iter().all(|problem| problem.worth_repeating);
     let mut headers = headers(&fields, true);

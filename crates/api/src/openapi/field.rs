@@ -19,9 +19,30 @@ pub(crate) const IDEMPOTENCY_KEY: Field = Field {
     schema: || json_schema!({ "type": "string", "pattern": "^[!-~]+$", "minLength": 1, "maxLength": KEY_BYTES_MAX }),
 };
 
+pub(crate) const IF_MATCH: Field = Field {
+    name: "If-Match",
+    description: "The revision that the command is meant for, as `ETag` had it; several in a list, any as `*`.",
+    schema: || {
+        let tags = "^(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*$";
+        json_schema!({
+            "type": "string",
+            "anyOf": [{ "const": "*" }, { "pattern": tags }],
+            "examples": ["\"3\""],
+        })
+    },
+};
+
+pub(crate) const PREFER: Field = Field {
+    name: "Prefer",
+    description: "`respond-async` for an answer before the command is decided, `wait=SECONDS` for how long to wait at \
+        most (RFC 7240). What is not known is ignored.",
+    schema: || json_schema!({ "type": "string", "examples": ["respond-async", "wait=5"] }),
+};
+
 pub(crate) const ETAG: Field = Field {
     name: "ETag",
-    description: "The revision of what is shown, in quotes.",
+    description: "The revision of what is shown, in quotes. It counts what people change, and not what becomes of \
+        replicas: it says whether a change is still wanted, not whether the answer is the same as before.",
     schema: || json_schema!({ "type": "string", "pattern": "^\"[0-9]+\"$" }),
 };
 

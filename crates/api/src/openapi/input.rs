@@ -1,11 +1,12 @@
 //! What an operation takes, read off the types of its handler's extractors.
 
 use axum::extract::State;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use schemars::{JsonSchema, SchemaGenerator};
 
-use super::{Operation, field};
+use super::{Answer, Operation, field};
 use crate::command::Caller;
+use crate::commands::CommandDocument;
 use crate::error::problem_type as T;
 use crate::extract::{Json, Path, Query};
 
@@ -58,17 +59,29 @@ impl<B: JsonSchema> Input for Json<B> {
 
 impl Input for Caller {
     fn describe(operation: &mut Operation) {
-        operation.takes_header(field::IDEMPOTENCY_KEY);
+        for header in [field::IDEMPOTENCY_KEY, field::IF_MATCH, field::PREFER] {
+            operation.takes_header(header);
+        }
+        operation.may_answer(StatusCode::ACCEPTED, accepted());
         operation.answers_with(field::IDEMPOTENCY_KEY);
         operation.meets([
             T::INVALID_KEY,
+            T::INVALID_IF_MATCH,
+            T::REVISION_CHANGED,
             T::KEY_REUSED,
-            T::UNDECIDED,
             T::NOT_VISIBLE,
             T::LOG_UNREADABLE,
             T::STORE_UNAVAILABLE,
         ]);
     }
+}
+
+/// The answer to a command that is not decided yet, for whoever does not want to wait, or has waited too long.
+fn accepted() -> Answer {
+    Answer::json::<CommandDocument>("The command, which is accepted and will be decided")
+        .with(field::LOCATION)
+        .with(field::RETRY_AFTER)
+        .identifies("command", "/id")
 }
 
 impl Inputs for ((),) {

@@ -66,6 +66,10 @@ impl Operation {
         self.headers.push(field);
     }
 
+    pub(super) fn may_answer(&mut self, status: StatusCode, answer: Answer) {
+        self.answers.insert(status.as_u16(), answer);
+    }
+
     pub(super) fn meets(&mut self, problems: impl IntoIterator<Item = ProblemType>) {
         self.problems.extend(problems);
     }

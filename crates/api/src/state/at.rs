@@ -79,12 +79,7 @@ pub(super) fn parse(parameter: &str, text: &str, now: Timestamp, violations: &mu
 
 /// What [`parse`] takes.
 pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "string",
-        "anyOf": [
-            { "pattern": "^(now|[0-9]{1,18})$" }, { "format": "date-time" }, { "pattern": "^[0-9]{1,6}[smhd]$" },
-        ],
-    })
+    json_schema!({ "type": "string", "pattern": format!("^({NOW}|[0-9]{{1,18}}|{})$", moment::PATTERN) })
 }
 
 /// The moment of two parameters of which at most one is given.

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::platform::{Platform, WAIT, hosted};
+use crate::platform::{Client, Platform, WAIT, hosted};
 
 #[tokio::test]
 async fn the_same_request_again_is_the_same_command() {
@@ -83,24 +83,132 @@ async fn a_key_is_made_for_who_brings_none() {
 }
 
 #[tokio::test]
-async fn a_command_that_nobody_decides_in_time_can_be_sent_again() {
+async fn a_command_that_nobody_decides_in_time_is_accepted_and_not_lost() {
     let mut platform = Platform::start_without_decider(Duration::from_millis(200)).await;
-    let answer = platform.client.post("/instances", &hosted("everything")).await;
-    answer.problem(StatusCode::SERVICE_UNAVAILABLE, "undecided");
+    let client = platform.client.clone();
+    let answer = client.post("/instances", &hosted("everything")).await;
+    let accepted = answer.expect(StatusCode::ACCEPTED);
+    assert_eq!(accepted["state"], "pending");
     assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
-    let key = answer.header("idempotency-key").to_owned();
+    assert!(!answer.headers.contains_key("preference-applied"), "nobody asked for it");
+    let (location, key) = (answer.header("location"), answer.header("idempotency-key"));
+    assert_eq!(location, format!("/api/v1/commands/{}", accepted["id"].as_str().unwrap()));
+    let pending = client.get(location.strip_prefix("/api/v1").unwrap()).await.expect(StatusCode::OK);
+    assert_eq!(pending["state"], "pending");
+    let resource = pending["resource"].as_str().unwrap();
+    let again = client.post_as(key, "/instances", &hosted("everything")).await;
+    assert_eq!(again.expect(StatusCode::ACCEPTED), accepted, "it is the same command");
 
     platform.start_decider().await;
-    let deadline = tokio::time::Instant::now() + WAIT;
-    loop {
-        let again = platform.client.post_as(&key, "/instances", &hosted("everything")).await;
-        if again.status == StatusCode::CREATED {
-            break;
-        }
-        again.problem(StatusCode::SERVICE_UNAVAILABLE, "undecided");
-        assert!(tokio::time::Instant::now() < deadline, "the decider runs and does not decide");
+    let done = client.decided(location).await;
+    assert_eq!((&done["state"], &done["resource"]), (&json!("done"), &pending["resource"]));
+    assert!(done["sequence"].as_u64().unwrap() > 0);
+    let created = client.post_as(key, "/instances", &hosted("everything")).await;
+    assert_eq!(created.expect(StatusCode::CREATED)["name"], "everything");
+    assert_eq!(created.header("location"), resource);
+    let list = client.get("/instances").await.expect(StatusCode::OK);
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn who_does_not_want_to_wait_is_told_where_to_look() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    let create = async |name: &str| {
+        let request = client.request(Method::POST, "/instances").header("content-type", "application/json");
+        let answer = client.send(request.header("prefer", "respond-async"), hosted(name).to_string()).await;
+        answer.expect(StatusCode::ACCEPTED);
+        assert_eq!(answer.header("preference-applied"), "respond-async");
+        client.decided(answer.header("location")).await
+    };
+    let done = create("everything").await;
+    assert_eq!(done["state"], "done");
+    let refused = create("everything").await;
+    assert_eq!((&refused["state"], &refused["sequence"]), (&json!("refused"), &json!(null)));
+    assert_eq!(
+        (&refused["problem"]["code"], &refused["problem"]["status"]),
+        (&json!("name_taken"), &json!(409))
+    );
+
+    let token = platform.issue("everything", "dev").await;
+    let path = format!("/instances/everything/tokens/{}", token["id"].as_str().unwrap());
+    let revoked = client.command(Method::DELETE, &path, &[("prefer", "respond-async, wait=30")]).await;
+    assert_eq!(revoked.expect(StatusCode::OK)["state"], "revoked", "it was decided within the time to wait");
+    for unknown in ["x", "00000000-0000-0000-0000-000000000000"] {
+        client.get(&format!("/commands/{unknown}")).await.problem(StatusCode::NOT_FOUND, "command_not_found");
     }
-    let list = platform.client.get("/instances").await.expect(StatusCode::OK);
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn commands_of_other_roles_can_be_looked_at_too() {
+    let platform = Platform::start().await;
+    let id = platform.create("everything").await["id"].as_str().unwrap().to_owned();
+    let (store, given) = (platform.server.store().await, store::testing::given());
+    let given = store::Given { actor: domain::Actor::Role("worker".to_owned()), ..given };
+    let stop =
+        domain::Command::Instance { id: id.parse().unwrap(), command: domain::instance::Command::Stop };
+    store.send(&stop, &given, WAIT).await.unwrap();
+    let command = platform.client.decided(&format!("/api/v1/commands/{}", given.command_id)).await;
+    assert_eq!(
+        (&command["state"], &command["resource"]),
+        (&json!("done"), &json!(format!("/api/v1/instances/{id}")))
+    );
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_repeated_request_means_what_it_meant_the_first_time() {
+    let mut platform = Platform::start().await;
+    let (client, other) = (platform.client.clone(), platform.start_api().await);
+    let first = platform.create("everything").await;
+    platform.issue("everything", "dev").await;
+    let delete = async |client: &Client, key: &str, path: &str| {
+        client.command(Method::DELETE, path, &[("idempotency-key", key)]).await
+    };
+    let revoked = delete(&client, "revoke", "/instances/everything/tokens/dev").await.expect(StatusCode::OK);
+    let deleted = delete(&client, "delete", "/instances/everything").await.expect(StatusCode::OK);
+    assert_eq!(deleted["id"], first["id"]);
+    // The name means nothing any more, and then another instance.
+    for _ in 0..2 {
+        let again = delete(&other, "delete", "/instances/everything").await.expect(StatusCode::OK);
+        assert_eq!(again, deleted);
+        let again = delete(&other, "revoke", "/instances/everything/tokens/dev").await;
+        assert_eq!(again.expect(StatusCode::OK)["id"], revoked["id"]);
+        other.post_as("again", "/instances", &hosted("everything")).await.expect(StatusCode::CREATED);
+    }
+    let new = client.get("/instances/everything").await.expect(StatusCode::OK);
+    assert_ne!(new["id"], first["id"], "the new one is untouched");
+    let path = format!("/instances/{}", new["id"].as_str().unwrap());
+    let answer = delete(&other, "delete", &path).await;
+    answer.problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused");
+    delete(&other, "new", "/instances/nothing").await.problem(StatusCode::NOT_FOUND, "instance_not_found");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn two_replicas_that_get_one_request_before_anybody_decides_make_one_command() {
+    let mut platform = Platform::start_without_decider(api::COMMAND_WAIT).await;
+    let (client, other) = (platform.client.clone(), platform.start_api().await);
+    let body = hosted("everything");
+    let request = client.request(Method::POST, "/instances").header("content-type", "application/json");
+    let request = request.header("idempotency-key", "key").header("prefer", "respond-async");
+    client.send(request, body.to_string()).await.expect(StatusCode::ACCEPTED);
+    let both = async {
+        let (one, two) = tokio::join!(
+            client.post_as("key", "/instances", &body),
+            other.post_as("key", "/instances", &body),
+        );
+        assert_eq!(one.expect(StatusCode::CREATED), two.expect(StatusCode::CREATED));
+    };
+    let other_body = async {
+        let reused = other.post_as("key", "/instances", &hosted("other")).await;
+        reused.problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused");
+        platform.start_decider().await;
+    };
+    tokio::join!(both, other_body);
+    let list = client.get("/instances").await.expect(StatusCode::OK);
     assert_eq!(list["items"].as_array().unwrap().len(), 1);
     platform.stop().await;
 }
@@ -115,5 +223,57 @@ async fn a_key_that_is_none_is_refused() {
         let answer = platform.client.send(request.header("idempotency-key", key), "").await;
         answer.problem(StatusCode::BAD_REQUEST, "invalid_idempotency_key");
     }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_is_for_the_revision_that_was_seen() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("everything").await;
+    let seen = client.get("/instances/everything").await.header("etag").to_owned();
+    let change = async |verb: &str, headers: &[(&'static str, &str)]| {
+        client.command(Method::POST, &format!("/instances/everything/{verb}"), headers).await
+    };
+    let first = [("if-match", seen.as_str()), ("idempotency-key", "first")];
+    let stopped = change("stop", &first).await;
+    assert_eq!(stopped.expect(StatusCode::OK)["wanted"], false);
+    let current = stopped.header("etag").to_owned();
+    assert_ne!(current, seen);
+
+    // Somebody else has seen what was before.
+    let late = change("start", &[("if-match", &seen)]).await;
+    let problem = late.problem(StatusCode::PRECONDITION_FAILED, "revision_changed");
+    assert_eq!(
+        (late.header("etag"), format!("\"{}\"", problem["revision"])),
+        (current.as_str(), current.clone())
+    );
+    let weak = format!("W/{current}");
+    for none in [weak.as_str(), "\"x\"", "\"18446744073709551615\""] {
+        let answer = change("start", &[("if-match", none)]).await;
+        answer.problem(StatusCode::PRECONDITION_FAILED, "revision_changed");
+    }
+    for malformed in ["", "3", "\"3", "*, \"3\""] {
+        change("start", &[("if-match", malformed)])
+            .await
+            .problem(StatusCode::BAD_REQUEST, "invalid_if_match");
+    }
+    // The first comes again: it is answered as it was, though the revision has moved on.
+    assert_eq!(change("stop", &first).await.expect(StatusCode::OK)["wanted"], false);
+    let without = change("stop", &first[1..]).await;
+    without.problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused");
+
+    let either = format!("{seen}, {current}");
+    assert_eq!(change("start", &[("if-match", &either)]).await.expect(StatusCode::OK)["wanted"], true);
+    assert_eq!(change("stop", &[("if-match", "*")]).await.expect(StatusCode::OK)["wanted"], false);
+    let nothing = client.command(Method::POST, "/instances/nothing/stop", &[("if-match", "\"1\"")]).await;
+    nothing.problem(StatusCode::NOT_FOUND, "instance_not_found");
+
+    platform.issue("everything", "dev").await;
+    let path = "/instances/everything/tokens/dev";
+    let old = client.command(Method::DELETE, path, &[("if-match", "\"7\"")]).await;
+    old.problem(StatusCode::PRECONDITION_FAILED, "revision_changed");
+    let revision = old.header("etag").to_owned();
+    client.command(Method::DELETE, path, &[("if-match", &revision)]).await.expect(StatusCode::OK);
     platform.stop().await;
 }

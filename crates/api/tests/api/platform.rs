@@ -58,14 +58,14 @@ impl Platform {
         let store = server.store().await;
         roles.spawn(projector::run(store, access_log.clone(), context.clone()));
 
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = Client::new(format!("http://{}", listener.local_addr().unwrap()));
-        let gateway_url = "http://gateway.example/base/".parse().unwrap();
-        let config =
-            api::Config { command_wait, ..api::Config::new(api::AdminKey::new(ADMIN_KEY), gateway_url) };
-        let context = Context { readiness: Readiness::default(), ..context };
-        roles.spawn(api::run(config, server.store().await, access_log, context, listener));
+        let client = spawn_api(&server, &mut roles, &shutdown, access_log, command_wait).await;
         Platform { server, client, shutdown, roles }
+    }
+
+    /// Another replica of the api, and a client of it.
+    pub(crate) async fn start_api(&mut self) -> Client {
+        let access_log = AccessLog::connect(NO_CLICKHOUSE, "default", "").unwrap();
+        spawn_api(&self.server, &mut self.roles, &self.shutdown, access_log, api::COMMAND_WAIT).await
     }
 
     pub(crate) async fn start_decider(&mut self) {
@@ -96,6 +96,22 @@ impl Platform {
         let path = format!("/instances/{instance}/tokens");
         self.client.post(&path, &body).await.expect(StatusCode::CREATED)
     }
+}
+
+async fn spawn_api(
+    server: &TestServer,
+    roles: &mut JoinSet<anyhow::Result<()>>,
+    shutdown: &CancellationToken,
+    access_log: AccessLog,
+    command_wait: Duration,
+) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = Client::new(format!("http://{}", listener.local_addr().unwrap()));
+    let gateway_url = "http://gateway.example/base/".parse().unwrap();
+    let config = api::Config { command_wait, ..api::Config::new(api::AdminKey::new(ADMIN_KEY), gateway_url) };
+    let context = Context { shutdown: shutdown.clone(), readiness: Readiness::default() };
+    roles.spawn(api::run(config, server.store().await, access_log, context, listener));
+    client
 }
 
 /// The body that creates a hosted instance.
@@ -168,6 +184,32 @@ impl Client {
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         let request = self.request(Method::POST, path).header(header::CONTENT_TYPE, "application/json");
         self.send(request, body.to_string()).await
+    }
+
+    /// Waits until a command is decided, and gives its document.
+    pub(crate) async fn decided(&self, location: &str) -> Value {
+        let path = location.strip_prefix("/api/v1").unwrap();
+        let deadline = tokio::time::Instant::now() + WAIT;
+        loop {
+            let command = self.get(path).await.expect(StatusCode::OK);
+            if command["state"] != "pending" {
+                return command;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "nobody decides {command}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// A command with header fields and no body.
+    pub(crate) async fn command(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Answer {
+        let request = self.request(method, path);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        self.send(request, "").await
     }
 
     /// A command under a name.
