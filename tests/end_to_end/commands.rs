@@ -27,6 +27,20 @@ async fn what_goes_wrong_is_said_with_its_exit_code() {
     }
     platform.run(&["instance", "fly"]).await.code(2, &["instance", "fly"]);
 
+    let remote = ["--access", "proxy", "--transport", "sse", "--url", "http://127.0.0.1:9/sse"];
+    let create = [&["instance", "create", "remote"][..], &remote].concat();
+    platform.run(&create).await.success(&create);
+    let seen = platform.json(&["instance", "show", "remote"]).await["revision"].to_string();
+    let stop = ["instance", "stop", "remote", "--if-match", &seen];
+    platform.run(&stop).await.success(&stop);
+    let start = ["instance", "start", "remote", "--if-match", &seen];
+    let late = platform.run(&start).await.code(3, &start);
+    assert!(late.stderr.contains("it has been changed since"), "{}", late.stderr);
+    let accepted = platform.json(&[&create[..], &["--async"]].concat()).await;
+    let show = ["command", "show", accepted["id"].as_str().expect("a command has an id"), "--wait"];
+    let refused = platform.run(&show).await.code(3, &show);
+    assert!(refused.stdout.contains("refused") && refused.stderr.contains("name"), "{refused:?}");
+
     let printed = platform.printed();
     let lines: Vec<_> = printed.lines().map(str::trim).filter(|line| line.contains(" everything ")).collect();
     let (issue, call) = (lines[lines.len() - 2], lines[lines.len() - 1]);

@@ -11,7 +11,8 @@ use crate::failure::{EXIT_CODES, Failure};
 use crate::output::{Form, Output};
 use crate::rest::Rest;
 use crate::{
-    access_log, bound, calls, clickhouse_embedded, config, events, instance, logs, provision, role, token, up,
+    access_log, bound, calls, clickhouse_embedded, command, config, events, instance, logs, provision, role,
+    token, up,
 };
 
 /// Hosts MCP servers behind one gateway with tokens, logs and an access log.
@@ -42,6 +43,9 @@ enum Command {
     /// Issue, list, edit, rotate and revoke the tokens that clients present.
     #[command(subcommand)]
     Token(token::Command),
+    /// Show what has become of a command that nobody waited for.
+    #[command(subcommand)]
+    Command(command::Command),
     /// Print the mcpServers JSON of an instance, ready to paste into a client.
     Config(config::Arguments),
     /// List the tools of an instance, through the gateway.
@@ -83,10 +87,11 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     // Everything here that speaks TLS takes this one provider.
     drop(rustls::crypto::ring::default_provider().install_default());
     let rest = || Rest::find(data.as_deref());
-    match cli.command {
+    let result = match cli.command {
         Command::Up(arguments) => up::run(arguments, data, output),
         Command::Instance(command) => wait(async { instance::run(command, &rest()?, output).await }),
         Command::Token(command) => wait(async { token::run(command, &rest()?, output).await }),
+        Command::Command(command) => wait(async { command::run(command, &rest()?, output).await }),
         Command::Config(arguments) => wait(async { config::run(arguments, &rest()?, output).await }),
         Command::Tools(arguments) => wait(async { calls::tools(arguments, &rest()?, output).await }),
         Command::Call(arguments) => wait(async { calls::call(arguments, &rest()?, output).await }),
@@ -101,7 +106,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Gateway(arguments) => role::gateway(arguments, data),
         Command::ClickhouseEmbedded(arguments) => clickhouse_embedded::run(arguments, data),
         Command::Bound(arguments) => Err(bound::run(&arguments)),
-    }
+    };
+    command::told(result, output)
 }
 
 /// Runs one client command to its end.

@@ -14,7 +14,8 @@ Exit codes:
   3  refused: not found, a name that is taken, a state that does not allow it
   4  the api, the gateway or a server part cannot be reached
   5  the tool was called and answered with an error
-  6  the admin key or the token is not accepted";
+  6  the admin key or the token is not accepted
+  7  the command is accepted and will be decided, but was not in time: `mcpcan command show` tells what became of it";
 
 /// Why a command did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,14 @@ pub(crate) enum Failure {
     Refused(String),
     #[error("cannot reach {what}")]
     Unreachable { what: String, source: anyhow::Error },
+    #[error(
+        "command {0} is accepted, but nobody has decided it yet; it is not lost: `mcpcan command show {0} --wait` \
+         tells what becomes of it, and to give it again would make a second one"
+    )]
+    Undecided(String),
+    /// No failure: somebody did not want to wait for the decision. `command::told` prints the document.
+    #[error("the command is accepted")]
+    Accepted(serde_json::Value),
     /// The tool's own answer has been printed already.
     #[error("the tool answered with an error")]
     Tool,
@@ -46,6 +55,9 @@ pub(crate) struct Problem {
     pub(crate) detail: String,
     #[serde(default)]
     pub(crate) errors: Vec<Violation>,
+    /// The revision that it has, where another one was expected.
+    #[serde(default)]
+    pub(crate) revision: Option<u64>,
 }
 
 /// What is wrong with one place of a request: a member of the body, a query parameter, or a header field.
@@ -66,6 +78,9 @@ impl std::fmt::Display for Problem {
                 [&violation.pointer, &violation.parameter, &violation.header].into_iter().flatten().next();
             write!(f, "\n  {}: {}", place.map_or("", String::as_str), violation.detail)?;
         }
+        if let Some(revision) = self.revision {
+            write!(f, "; look at it again, and give `--if-match {revision}` if you still want the change")?;
+        }
         Ok(())
     }
 }
@@ -84,6 +99,7 @@ impl Failure {
             Failure::Unreachable { .. } => 4,
             Failure::Tool => 5,
             Failure::Unauthorized(_) => 6,
+            Failure::Undecided(_) | Failure::Accepted(_) => 7,
             Failure::Problem(problem) => match problem.status {
                 400 | 413 | 415 | 422 => 2,
                 401 | 403 => 6,
@@ -129,13 +145,20 @@ mod tests {
     use super::*;
 
     fn problem(status: u16) -> Failure {
-        Failure::Problem(Problem { title: "title".into(), status, detail: String::new(), errors: vec![] })
+        Failure::Problem(Problem {
+            title: "title".into(),
+            status,
+            detail: String::new(),
+            errors: vec![],
+            revision: None,
+        })
     }
 
     #[test]
     fn each_kind_of_answer_has_an_exit_code() {
         let codes = [400, 401, 404, 409, 412, 422, 500, 503].map(|status| problem(status).exit_code());
         assert_eq!(codes, [2, 6, 3, 3, 3, 2, 1, 4]);
+        assert_eq!(Failure::Undecided("id".to_owned()).exit_code(), 7);
     }
 
     #[test]

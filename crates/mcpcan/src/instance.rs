@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::output::{Output, field, table};
 use crate::rest::Rest;
+use crate::terms::Terms;
 
 pub(crate) use create::CreateArguments;
 
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Delete {
         /// Name or id.
         instance: String,
+        #[command(flatten)]
+        terms: Terms,
     },
 }
 
@@ -46,13 +49,15 @@ pub(crate) struct Control {
     /// Name or id.
     instance: String,
     #[command(flatten)]
+    terms: Terms,
+    #[command(flatten)]
     patience: Patience,
 }
 
 /// Whether and how long a command waits until what was wished for is so.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Patience {
-    /// Return as soon as the command is accepted.
+    /// Return as soon as the command is decided.
     #[arg(long)]
     no_wait: bool,
     /// Give up waiting after so many seconds; what was wished for stays wished for.
@@ -88,8 +93,8 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
         Command::Start(control) => change(rest, output, &control, "start", Goal::Ready).await,
         Command::Stop(control) => change(rest, output, &control, "stop", Goal::Stopped).await,
         Command::Restart(control) => change(rest, output, &control, "restart", Goal::Ready).await,
-        Command::Delete { instance } => {
-            let deleted = rest.delete(&["instances", &instance]).await?;
+        Command::Delete { instance, terms } => {
+            let deleted = rest.on(terms).delete(&["instances", &instance]).await?;
             Ok(output.one(&deleted, || format!("{instance} is deleted"))?)
         }
     }
@@ -102,7 +107,8 @@ async fn change(
     verb: &str,
     goal: Goal,
 ) -> Result<(), Failure> {
-    let accepted = rest.post(&["instances", &control.instance, verb], None).await?;
+    let path = ["instances", &control.instance, verb];
+    let accepted = rest.on(control.terms).post(&path, None).await?;
     finish(rest, output, accepted, goal, control.patience).await
 }
 
@@ -123,9 +129,10 @@ async fn finish(
 
 /// Everything worth knowing about an instance, a line each.
 fn describe(instance: &Value) -> String {
-    const SHOWN: [(&str, &str); 14] = [
+    const SHOWN: [(&str, &str); 15] = [
         ("name", "/name"),
         ("id", "/id"),
+        ("revision", "/revision"),
         ("access", "/access"),
         ("transport", "/transport"),
         ("phase", "/phase"),

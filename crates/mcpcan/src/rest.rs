@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder, Response};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use url::Url;
 
 use crate::failure::{Failure, Problem};
+use crate::output::field;
+use crate::terms::Terms;
 use crate::whereabouts::Whereabouts;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,10 +21,12 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const PAGE_SIZE_MAX: usize = 500;
 
 /// The api, reached with the admin key.
+#[derive(Clone)]
 pub(crate) struct Rest {
     http: Client,
     base: Url,
     authorization: HeaderValue,
+    terms: Terms,
 }
 
 impl Rest {
@@ -41,7 +45,12 @@ impl Rest {
             .user_agent(concat!("mcpcan/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("make the HTTP client")?;
-        Ok(Self { http, base: api, authorization })
+        Ok(Self { http, base: api, authorization, terms: Terms::default() })
+    }
+
+    /// The same api, for changes on these terms.
+    pub(crate) fn on(&self, terms: Terms) -> Self {
+        Rest { terms, ..self.clone() }
     }
 
     pub(crate) async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, Failure> {
@@ -110,12 +119,19 @@ impl Rest {
     }
 
     async fn answer(&self, request: RequestBuilder) -> Result<Value, Failure> {
-        let response = self.send(request).await?;
+        let response = self.send(self.terms.state(request)).await?;
+        let status = response.status();
         let body = response.bytes().await.map_err(|error| self.unreachable(error))?;
         if body.is_empty() {
             return Ok(Value::Null);
         }
-        Ok(serde_json::from_slice(&body).with_context(|| format!("read the answer of {}", self.base))?)
+        let document: Value =
+            serde_json::from_slice(&body).with_context(|| format!("read the answer of {}", self.base))?;
+        match status {
+            StatusCode::ACCEPTED if self.terms.haste.respond_async => Err(Failure::Accepted(document)),
+            StatusCode::ACCEPTED => Err(Failure::Undecided(field(&document, "/id"))),
+            _ => Ok(document),
+        }
     }
 
     async fn refused(&self, response: Response) -> Failure {

@@ -7,6 +7,7 @@ use crate::config;
 use crate::failure::Failure;
 use crate::output::{Output, field, table};
 use crate::rest::Rest;
+use crate::terms::Terms;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -42,6 +43,8 @@ pub(crate) enum Command {
         /// What you call it from now on.
         #[arg(long)]
         label: String,
+        #[command(flatten)]
+        terms: Terms,
     },
     /// Give a token another credential and print it: the next request with the old one is refused.
     Rotate {
@@ -49,6 +52,8 @@ pub(crate) enum Command {
         instance: String,
         /// Id or label.
         token: String,
+        #[command(flatten)]
+        terms: Terms,
     },
     /// End a token: the next request with it is refused.
     Revoke {
@@ -56,6 +61,8 @@ pub(crate) enum Command {
         instance: String,
         /// Id or label.
         token: String,
+        #[command(flatten)]
+        terms: Terms,
     },
 }
 
@@ -86,25 +93,27 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
         }
         Command::Show { instance, token } => {
             let token = rest.get(&["instances", &instance, "tokens", &token], &[]).await?;
-            let shown = ["id", "instance", "label", "kind", "masked", "state", "issued_at", "revoked_at"];
+            let shown =
+                ["id", "instance", "revision", "label", "kind", "masked", "state", "issued_at", "revoked_at"];
             let rows = shown.map(|name| [name.to_owned(), field(&token, &format!("/{name}"))]);
             Ok(output
                 .one(&token, || table(["token", ""], rows.into_iter().filter(|row| !row[1].is_empty())))?)
         }
-        Command::Edit { instance, token, label } => {
+        Command::Edit { instance, token, label, terms } => {
             let path = ["instances", &instance, "tokens", &token];
-            let edited = rest.patch(&path, &json!({ "label": label })).await?;
+            let edited = rest.on(terms).patch(&path, &json!({ "label": label })).await?;
             Ok(output.one(&edited, || match label.as_str() {
                 "" => format!("{token} has no label any more"),
                 label => format!("{token} is now called {label}"),
             })?)
         }
-        Command::Rotate { instance, token } => {
-            let rotated = rest.post(&["instances", &instance, "tokens", &token, "rotate"], None).await?;
+        Command::Rotate { instance, token, terms } => {
+            let path = ["instances", &instance, "tokens", &token, "rotate"];
+            let rotated = rest.on(terms).post(&path, None).await?;
             Ok(output.one(&rotated, || credential(&rotated))?)
         }
-        Command::Revoke { instance, token } => {
-            let revoked = rest.delete(&["instances", &instance, "tokens", &token]).await?;
+        Command::Revoke { instance, token, terms } => {
+            let revoked = rest.on(terms).delete(&["instances", &instance, "tokens", &token]).await?;
             Ok(output.one(&revoked, || format!("{token} is revoked"))?)
         }
     }

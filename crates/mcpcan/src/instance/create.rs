@@ -8,6 +8,7 @@ use super::{Goal, Patience, finish};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::rest::Rest;
+use crate::terms::{Haste, Terms};
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateArguments {
@@ -28,6 +29,8 @@ pub(crate) struct CreateArguments {
     /// A header field for the server (proxy and direct); repeat for more. Kept sealed.
     #[arg(long, value_name = "NAME:VALUE", value_parser = header_pair)]
     header: Vec<(String, String)>,
+    #[command(flatten)]
+    haste: Haste,
     #[command(flatten)]
     patience: Patience,
     /// The program to run and its arguments (hosted), after `--`.
@@ -53,7 +56,8 @@ enum Transport {
 }
 
 pub(super) async fn run(arguments: CreateArguments, rest: &Rest, output: Output) -> Result<(), Failure> {
-    let accepted = rest.post(&["instances"], Some(&body(&arguments)?)).await?;
+    let accepted =
+        rest.on(Terms::of_new(arguments.haste)).post(&["instances"], Some(&body(&arguments)?)).await?;
     finish(rest, output, accepted, Goal::Ready, arguments.patience).await
 }
 
