@@ -8,11 +8,13 @@ pub(crate) mod instances;
 pub(crate) mod platform;
 pub(crate) mod state;
 pub(crate) mod tokens;
+pub(crate) mod views;
 
 use schemars::{Schema, json_schema};
 
 /// The parts of a path that group operations: the last that a path has counts.
-pub(crate) const TAGS: [&str; 6] = ["instances", "tokens", "access-logs", "events", "state", "commands"];
+pub(crate) const TAGS: [&str; 7] =
+    ["instances", "tokens", "access-logs", "events", "state", "commands", "views"];
 
 /// What a parameter of a path is. The same name means the same everywhere.
 ///
@@ -28,6 +30,7 @@ pub(crate) fn path_parameter(name: &str) -> (&'static str, Schema) {
             ("A kind of aggregate.", json_schema!({ "type": "string", "enum": ["instance", "token"] }))
         }
         "id" => ("An id; of an instance also the name that it had then.", text()),
+        "view" => ("The name of a view.", text()),
         "sequence" => (
             "The place of an event in the log.",
             json_schema!({ "type": "string", "pattern": "^[1-9][0-9]{0,17}$" }),

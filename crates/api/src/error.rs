@@ -10,6 +10,7 @@ use domain::{Refusal, TokenId, claim, instance, retention_plan, template, token}
 use http::HeaderValue;
 use http::header::{ETAG, WWW_AUTHENTICATE};
 use serde_json::json;
+use store::subject::VIEWS;
 use store::{NotReached, OpenError, PastError, Place, SendError, Unavailable};
 
 use crate::command::KEY_BYTES_MAX;
@@ -60,6 +61,8 @@ pub(crate) enum Error {
     InstanceNotFound(String),
     #[error("the command took effect, but the instance has been deleted since")]
     InstanceGone,
+    #[error("there is no view `{0}`; there are {views}", views = VIEWS.join(", "))]
+    ViewNotFound(String),
     #[error("the instance has no token `{0}`")]
     TokenNotFound(String),
     #[error("several tokens have the label `{label}`: name one by its id, {}", in_words(ids))]
@@ -139,6 +142,7 @@ impl Error {
             Error::InstanceNotFound(_) => Problem::new(T::INSTANCE_NOT_FOUND),
             Error::InstanceGone => Problem::new(T::INSTANCE_DELETED),
             Error::TokenNotFound(_) => Problem::new(T::TOKEN_NOT_FOUND),
+            Error::ViewNotFound(_) => Problem::new(T::VIEW_NOT_FOUND),
             Error::AmbiguousLabel { ids, .. } => Problem::new(T::AMBIGUOUS_LABEL).with("ids", json!(ids)),
             Error::TokenRevoked => Problem::new(T::TOKEN_REVOKED),
             Error::TokenExpired => Problem::new(T::TOKEN_EXPIRED),

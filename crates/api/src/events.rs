@@ -4,6 +4,7 @@ mod document;
 mod frames;
 mod selection;
 mod show;
+mod verify;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -19,6 +20,7 @@ use selection::{SelectEvents, Selection};
 pub(crate) use document::EventDocument;
 pub(crate) use frames::TAILS_MAX;
 pub(crate) use show::{TraceDocument, show_event};
+pub(crate) use verify::{VerificationDocument, VerifyProgressDocument, verify_events};
 
 /// `GET /events`
 pub(crate) async fn tail_events(

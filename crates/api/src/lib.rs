@@ -27,6 +27,7 @@ mod request_log;
 mod router;
 mod state;
 mod tokens;
+mod views;
 mod violation;
 
 use std::convert::Infallible;

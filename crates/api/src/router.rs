@@ -18,6 +18,7 @@ use crate::openapi::Routes;
 use crate::request_log::log_request;
 use crate::{
     access_log, client_config, commands, container_log, contract, events, health, instances, state, tokens,
+    views,
 };
 
 /// The path that everything but health and the OpenAPI document lies under.
@@ -47,9 +48,13 @@ fn guarded_routes() -> Routes {
         .get("/access-logs", access_log::search_access_log, contract::access_logs::search())
         .get("/commands/{command}", commands::show_command, contract::commands::show())
         .get("/events", events::tail_events, contract::events::tail())
+        .get("/events/verify", events::verify_events, contract::events::verify())
         .get("/events/{sequence}", events::show_event, contract::events::show())
         .get("/state/{aggregate}/{id}", state::show_state, contract::state::show())
         .get("/state/{aggregate}/{id}/diff", state::diff_state, contract::state::diff())
+        .get("/views", views::list_views, contract::views::list())
+        .get("/views/{view}", views::show_view, contract::views::show())
+        .post("/views/{view}/rebuild", views::rebuild_view, contract::views::rebuild())
 }
 
 fn open_routes() -> Routes {

@@ -12,7 +12,7 @@ use crate::output::{Form, Output};
 use crate::rest::Rest;
 use crate::{
     access_log, bound, calls, clickhouse_embedded, command, config, events, instance, logs, provision, role,
-    token, up,
+    token, up, views,
 };
 
 /// Hosts MCP servers behind one gateway with tokens, logs and an access log.
@@ -61,6 +61,10 @@ enum Command {
     #[command(subcommand)]
     Events(events::Command),
 
+    /// List the read models, see how far they are and what is in their way, rebuild them.
+    #[command(subcommand)]
+    Views(views::Command),
+
     /// Bring the streams, consumers and buckets of a NATS server up to date, and the tables of a ClickHouse.
     Provision(provision::Arguments),
     /// Run the role that serves the command and query API.
@@ -98,6 +102,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::AccessLog(command) => wait(async { access_log::run(command, &rest()?, output).await }),
         Command::Logs(arguments) => wait(async { logs::run(arguments, &rest()?, output).await }),
         Command::Events(command) => wait(async { events::run(command, &rest()?, output).await }),
+        Command::Views(command) => wait(async { views::run(command, &rest()?, output).await }),
         Command::Provision(arguments) => wait(provision::run(arguments, output)),
         Command::Api(arguments) => role::api(arguments),
         Command::Decider(arguments) => role::decider(arguments),

@@ -5,6 +5,7 @@ mod show;
 mod state;
 mod stream;
 mod tail;
+mod verify;
 
 use clap::Subcommand;
 
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     State(state::Arguments),
     /// Show what has changed between two moments.
     Diff(state::DiffArguments),
+    /// Compare the whole log with its hash chain, and name what was changed, removed or put in.
+    Verify,
 }
 
 pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result<(), Failure> {
@@ -32,5 +35,6 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
         Command::Show(arguments) => show::run(arguments, rest, output).await,
         Command::State(arguments) => state::run(arguments, rest, output).await,
         Command::Diff(arguments) => state::diff(arguments, rest, output).await,
+        Command::Verify => verify::run(rest, output).await,
     }
 }

@@ -22,6 +22,7 @@ mod role;
 mod terms;
 mod token;
 mod up;
+mod views;
 mod whereabouts;
 
 use std::io::Write;

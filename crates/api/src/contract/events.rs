@@ -6,7 +6,7 @@ use http::StatusCode as S;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::error::problem_type as T;
-use crate::events::{EventDocument, TraceDocument};
+use crate::events::{EventDocument, TraceDocument, VerificationDocument, VerifyProgressDocument};
 use crate::openapi::{Answer, Operation, field};
 use crate::problem::Problem;
 
@@ -19,7 +19,6 @@ impl JsonSchema for Frame {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let json = |schema| json_schema!({ "type": "string", "contentMediaType": "application/json", "contentSchema": schema });
         let (event, problem) =
             (generator.subschema_for::<EventDocument<'_>>(), generator.subschema_for::<Problem>());
         let end = json_schema!({ "type": "object", "required": ["next_sequence", "reason"] });
@@ -45,6 +44,45 @@ impl JsonSchema for Frame {
     }
 }
 
+/// A frame of a verification.
+struct VerifyFrame;
+
+impl JsonSchema for VerifyFrame {
+    fn schema_name() -> Cow<'static, str> {
+        "VerifyFrame".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let progress = generator.subschema_for::<VerifyProgressDocument>();
+        let end = generator.subschema_for::<VerificationDocument>();
+        let problem = generator.subschema_for::<Problem>();
+        json_schema!({
+            "oneOf": [
+                {
+                    "description": "How far the comparison has come.",
+                    "required": ["event", "data"],
+                    "properties": { "event": { "const": "progress" }, "data": json(progress) },
+                },
+                {
+                    "description": "What was found. Nothing comes after it.",
+                    "required": ["event", "data"],
+                    "properties": { "event": { "const": "end" }, "data": json(end) },
+                },
+                {
+                    "description": "The comparison cannot go on.",
+                    "required": ["event", "data"],
+                    "properties": { "event": { "const": "problem" }, "data": json(problem) },
+                },
+            ],
+        })
+    }
+}
+
+/// A text that is JSON of this form.
+fn json(schema: Schema) -> Schema {
+    json_schema!({ "type": "string", "contentMediaType": "application/json", "contentSchema": schema })
+}
+
 pub(crate) fn tail() -> Operation {
     let stream = Answer::of_type::<Frame>("text/event-stream", "One frame for each event");
     Operation::new("tail_events", "Follow the events as they come")
@@ -61,4 +99,15 @@ pub(crate) fn show() -> Operation {
     Operation::new("show_event", "Show an event with what led to it and what it led to")
         .answers(S::OK, Answer::json::<TraceDocument>("The event among those that it hangs together with"))
         .problems([T::EVENT_NOT_FOUND, T::LOG_UNREADABLE, T::STORE_UNAVAILABLE])
+}
+
+pub(crate) fn verify() -> Operation {
+    Operation::new("verify_events", "Compare the log with its hash chain")
+        .description(
+            "Server-sent events: `progress` now and then, `end` with what was found, `problem` with a problem document \
+             where the comparison cannot go on. Each finding names the event that was changed, is missing, stands \
+             elsewhere or was never linked.",
+        )
+        .answers(S::OK, Answer::of_type::<VerifyFrame>("text/event-stream", "One frame for each step"))
+        .problems([T::TOO_MANY_TAILS])
 }

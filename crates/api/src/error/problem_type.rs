@@ -72,6 +72,7 @@ pub(crate) const NEVER_EXISTED: ProblemType = problem(S::NOT_FOUND, "never_exist
 pub(crate) const DID_NOT_EXIST_YET: ProblemType =
     problem(S::NOT_FOUND, "did_not_exist_yet", "Did not exist yet");
 pub(crate) const WAS_GONE: ProblemType = problem(S::GONE, "was_gone", "Did not exist any more");
+pub(crate) const VIEW_NOT_FOUND: ProblemType = problem(S::NOT_FOUND, "view_not_found", "View not found");
 pub(crate) const TOKEN_EXISTS: ProblemType = problem(S::CONFLICT, "token_exists", "Token exists");
 pub(crate) const AMBIGUOUS_LABEL: ProblemType = problem(S::CONFLICT, "ambiguous_label", "Ambiguous label");
 pub(crate) const NO_ACTIVE_TOKEN: ProblemType = problem(S::CONFLICT, "no_active_token", "No active token");

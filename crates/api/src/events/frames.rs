@@ -47,6 +47,11 @@ impl<S> Step<S> {
         Step(Event::default().id(sequence.to_string()).json_data(document), Some(next))
     }
 
+    /// How far long work has come; nothing while that is not known.
+    pub(crate) fn progress(document: &impl Serialize, next: S) -> Self {
+        Step(Event::default().event("progress").json_data(document), Some(next))
+    }
+
     /// The end of what was asked for: why there is no more, and where it would go on.
     pub(crate) fn end(reason: &'static str, next_sequence: u64) -> Self {
         Self::last(&json!({ "reason": reason, "next_sequence": next_sequence }))

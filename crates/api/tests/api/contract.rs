@@ -44,7 +44,8 @@ async fn the_document_is_for_everybody_and_leads_to_every_route() {
             .replace("{command}", "z")
             .replace("{sequence}", "1")
             .replace("{aggregate}", "instance")
-            .replace("{id}", "x");
+            .replace("{id}", "x")
+            .replace("{view}", "instances");
         assert!(!path.contains('{'), "{path}: what stands for this parameter here?");
         let method = Method::from_bytes(UNKNOWN_METHOD.as_bytes()).unwrap();
         let request = match path.strip_prefix("/api/v1") {

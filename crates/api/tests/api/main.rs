@@ -12,3 +12,4 @@ mod platform;
 mod secrets;
 mod state;
 mod tokens;
+mod views;

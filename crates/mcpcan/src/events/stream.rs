@@ -27,8 +27,10 @@ pub(crate) struct Event {
 pub(crate) enum Frame {
     /// An event of the log.
     Event(Value),
-    /// Nothing more comes of what was asked for.
-    End,
+    /// How far long work has come.
+    Progress(Value),
+    /// Nothing more comes of what was asked for: why, or what became of it.
+    End(Value),
 }
 
 /// The frames of one request, in order.
@@ -51,7 +53,7 @@ impl EventStream {
     pub(crate) async fn next(&mut self) -> Result<Value, Failure> {
         match self.next_frame().await? {
             Frame::Event(document) => Ok(document),
-            Frame::End => Err(ended(anyhow::anyhow!("the api ended it"))),
+            Frame::Progress(_) | Frame::End(_) => Err(ended(anyhow::anyhow!("the api ended it"))),
         }
     }
 
@@ -77,7 +79,8 @@ fn read(event: &mcp::sse::Event) -> Result<Frame, Failure> {
             let problem: Problem = serde_json::from_slice(&event.data).context("read a problem")?;
             Err(Failure::Problem(problem))
         }
-        Some("end") => Ok(Frame::End),
+        Some("end") => Ok(Frame::End(document()?)),
+        Some("progress") => Ok(Frame::Progress(document()?)),
         Some(_) | None => Ok(Frame::Event(document()?)),
     }
 }

@@ -6,30 +6,36 @@
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
-use serde::Serialize;
-
 use super::{Digest, Entry, FINDINGS_MAX};
 
 /// How far an event may have been moved and still be found.
 pub(super) const WINDOW: usize = 512;
 
 /// Something in the log is not as it was linked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "finding", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Finding {
     /// The event at this place holds something else than was linked.
+    #[error("event {sequence} ({event} on {subject}) was changed")]
     Changed { sequence: u64, subject: String, event: String },
     /// The event that was linked is not in the log; what was after it has moved up.
+    #[error("event {sequence} ({event} on {subject}) is missing")]
     Missing { sequence: u64, subject: String, event: String },
     /// The event was linked at another place.
+    #[error("event {sequence} ({event} on {subject}) stands at {found_at} now")]
     Reordered { sequence: u64, subject: String, event: String, found_at: u64 },
     /// The event was never linked, but those after it were.
+    #[error("event {sequence} ({event} on {subject}) was put among those that were linked")]
     Unaccounted { sequence: u64, subject: String, event: String },
     /// The log ends before what was linked last: these events are gone, and the first of them is named.
+    #[error(
+        "the log is cut off: events {sequence} to {last_sequence} are missing, the first of them {event} on {subject}"
+    )]
     Truncated { sequence: u64, last_sequence: u64, subject: String, event: String },
     /// The event is the one that was linked, under another sequence: from here on the log has been moved.
+    #[error("event {sequence} ({event} on {subject}) was event {was}: the log was moved")]
     Moved { sequence: u64, was: u64, subject: String, event: String },
     /// What the chain has recorded of these events was changed or is gone, so that they cannot be checked.
+    #[error("events {sequence} to {last_sequence} cannot be checked: {detail}")]
     Record { sequence: u64, last_sequence: u64, detail: &'static str },
 }
 

@@ -90,7 +90,9 @@ impl Linking {
             let link = key.beginning(began);
             let head = Head { count: 0, sequence: 0, link, began };
             let block = Block { start: link, entries: vec![] };
-            return Ok(Linking { chain, key, head, head_revision: 0, block, block_revision: 0 });
+            // The head comes first, so that blocks without one are blocks that were robbed of it.
+            let head_revision = chain.write(HEAD_KEY, &head, 0).await?;
+            return Ok(Linking { chain, key, head, head_revision, block, block_revision: 0 });
         };
         let found = chain.block(head.count / BLOCK_EVENTS).await?;
         let filled = usize::try_from(head.count % BLOCK_EVENTS).expect("a block is small");

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::compare::{Comparison, Finding, WINDOW};
-use super::{BLOCK_EVENTS, Block, Chain, ChainKey, FINDINGS_MAX, Head, Link};
+use super::{BLOCK_EVENTS, Block, Chain, ChainKey, Entry, FINDINGS_MAX, Head, Link};
 use crate::connection::Store;
 use crate::error::Unavailable;
 use crate::reader::{self, Reader};
@@ -13,7 +13,7 @@ use crate::subject;
 const CHUNK_EVENTS_MAX: usize = 512;
 
 /// How far a verification has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VerifyProgress {
     /// The sequence of the event that was read last.
     pub position: u64,
@@ -54,11 +54,17 @@ impl Store {
         mut on_progress: impl FnMut(VerifyProgress),
     ) -> Result<Verification, Unavailable> {
         let chain = Chain::open(self).await?;
+        // The head is written before the first block: read the other way round, a head that is absent is gone.
+        let first_block = chain.block(0).await?.map(|(block, _)| block);
         let head = chain.head().await?.map(|(head, _)| head);
         let bounds = reader::bounds(self, subject::EVENTS).await?;
         let mut comparison = Comparison::default();
         let mut records = Records::new(chain, self.vault().chain_key().clone(), head.as_ref());
-        records.check_absent(&mut comparison, head.is_none()).await?;
+        if head.is_none()
+            && let Some(block) = first_block
+        {
+            comparison.findings.push(headless(&block));
+        }
         let mut reader = Reader::new(self.clone(), subject::EVENTS, subject::event("*", ">"), 1);
         let mut more = bounds.messages > 0;
         while more && comparison.findings.len() < FINDINGS_MAX {
@@ -130,19 +136,6 @@ impl Records {
         }
     }
 
-    /// A chain without its head was robbed of it.
-    async fn check_absent(&self, comparison: &mut Comparison, headless: bool) -> Result<(), Unavailable> {
-        if headless && let Some((block, _)) = self.chain.block(0).await? {
-            let sequence = block.entries.first().map_or(0, |entry| entry.sequence);
-            comparison.findings.push(Finding::Record {
-                sequence,
-                last_sequence: block.entries.last().map_or(0, |entry| entry.sequence),
-                detail: "the head of the chain is gone",
-            });
-        }
-        Ok(())
-    }
-
     /// Reads as many records as there are events to compare them with.
     async fn read(&mut self, comparison: &mut Comparison) -> Result<(), Unavailable> {
         while comparison.recorded() <= comparison.found().max(WINDOW) && self.next_block < self.blocks {
@@ -190,5 +183,15 @@ impl Records {
         (self.link, self.block_sequence, self.last_sequence) = (Some(end), first, last);
         comparison.record(entries);
         Ok(())
+    }
+}
+
+/// A chain without its head was robbed of it.
+fn headless(block: &Block) -> Finding {
+    let sequence = |entry: Option<&Entry>| entry.map_or(0, |entry| entry.sequence);
+    Finding::Record {
+        sequence: sequence(block.entries.first()),
+        last_sequence: sequence(block.entries.last()),
+        detail: "the head of the chain is gone",
     }
 }
