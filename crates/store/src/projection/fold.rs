@@ -125,8 +125,11 @@ impl<V: View> Fold<V> {
         self.position = recorded.sequence;
         let Some(id) = V::key(recorded) else { return };
         let before = self.rows.remove(&id);
-        let after = V::apply(before.as_deref().cloned(), recorded);
-        if before.as_deref() != after.as_ref() {
+        let was_there = before.is_some();
+        // Nobody else holds the row, so that nothing is copied. An event that changes nothing, because it was folded
+        // before a crash, costs a write and no comparison of all others.
+        let after = V::apply(before.map(Arc::unwrap_or_clone), recorded);
+        if was_there || after.is_some() {
             self.changed.insert(id);
         }
         if let Some(after) = after {

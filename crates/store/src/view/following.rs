@@ -157,9 +157,13 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
             Change::Position(position) => drop(shared.position.send_replace(position)),
             Change::Row(id, row) => {
                 let row = row.map(Arc::new);
-                match &row {
-                    Some(row) => drop(shared.rows.write().insert(id, row.clone())),
-                    None => drop(shared.rows.write().remove(&id)),
+                let before = match &row {
+                    Some(row) => shared.rows.write().insert(id, row.clone()),
+                    None => shared.rows.write().remove(&id),
+                };
+                // A row may be written again as it was.
+                if before == row {
+                    return;
                 }
                 (self.on_change)(id, row.as_ref());
                 shared.changes.send_modify(|changes| *changes += 1);
