@@ -166,7 +166,13 @@ impl Deployment {
 
     fn nats_arguments(&self, role: &str) -> Vec<String> {
         let master_key = self.server.master_key_file().display().to_string();
-        [role, "--nats-url", &self.server.url(), "--master-key-file", &master_key].map(str::to_owned).to_vec()
+        let password = self.server.password_file().display().to_string();
+        let nats = ["--nats-url", &self.server.url(), "--nats-user", role, "--nats-password-file", &password];
+        [&[role], &nats[..], &["--master-key-file", &master_key]]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
     }
 }
 

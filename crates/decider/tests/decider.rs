@@ -12,7 +12,7 @@ use domain::{
 use futures_util::future::join_all;
 use service::{CancellationToken, Context};
 use store::testing::{TestServer, given};
-use store::{Given, OpenError, Outcome, Store};
+use store::{Given, OpenError, Outcome, Role, Store};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 use views::{Instances, Tokens};
@@ -32,7 +32,8 @@ impl System {
     async fn start(deciders: usize) -> Self {
         let server = TestServer::start().await;
         let shutdown = CancellationToken::new();
-        let (instances, tokens) = (server.store().await, server.store().await);
+        let (instances, tokens) =
+            (server.store_as(Role::Projector).await, server.store_as(Role::Projector).await);
         let projections = [
             tokio::spawn(async move { instances.project::<Instances>(|| {}).await.unwrap() }),
             tokio::spawn(async move { tokens.project::<Tokens>(|| {}).await.unwrap() }),
@@ -47,7 +48,7 @@ impl System {
 
     async fn start_decider(&mut self) {
         let context = Context { shutdown: self.shutdown.clone(), readiness: Default::default() };
-        let run = decider::run(self.server.store().await, context);
+        let run = decider::run(self.server.store_as(Role::Decider).await, context);
         self.deciders.push(tokio::spawn(run));
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use store::{Credentials, MasterKey, Options, Store};
+use store::{Credentials, MasterKey, Options, Role, Store};
 use zeroize::Zeroizing;
 
 /// Where NATS is, and the key that secrets in it are sealed under.
@@ -25,19 +25,29 @@ pub(crate) struct NatsArguments {
 }
 
 impl NatsArguments {
-    /// Connects under the role's name.
-    pub(crate) async fn connect(&self, name: &str) -> anyhow::Result<Store> {
+    /// Connects as a role.
+    pub(crate) async fn connect(&self, role: Role) -> anyhow::Result<Store> {
+        check_nats_url(&self.nats_url)?;
         let file = &self.master_key_file;
         // A key that is made by mistake would lock everybody else out of what it seals.
         ensure!(file.exists(), "there is no master key in {}: `mcpcan up` makes one", file.display());
         let options = Options {
             url: self.nats_url.clone(),
             credentials: credentials(self.nats_user.as_deref(), self.nats_password_file.as_deref())?,
-            name: name.to_owned(),
+            role,
             master_key: MasterKey::load_or_create(file).context("read the master key")?,
         };
         Ok(Store::connect(&options).await?)
     }
+}
+
+/// An address that holds a password would show it in the process list, and in what is said about the address.
+pub(crate) fn check_nats_url(url: &str) -> anyhow::Result<()> {
+    ensure!(
+        !url.contains('@'),
+        "--nats-url holds a user: name the user with --nats-user and the password's file with --nats-password-file"
+    );
+    Ok(())
 }
 
 /// A user with the password in a file.

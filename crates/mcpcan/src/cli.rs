@@ -11,8 +11,8 @@ use crate::failure::{EXIT_CODES, Failure};
 use crate::output::{Form, Output};
 use crate::rest::Rest;
 use crate::{
-    access_log, bound, calls, clickhouse_embedded, command, config, events, instance, logs, provision, role,
-    token, up, views,
+    access_log, bound, calls, clickhouse_embedded, command, config, events, instance, logs, nats_users,
+    provision, role, token, up, views,
 };
 
 /// Hosts MCP servers behind one gateway with tokens, logs and an access log.
@@ -67,6 +67,8 @@ enum Command {
 
     /// Bring the streams, consumers and buckets of a NATS server up to date, and the tables of a ClickHouse.
     Provision(provision::Arguments),
+    /// Write the users and permissions of all roles for a NATS server of your own.
+    NatsConfig(nats_users::Arguments),
     /// Run the role that serves the command and query API.
     Api(role::ApiArguments),
     /// Run the role that decides commands.
@@ -104,6 +106,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Events(command) => wait(async { events::run(command, &rest()?, output).await }),
         Command::Views(command) => wait(async { views::run(command, &rest()?, output).await }),
         Command::Provision(arguments) => wait(provision::run(arguments, output)),
+        Command::NatsConfig(arguments) => nats_users::run(&arguments, output),
         Command::Api(arguments) => role::api(arguments),
         Command::Decider(arguments) => role::decider(arguments),
         Command::Projector(arguments) => role::projector(arguments),

@@ -57,25 +57,25 @@ impl DataDirectory {
     pub(crate) fn master_key_file(&self) -> PathBuf {
         self.path.join("master.key")
     }
+}
 
-    /// The secret in a file of this directory; made of random bytes the first time.
-    pub(crate) fn secret(&self, file: &Path) -> anyhow::Result<Zeroizing<String>> {
-        match fs::read_to_string(file) {
-            Ok(text) => {
-                let text = Zeroizing::new(text);
-                let secret = Zeroizing::new(text.trim().to_owned());
-                if secret.is_empty() {
-                    bail!("{} is empty: remove it to have a new one made", file.display());
-                }
-                Ok(secret)
+/// The secret that is kept in a file; made of random bytes the first time.
+pub(crate) fn kept_secret(file: &Path) -> anyhow::Result<Zeroizing<String>> {
+    match fs::read_to_string(file) {
+        Ok(text) => {
+            let text = Zeroizing::new(text);
+            let secret = Zeroizing::new(text.trim().to_owned());
+            if secret.is_empty() {
+                bail!("{} is empty: remove it to have a new one made", file.display());
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let secret = random_secret()?;
-                write_private(file, &format!("{}\n", *secret))?;
-                Ok(secret)
-            }
-            Err(error) => Err(error).with_context(|| format!("read {}", file.display())),
+            Ok(secret)
         }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let secret = random_secret()?;
+            write_private(file, &format!("{}\n", *secret))?;
+            Ok(secret)
+        }
+        Err(error) => Err(error).with_context(|| format!("read {}", file.display())),
     }
 }
 
@@ -94,7 +94,8 @@ pub(crate) fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
     write().with_context(|| format!("write {}", file.display()))
 }
 
-fn make_directory(path: &Path) -> anyhow::Result<()> {
+/// Makes a directory, where it is missing, that only its owner can enter.
+pub(crate) fn make_directory(path: &Path) -> anyhow::Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(OWNER_ONLY_DIRECTORY)
@@ -181,9 +182,9 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a directory");
         let data = DataDirectory::take(scratch.path()).expect("it is free");
         let file = data.admin_key_file();
-        let made = data.secret(&file).expect("it can be made");
+        let made = kept_secret(&file).expect("it can be made");
         assert_eq!(made.len(), 2 * KEY_BYTES);
-        assert_eq!(made, data.secret(&file).expect("it is there"));
+        assert_eq!(made, kept_secret(&file).expect("it is there"));
         assert_eq!(fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, OWNER_ONLY_FILE);
     }
 }

@@ -13,6 +13,7 @@ mod events;
 mod failure;
 mod instance;
 mod logs;
+mod nats_users;
 mod open_files;
 mod output;
 mod own_directory;

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde_json::{Value, json};
+use store::Role;
 use store::provision::Action;
 
 use crate::backing::{ClickhouseArguments, NatsArguments};
@@ -20,7 +21,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
-    let store = arguments.nats.connect("provision").await?;
+    let store = arguments.nats.connect(Role::Operator).await?;
     let mut changes: Vec<Value> = store
         .provision(arguments.replicas)
         .await

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use service::tracing_setup::LogFormat;
 use service::{Context, Readiness};
+use store::Role;
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -100,7 +101,7 @@ pub(crate) fn api(arguments: ApiArguments) -> Result<(), Failure> {
     run(&arguments.process, async |context| {
         let admin_key = api::AdminKey::new(&read_secret(&arguments.admin_key_file)?);
         let config = api::Config::new(admin_key, arguments.gateway_url.clone());
-        let store = arguments.nats.connect("api").await?;
+        let store = arguments.nats.connect(Role::Api).await?;
         let access_log = arguments.clickhouse.client()?;
         api::run(config, store, access_log, context, bind(arguments.listen).await?).await
     })
@@ -108,14 +109,14 @@ pub(crate) fn api(arguments: ApiArguments) -> Result<(), Failure> {
 
 pub(crate) fn decider(arguments: DeciderArguments) -> Result<(), Failure> {
     run(&arguments.process, async |context| {
-        let store = arguments.nats.connect("decider").await?;
+        let store = arguments.nats.connect(Role::Decider).await?;
         decider::run(store, context).await
     })
 }
 
 pub(crate) fn projector(arguments: ProjectorArguments) -> Result<(), Failure> {
     run(&arguments.process, async |context| {
-        let store = arguments.nats.connect("projector").await?;
+        let store = arguments.nats.connect(Role::Projector).await?;
         let access_log = arguments.clickhouse.client()?;
         projector::run(store, access_log, context).await
     })
@@ -129,7 +130,7 @@ pub(crate) fn worker(arguments: WorkerArguments, data: Option<PathBuf>) -> Resul
             bridge: find_bridge(arguments.bridge.as_deref())?,
             pass_environment: arguments.pass_env.clone(),
         };
-        worker::run(config, arguments.nats.connect("worker").await?, context).await
+        worker::run(config, arguments.nats.connect(Role::Worker).await?, context).await
     })
 }
 
@@ -137,7 +138,7 @@ pub(crate) fn gateway(arguments: GatewayArguments, data: Option<PathBuf>) -> Res
     let data = own_data(data)?;
     run(&arguments.process, async |context| {
         let config = gateway::Config::new(arguments.id.clone(), data.directory("spool")?);
-        let store = arguments.nats.connect("gateway").await?;
+        let store = arguments.nats.connect(Role::Gateway).await?;
         gateway::run(config, store, context, bind(arguments.listen).await?).await
     })
 }

@@ -20,18 +20,19 @@ use anyhow::Context as _;
 use clap::Args;
 use service::CancellationToken;
 use service::tracing_setup::LogFormat;
-use store::{Credentials, MasterKey, Options, Store};
+use store::{Credentials, MasterKey, Options, Role, Store};
 use tokio::net::TcpListener;
 use url::Url;
 
 use crate::backing::{self, ClickhouseArguments};
 use crate::data_directory::DataDirectory;
 use crate::failure::Failure;
+use crate::nats_users::Passwords;
 use crate::output::Output;
 use crate::whereabouts::{DATA_DIRECTORY, RunFile};
 use crate::{open_files, role};
 use part::Part;
-use roles::Roles;
+use roles::{Roles, Stores};
 
 /// What is logged unless `MCPCAN_LOG` says otherwise: the terminal is the user's.
 const LOG_FILTER: &str = "warn";
@@ -56,9 +57,13 @@ pub(crate) struct Arguments {
     /// Use this NATS server instead of starting one.
     #[arg(long, value_name = "URL")]
     nats_url: Option<String>,
-    #[arg(long, value_name = "USER", requires_all = ["nats_url", "nats_password_file"])]
+    /// The directory in which `mcpcan nats-config` has put the users' passwords: each role is a user of its own.
+    #[arg(long, value_name = "DIR", requires = "nats_url")]
+    nats_users: Option<PathBuf>,
+    /// One user for all roles instead, who then has to have all their rights.
+    #[arg(long, value_name = "USER", requires_all = ["nats_url", "nats_password_file"], conflicts_with = "nats_users")]
     nats_user: Option<String>,
-    /// A file that holds the NATS user's password.
+    /// A file that holds that user's password.
     #[arg(long, value_name = "FILE", requires = "nats_user")]
     nats_password_file: Option<PathBuf>,
     /// The loopback port for ClickHouse; 0 is any free one.
@@ -80,9 +85,17 @@ pub(crate) struct Arguments {
 /// Where the roles find what they work on.
 struct Backing {
     nats_url: String,
-    nats_credentials: Option<Credentials>,
+    nats_users: NatsUsers,
     clickhouse_url: String,
     access_log: access_log::Client,
+}
+
+/// How the roles get into NATS.
+enum NatsUsers {
+    /// Each as its own user.
+    Each(Passwords),
+    /// All as one, or all as nobody where the server is open.
+    One(Option<Credentials>),
 }
 
 /// The parts that run beside the roles, as far as they are ours.
@@ -125,15 +138,15 @@ async fn live(
     let claims = claim(arguments)?;
     let prepared = async {
         let backing = start_parts(arguments, data, parts).await?;
-        let store = connect(&backing, data).await?;
-        anyhow::Ok((backing, store))
+        let stores = connect(&backing, data).await?;
+        anyhow::Ok((backing, stores))
     };
-    let (backing, store) = tokio::select! {
+    let (backing, stores) = tokio::select! {
         prepared = prepared => prepared?,
         () = shutdown.cancelled() => return Ok(()),
     };
     let run = run_file(arguments, data, &claims, &backing)?;
-    let mut roles = Roles::start(arguments, data, claims, &backing, store, &run)?;
+    let mut roles = Roles::start(arguments, data, claims, &backing, stores, &run)?;
     let ended = tokio::select! {
         ended = tell_when_ready(&mut roles, &run, data, output) => ended,
         error = parts.ended() => Err(error),
@@ -174,15 +187,12 @@ async fn start_parts(
     data: &DataDirectory,
     parts: &mut Parts,
 ) -> anyhow::Result<Backing> {
-    let (nats_url, nats_credentials) = match &arguments.nats_url {
-        Some(url) => {
-            let (user, file) = (arguments.nats_user.as_deref(), arguments.nats_password_file.as_deref());
-            (url.clone(), backing::credentials(user, file)?)
-        }
+    let (nats_url, nats_users) = match &arguments.nats_url {
+        Some(url) => (url.clone(), named_users(arguments, url)?),
         None => {
             let nats = nats::start(data, arguments.nats_port).await?;
             parts.nats = Some(nats.part);
-            (nats.url, Some(nats.credentials))
+            (nats.url, NatsUsers::Each(nats.passwords))
         }
     };
     let (clickhouse_url, access_log) = match &arguments.clickhouse.clickhouse_url {
@@ -193,24 +203,43 @@ async fn start_parts(
             (clickhouse.url, clickhouse.client)
         }
     };
-    Ok(Backing { nats_url, nats_credentials, clickhouse_url, access_log })
+    Ok(Backing { nats_url, nats_users, clickhouse_url, access_log })
 }
 
-/// The roles share one connection; streams, buckets and tables are as they must be when it is handed out.
-async fn connect(backing: &Backing, data: &DataDirectory) -> anyhow::Result<Store> {
-    let options = Options {
-        url: backing.nats_url.clone(),
-        credentials: backing.nats_credentials.clone(),
-        name: "mcpcan up".to_owned(),
-        master_key: MasterKey::load_or_create(&data.master_key_file()).context("take the master key")?,
+/// The users of a NATS server that others started.
+fn named_users(arguments: &Arguments, url: &str) -> anyhow::Result<NatsUsers> {
+    backing::check_nats_url(url)?;
+    if let Some(directory) = &arguments.nats_users {
+        return Ok(NatsUsers::Each(Passwords::read(directory)?));
+    }
+    let (user, file) = (arguments.nats_user.as_deref(), arguments.nats_password_file.as_deref());
+    Ok(NatsUsers::One(backing::credentials(user, file)?))
+}
+
+/// Connects every role as itself; streams, buckets and tables are as they must be when the connections are handed out.
+async fn connect(backing: &Backing, data: &DataDirectory) -> anyhow::Result<Stores> {
+    let master_key = MasterKey::load_or_create(&data.master_key_file()).context("take the master key")?;
+    let connect = async |role| {
+        let credentials = match &backing.nats_users {
+            NatsUsers::Each(passwords) => passwords.credentials(role),
+            NatsUsers::One(credentials) => credentials.clone(),
+        };
+        let (url, master_key) = (backing.nats_url.clone(), master_key.clone());
+        Store::connect(&Options { url, credentials, role, master_key }).await
     };
-    let store = Store::connect(&options).await?;
-    for change in store.provision(NATS_REPLICAS).await.context("provision NATS")? {
+    let operator = connect(Role::Operator).await?;
+    for change in operator.provision(NATS_REPLICAS).await.context("provision NATS")? {
         tracing::info!(%change, "provisioned");
     }
     let migrated = backing.access_log.migrate().await.context("migrate ClickHouse")?;
     tracing::info!(applied = ?migrated.applied, "migrated");
-    Ok(store)
+    Ok(Stores {
+        api: connect(Role::Api).await?,
+        decider: connect(Role::Decider).await?,
+        projector: connect(Role::Projector).await?,
+        worker: connect(Role::Worker).await?,
+        gateway: connect(Role::Gateway).await?,
+    })
 }
 
 fn run_file(

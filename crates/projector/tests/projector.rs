@@ -10,7 +10,7 @@ use access_log::{ContainerLine, Level, LineQuery, Stream, TraceEvent, TraceQuery
 use jiff::Timestamp;
 use service::{CancellationToken, Context, Readiness};
 use store::testing::TestServer;
-use store::{DataStream, Store};
+use store::{DataStream, Role, Store};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -160,14 +160,14 @@ async fn each_row_arrives_once_although_everything_is_killed() {
     client.migrate().await.unwrap();
     let (store, instance) = (server.store().await, Uuid::now_v7());
 
-    let projector = run_projector(server.store().await, client.clone());
+    let projector = run_projector(server.store_as(Role::Projector).await, client.clone());
     publish(&store, instance, 0..60).await;
     rows(&client, instance, 60).await;
 
     // The projector dies with a batch that it has recorded: the next one begins with it.
     projector.task.abort();
     publish(&store, instance, 60..120).await;
-    let projector = run_projector(server.store().await, client.clone());
+    let projector = run_projector(server.store_as(Role::Projector).await, client.clone());
 
     // ClickHouse dies while rows keep coming: they wait.
     engine.kill();
@@ -183,7 +183,7 @@ async fn each_row_arrives_once_although_everything_is_killed() {
     assert_eq!(rows(&client, instance, 240).await, numbers(0..240));
 
     // A row of its own tells that nothing is on its way any more.
-    publish(&server.store().await, instance, 240..241).await;
+    publish(&server.store_as(Role::Gateway).await, instance, 240..241).await;
     assert_eq!(rows(&client, instance, 241).await, numbers(0..241));
     projector.shutdown.cancel();
     projector.task.await.unwrap().unwrap();
@@ -207,7 +207,7 @@ async fn what_cannot_be_read_goes_to_the_dead_letters_and_holds_up_nothing() {
         text: "Starting default (STDIO) server...".to_owned(),
     };
     store.publish(DataStream::Logs, "x", "good", store::encode(&[&line]).into()).await.unwrap();
-    let projector = run_projector(server.store().await, client.clone());
+    let projector = run_projector(server.store_as(Role::Projector).await, client.clone());
 
     let arrived = async {
         loop {

@@ -1,16 +1,19 @@
 //! The connection to NATS, and the one handle that everything else hangs on.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, kv};
+use parking_lot::Mutex;
 use tokio::sync::{OnceCell, watch};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::error::{During, Unavailable};
 use crate::outcome::OutcomeWatch;
+use crate::role::Role;
 use crate::subject;
 use crate::vault::{MasterKey, Vault};
 
@@ -18,6 +21,8 @@ use crate::vault::{MasterKey, Vault};
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the first connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many different complaints of the server are logged: subjects hold ids, so there may be many of one kind.
+const COMPLAINTS_MAX: usize = 32;
 
 /// Where NATS is and how to get in.
 #[derive(Clone, Debug)]
@@ -25,8 +30,8 @@ pub struct Options {
     /// `nats://host:port`, or `tls://…`.
     pub url: String,
     pub credentials: Option<Credentials>,
-    /// What this connection is called in the server's own monitoring: the role's name.
-    pub name: String,
+    /// Who connects. Names the connection in the server's monitoring, and the subjects at which answers come.
+    pub role: Role,
     pub master_key: MasterKey,
 }
 
@@ -55,6 +60,8 @@ pub struct ConnectError {
 /// The event store. Cheap to clone: all clones share one connection.
 #[derive(Clone)]
 pub struct Store {
+    /// Who we are; none in a test that may do everything.
+    pub(crate) role: Option<Role>,
     pub(crate) client: async_nats::Client,
     pub(crate) jetstream: jetstream::Context,
     vault: Vault,
@@ -85,32 +92,46 @@ impl Store {
     /// # Errors
     /// There is no NATS server at the address, or it does not let us in.
     pub async fn connect(options: &Options) -> Result<Store, ConnectError> {
+        let Options { url, credentials, role, master_key } = options;
+        Self::connect_as(Some(*role), url, credentials.as_ref(), master_key).await
+    }
+
+    /// Connects as a role, or as a test, which is none and may do everything.
+    pub(crate) async fn connect_as(
+        role: Option<Role>,
+        url: &str,
+        credentials: Option<&Credentials>,
+        master_key: &MasterKey,
+    ) -> Result<Store, ConnectError> {
         let (connected, connections) = watch::channel(0);
+        let name = role.map_or("test", Role::name);
+        let complaints = Complaints::new(name);
         let mut connect = async_nats::ConnectOptions::new()
             .event_callback(move |event| {
-                if event == async_nats::Event::Connected {
-                    connected.send_modify(|connections| *connections += 1);
+                match event {
+                    async_nats::Event::Connected => connected.send_modify(|connections| *connections += 1),
+                    async_nats::Event::ServerError(error) => complaints.log(&error.to_string()),
+                    _ => {}
                 }
                 async {}
             })
-            .name(&options.name)
+            .name(name)
+            .custom_inbox_prefix(role.map_or("_INBOX".to_owned(), Role::inbox_prefix))
             .connection_timeout(CONNECT_TIMEOUT)
             .request_timeout(Some(REQUEST_TIMEOUT));
-        if let Some(credentials) = &options.credentials {
+        if let Some(credentials) = credentials {
             connect = connect.user_and_password(credentials.user.clone(), credentials.password.to_string());
         }
-        let client = connect
-            .connect(&options.url)
-            .await
-            .map_err(|source| ConnectError { url: options.url.clone(), source })?;
+        let client =
+            connect.connect(url).await.map_err(|source| ConnectError { url: url.to_owned(), source })?;
         let jetstream = jetstream::context::ContextBuilder::new()
             .timeout(REQUEST_TIMEOUT)
             .ack_timeout(REQUEST_TIMEOUT)
             .build(client.clone());
-        let vault = Vault::new(&options.master_key, jetstream.clone());
-        let holder = format!("{}-{}", options.name, Uuid::new_v4()).into();
+        let vault = Vault::new(master_key, jetstream.clone());
+        let holder = format!("{name}-{}", Uuid::new_v4()).into();
         let (buckets, outcomes) = Default::default();
-        Ok(Store { client, jetstream, vault, buckets, outcomes, connections, holder })
+        Ok(Store { role, client, jetstream, vault, buckets, outcomes, connections, holder })
     }
 
     /// Names this connection among all that there ever were: who holds a lease.
@@ -165,6 +186,28 @@ impl Store {
     /// The connection is closed.
     pub async fn flush(&self) -> Result<(), Unavailable> {
         self.client.flush().await.during("flush the connection")
+    }
+}
+
+/// Logs what the server complains of. Whoever lacks a permission would only see a request that is not answered in time,
+/// so this is the one place that says why; once for each complaint, because what is refused is tried again.
+struct Complaints {
+    role: &'static str,
+    logged: Mutex<HashSet<String>>,
+}
+
+impl Complaints {
+    fn new(role: &'static str) -> Self {
+        Complaints { role, logged: Mutex::default() }
+    }
+
+    /// `complaint` is the server's: `Permissions Violation for Publish to "events.x"`.
+    fn log(&self, complaint: &str) {
+        let mut logged = self.logged.lock();
+        if logged.len() < COMPLAINTS_MAX && logged.insert(complaint.to_owned()) {
+            let role = self.role;
+            tracing::error!(role, complaint, "NATS refuses the role something; see nats/permissions.conf");
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod projection;
 pub mod provision;
 mod reaction;
 mod reader;
+pub mod role;
 mod sink;
 mod stored_event;
 pub mod subject;
@@ -46,6 +47,7 @@ pub use lease::{Lease, Task};
 pub use outcome::Outcome;
 pub use projection::ProjectError;
 pub use reaction::{ReceivedEvent, ReceivedEvents};
+pub use role::Role;
 pub use sink::{Batch, Sink, SinkError};
 pub use stored_event::StoredEvent;
 pub use tail::{

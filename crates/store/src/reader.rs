@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::{self};
 use futures_util::{FutureExt, StreamExt};
+use uuid::Uuid;
 
 use crate::connection::{Reconnects, Store};
 use crate::error::{self, During, Unavailable};
@@ -106,6 +107,9 @@ impl Place {
     async fn open(&mut self) -> Result<pull::Ordered, Unavailable> {
         let stream = self.store.jetstream.get_stream_no_info(self.stream).await.during(OPERATION)?;
         let config = pull::OrderedConfig {
+            // With a name it stands in the subject of the request, where the permissions can tell it from the durable
+            // consumers.
+            name: Some(format!("reader-{}", Uuid::new_v4().simple())),
             filter_subject: self.filter.clone(),
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.next_sequence },
             ..Default::default()

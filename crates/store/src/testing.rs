@@ -1,5 +1,8 @@
-//! A real nats-server for tests: on a free port, in a temporary directory, provisioned, ended when dropped.
+//! A real nats-server for tests: on a free port, in a temporary directory, with the users of `nats/permissions.conf`,
+//! provisioned, ended when dropped.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,8 +11,9 @@ use domain::{Actor, CommandId};
 use jiff::Timestamp;
 use tempfile::TempDir;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
-use crate::{Given, MasterKey, Options, Store, provision, subject};
+use crate::{Credentials, Given, MasterKey, Options, Role, Store, provision, role, subject};
 
 /// A command of the admin's, given now.
 #[must_use]
@@ -24,6 +28,12 @@ pub fn given() -> Given {
         claim: None,
     }
 }
+
+/// The user who may do everything.
+const TEST_USER: &str = "test";
+/// Everybody's password: what is tested is what a user may do, not who gets in.
+const PASSWORD: &str = "password-of-the-tests";
+const PASSWORD_FILE: &str = "password";
 
 /// How long the server may take to write where it listens.
 const START_WAIT: Duration = Duration::from_secs(20);
@@ -42,10 +52,12 @@ impl TestServer {
     /// There is no nats-server, or it does not start: the test cannot go on.
     pub async fn start() -> Self {
         let directory = tempfile::tempdir().expect("make a temporary directory");
+        std::fs::write(directory.path().join("server.conf"), config()).expect("write the configuration");
+        std::fs::write(directory.path().join(PASSWORD_FILE), PASSWORD).expect("write the password");
         let child = spawn(directory.path(), 0);
         let mut server = TestServer { directory, child, port: 0 };
         server.port = server.read_port().await;
-        server.store().await.provision(1).await.expect("provision the server");
+        server.store_as(Role::Operator).await.provision(1).await.expect("provision the server");
         server
     }
 
@@ -58,11 +70,57 @@ impl TestServer {
         self.directory.path().join("master.key")
     }
 
-    /// A new connection to the server. All connections share one master key.
+    /// Everything that the server keeps: its streams, and what it wrote to its log.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The file that holds the password of every role's user.
+    pub fn password_file(&self) -> PathBuf {
+        self.directory.path().join(PASSWORD_FILE)
+    }
+
+    /// A new connection to the server that may do everything. All connections share one master key.
     pub async fn store(&self) -> Store {
-        let master_key = MasterKey::load_or_create(&self.master_key_file()).expect("make a master key");
-        let options = Options { url: self.url(), credentials: None, name: "test".to_owned(), master_key };
+        let (url, master_key) = (self.url(), self.master_key());
+        let user = Credentials { user: TEST_USER.to_owned(), password: password() };
+        let connected = Store::connect_as(None, &url, Some(&user), &master_key).await;
+        connected.expect("connect to the server")
+    }
+
+    /// A new connection with the rights of one role.
+    pub async fn store_as(&self, role: Role) -> Store {
+        let (url, credentials) = (self.url(), Some(Credentials::of(role, password())));
+        let options = Options { url, credentials, role, master_key: self.master_key() };
         Store::connect(&options).await.expect("connect to the server")
+    }
+
+    /// A bare connection that may do everything, for what no [`Store`] does.
+    pub async fn nats(&self) -> async_nats::Client {
+        self.store().await.client
+    }
+
+    /// What a bare connection with the rights of one role needs.
+    pub fn connect_options(&self, role: Role) -> async_nats::ConnectOptions {
+        async_nats::ConnectOptions::with_user_and_password(role.name().to_owned(), PASSWORD.to_owned())
+            .custom_inbox_prefix(role.inbox_prefix())
+    }
+
+    /// What the server says of itself: a document of its monitoring endpoint.
+    pub fn monitoring(&self, path: &str) -> serde_json::Value {
+        let ports =
+            read_ports_file(&self.directory.path().join("ports")).expect("the server has said its ports");
+        let address = ports["monitoring"][0].as_str().expect("it is monitored").trim_start_matches("http://");
+        let mut connection = TcpStream::connect(address).expect("connect to the monitoring endpoint");
+        write!(connection, "GET {path} HTTP/1.0\r\n\r\n").expect("ask the monitoring endpoint");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("read what the monitoring endpoint says");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("an answer has a body");
+        serde_json::from_str(body).expect("the monitoring endpoint speaks JSON")
+    }
+
+    fn master_key(&self) -> MasterKey {
+        MasterKey::load_or_create(&self.master_key_file()).expect("make a master key")
     }
 
     /// Deletes a stream and everything that hangs on it, so that the next provisioning makes it anew.
@@ -102,7 +160,8 @@ impl TestServer {
     async fn read_port(&mut self) -> u16 {
         let deadline = Instant::now() + START_WAIT;
         loop {
-            if let Some(port) = read_ports_file(&self.directory.path().join("ports")) {
+            let ports = read_ports_file(&self.directory.path().join("ports"));
+            if let Some(port) = ports.as_ref().and_then(client_port) {
                 return port;
             }
             if let Some(status) = self.child.try_wait().expect("look at nats-server") {
@@ -121,15 +180,27 @@ impl Drop for TestServer {
     }
 }
 
+/// The configuration of `mcpcan up`, with one user more.
+fn config() -> String {
+    let passwords = Role::ALL.map(|role| (role, password()));
+    let test_user = format!("  users: [\n    {{ user: {TEST_USER}, password: {PASSWORD} }}");
+    let users = role::users_config(&passwords).replacen("  users: [", &test_user, 1);
+    format!("{}\n{users}", provision::SERVER_CONFIG)
+}
+
+fn password() -> Zeroizing<String> {
+    Zeroizing::new(PASSWORD.to_owned())
+}
+
 fn spawn(directory: &Path, port: u16) -> Child {
     let (config, ports) = (directory.join("server.conf"), directory.join("ports"));
     std::fs::create_dir_all(&ports).expect("make a directory");
-    std::fs::write(&config, provision::SERVER_CONFIG).expect("write the configuration");
     let log = std::fs::File::create(directory.join("nats.log")).expect("make a log file");
     Command::new(program())
         .arg("--config")
         .arg(config)
         .args(["--addr", "127.0.0.1", "--port", &if port == 0 { -1 } else { i32::from(port) }.to_string()])
+        .args(["--http_port", "-1"])
         .arg("--store_dir")
         .arg(directory.join("data"))
         .arg("--ports_file_dir")
@@ -141,9 +212,12 @@ fn spawn(directory: &Path, port: u16) -> Child {
         .expect("start nats-server")
 }
 
-fn read_ports_file(directory: &Path) -> Option<u16> {
+fn read_ports_file(directory: &Path) -> Option<serde_json::Value> {
     let file = std::fs::read_dir(directory).ok()?.flatten().next()?;
-    let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(file.path()).ok()?).ok()?;
+    serde_json::from_slice(&std::fs::read(file.path()).ok()?).ok()
+}
+
+fn client_port(ports: &serde_json::Value) -> Option<u16> {
     ports["nats"][0].as_str()?.rsplit(':').next()?.parse().ok()
 }
 

@@ -1,7 +1,7 @@
 //! Sealed secrets.
 //!
 //! Each owner (an aggregate) has a random key of its own. The key lies in the bucket `keys`, wrapped by a key that
-//! is derived from the platform's master key; the secret lies in the log, sealed by the owner's key. Purging the
+//! is derived from the platform's master key; the secret lies in the log, sealed by the owner's key. Deleting the
 //! owner's key makes every copy of its secrets unreadable. Both are XChaCha20-Poly1305 with the owner's id as
 //! associated data, so that a sealed value cannot be passed off as another's.
 
@@ -192,12 +192,15 @@ impl Vault {
             .ok_or(OpenError::Damaged { owner })
     }
 
-    /// Purges the owner's key: nothing that was sealed for it can be opened any more. May be repeated.
+    /// Deletes the owner's key: nothing that was sealed for it can be opened any more. May be repeated.
+    ///
+    /// The bucket keeps one message for each key, so the mark of deletion takes the key's place. A purge would do no
+    /// more, and needs a right that empties the whole bucket as well.
     ///
     /// # Errors
     /// NATS did not answer.
     pub async fn shred(&self, owner: Uuid) -> Result<(), Unavailable> {
-        self.bucket().await?.purge(owner.to_string()).await.during("shred a key")
+        self.bucket().await?.delete(owner.to_string()).await.during("shred a key")
     }
 
     async fn key_or_create(&self, owner: Uuid) -> Result<Key, OpenError> {

@@ -19,6 +19,8 @@ mod lease;
 mod provision;
 #[path = "store/rebuild.rs"]
 mod rebuild;
+#[path = "store/rights.rs"]
+mod rights;
 #[path = "store/schemas.rs"]
 mod schemas;
 #[path = "store/sink.rs"]

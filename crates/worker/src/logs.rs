@@ -140,7 +140,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_given_up_at_the_end_is_counted() {
         let mut server = TestServer::start().await;
-        let store = server.store().await;
+        let store = server.store_as(store::Role::Worker).await;
         assert_eq!(log(&store).flush(FLUSH_MAX).await, 0);
         server.kill();
         assert_eq!(log(&store).flush(Duration::ZERO).await, 3);

@@ -12,6 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use service::{CancellationToken, Context, Readiness};
+use store::Role;
 use store::testing::TestServer;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -55,7 +56,7 @@ impl Platform {
         let (shutdown, mut roles) = (CancellationToken::new(), JoinSet::new());
         let context = Context { shutdown: shutdown.clone(), readiness: Readiness::default() };
         let access_log = AccessLog::connect(clickhouse, "default", "").unwrap();
-        let store = server.store().await;
+        let store = server.store_as(Role::Projector).await;
         roles.spawn(projector::run(store, access_log.clone(), context.clone()));
 
         let client = spawn_api(&server, &mut roles, &shutdown, access_log, command_wait).await;
@@ -70,7 +71,7 @@ impl Platform {
 
     pub(crate) async fn start_decider(&mut self) {
         let context = Context { shutdown: self.shutdown.clone(), readiness: Readiness::default() };
-        self.roles.spawn(decider::run(self.server.store().await, context));
+        self.roles.spawn(decider::run(self.server.store_as(Role::Decider).await, context));
     }
 
     /// Asks all roles to end, and waits until they have.
@@ -110,7 +111,7 @@ async fn spawn_api(
     let gateway_url = "http://gateway.example/base/".parse().unwrap();
     let config = api::Config { command_wait, ..api::Config::new(api::AdminKey::new(ADMIN_KEY), gateway_url) };
     let context = Context { shutdown: shutdown.clone(), readiness: Readiness::default() };
-    roles.spawn(api::run(config, server.store().await, access_log, context, listener));
+    roles.spawn(api::run(config, server.store_as(Role::Api).await, access_log, context, listener));
     client
 }
 

@@ -12,7 +12,7 @@ use domain::{Actor, CommandId, Digest, InstanceId, Metadata, ReplicaId, Sealed, 
 use gateway::Config;
 use service::{CancellationToken, Context, Readiness};
 use store::testing::TestServer;
-use store::{DataStream, Sink, Store, Stored, Write};
+use store::{DataStream, Role, Sink, Store, Stored, Write};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -72,7 +72,7 @@ impl Harness {
         let sink = store.sink(DataStream::Traces).await.expect("open the sink of traces");
         let mut config = Config::new("test".to_owned(), directory.path().join("spool"));
         configure(&mut config);
-        let gateway = Gateway::start(config, store.clone()).await;
+        let gateway = Gateway::start(config, server.store_as(Role::Gateway).await).await;
         Self { server, store, gateway, directory, projections, sink }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use access_log::{TraceEvent, TraceRecord};
 use gateway::Config;
+use store::Role;
 
 use crate::harness::{Gateway, Harness, Issued, count, path};
 use crate::upstream::Upstream;
@@ -56,7 +57,7 @@ async fn the_spool_survives_the_gateway() {
     assert!(harness.spooled_bytes() > 0, "what could not be published is on disk");
     harness.server.restart().await;
     let config = Config::new("test".to_owned(), harness.spool_dir());
-    harness.gateway = Gateway::start(config, harness.server.store().await).await;
+    harness.gateway = Gateway::start(config, harness.server.store_as(Role::Gateway).await).await;
     let records = harness.traces(|records| records.len() >= 2 * CALLS).await;
     assert_complete(&records, CALLS);
 }

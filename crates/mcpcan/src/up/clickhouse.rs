@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::part::Part;
 use super::port;
 use crate::bound;
-use crate::data_directory::{DataDirectory, write_private};
+use crate::data_directory::{DataDirectory, kept_secret, write_private};
 
 /// Names a `libchdb.so` to use before all others.
 const LIBRARY_VARIABLE: &str = "MCPCAN_CHDB_LIB";
@@ -42,7 +42,7 @@ struct Listening {
 /// Starts one on loopback; port 0 is any free one. Returns when it answers.
 pub(super) async fn start(data: &DataDirectory, port: u16) -> anyhow::Result<Clickhouse> {
     let password_file = data.directory("clickhouse")?.join("password");
-    let password = data.secret(&password_file)?;
+    let password = kept_secret(&password_file)?;
     if let Some(program) = server_on_path().await {
         return start_server(&program, data, port, &password).await;
     }

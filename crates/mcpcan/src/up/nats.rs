@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
-use store::Credentials;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
@@ -14,24 +13,22 @@ use super::part::Part;
 use super::port;
 use crate::bound;
 use crate::data_directory::{DataDirectory, write_private};
+use crate::nats_users::Passwords;
 
 /// Names a nats-server to use before all others.
 const PROGRAM_VARIABLE: &str = "MCPCAN_NATS_SERVER";
 /// Atomic batches and asynchronous persistence came with it.
 const VERSION_MIN: (u32, u32) = (2, 12);
-/// The only user of this server.
-const USER: &str = "mcpcan";
 /// How long the server may take to read its streams and listen.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often its sign of life is looked for meanwhile.
 const START_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A running nats-server and the way in.
-#[derive(Debug)]
 pub(super) struct Nats {
     pub(super) part: Part,
     pub(super) url: String,
-    pub(super) credentials: Credentials,
+    pub(super) passwords: Passwords,
 }
 
 /// What nats-server writes into its ports file once it accepts connections.
@@ -47,14 +44,14 @@ pub(super) async fn start(data: &DataDirectory, port: u16) -> anyhow::Result<Nat
     let directory = data.directory("nats")?;
     let ports = data.directory("nats/ports")?;
     forget_ports(&ports)?;
-    let password = data.secret(&directory.join("password"))?;
+    let passwords = Passwords::keep(&directory.join("users"))?;
     let config = directory.join("server.conf");
     let text = format!(
-        "{}\nlisten: {}\nports_file_dir: {}\nauthorization: {{ user: {USER}, password: {} }}\n",
+        "{}\nlisten: {}\nports_file_dir: {}\n\n{}",
         store::provision::SERVER_CONFIG,
         quoted(&format!("127.0.0.1:{}", if port == 0 { "-1".to_owned() } else { port.to_string() })),
         quoted(&ports.to_string_lossy()),
-        quoted(&password),
+        passwords.config(),
     );
     write_private(&config, &text)?;
 
@@ -65,7 +62,7 @@ pub(super) async fn start(data: &DataDirectory, port: u16) -> anyhow::Result<Nat
         url = listening(&ports, part.pid()) => url?,
         error = part.ended() => return Err(error),
     };
-    Ok(Nats { part, url, credentials: Credentials { user: USER.to_owned(), password } })
+    Ok(Nats { part, url, passwords })
 }
 
 /// Waits for the ports file, which nats-server writes when it accepts connections.

@@ -11,7 +11,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Arguments, Backing, Claims};
-use crate::data_directory::DataDirectory;
+use crate::data_directory::{DataDirectory, kept_secret};
 use crate::whereabouts::RunFile;
 
 /// The gateway's name in the access log: there is one.
@@ -25,6 +25,15 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// The order of ending: no new calls, no new commands, no replicas; then what carried those, to the last fact.
 const ORDER: [&str; 5] = [gateway::ROLE, api::ROLE, worker::ROLE, decider::ROLE, projector::ROLE];
+
+/// The connections of the roles to NATS: each is a user of its own.
+pub(super) struct Stores {
+    pub(super) api: Store,
+    pub(super) decider: Store,
+    pub(super) projector: Store,
+    pub(super) worker: Store,
+    pub(super) gateway: Store,
+}
 
 /// The running roles.
 pub(super) struct Roles {
@@ -40,7 +49,7 @@ impl Roles {
         data: &DataDirectory,
         claims: Claims,
         backing: &Backing,
-        store: Store,
+        stores: Stores,
         run: &RunFile,
     ) -> anyhow::Result<Self> {
         let mut roles = Self {
@@ -49,7 +58,7 @@ impl Roles {
             names: HashMap::new(),
             shutdowns: HashMap::new(),
         };
-        let admin_key = api::AdminKey::new(&data.secret(&run.admin_key_file)?);
+        let admin_key = api::AdminKey::new(&kept_secret(&run.admin_key_file)?);
         let api = api::Config::new(admin_key, run.gateway.clone());
         let gateway = gateway::Config::new(GATEWAY_ID.to_owned(), data.directory("spool")?);
         let worker = worker::Config {
@@ -57,16 +66,12 @@ impl Roles {
             bridge: claims.bridge,
             pass_environment: arguments.pass_env.clone(),
         };
-        let log = &backing.access_log;
-        let (s, l) = (store.clone(), log.clone());
-        roles.spawn(projector::ROLE, |context| projector::run(s, l, context));
-        let s = store.clone();
-        roles.spawn(decider::ROLE, |context| decider::run(s, context));
-        let s = store.clone();
-        roles.spawn(worker::ROLE, |context| worker::run(worker, s, context));
-        let (s, l) = (store.clone(), log.clone());
-        roles.spawn(api::ROLE, |context| api::run(api, s, l, context, claims.api));
-        roles.spawn(gateway::ROLE, |context| gateway::run(gateway, store, context, claims.gateway));
+        let (log, api_log) = (backing.access_log.clone(), backing.access_log.clone());
+        roles.spawn(projector::ROLE, |context| projector::run(stores.projector, log, context));
+        roles.spawn(decider::ROLE, |context| decider::run(stores.decider, context));
+        roles.spawn(worker::ROLE, |context| worker::run(worker, stores.worker, context));
+        roles.spawn(api::ROLE, |context| api::run(api, stores.api, api_log, context, claims.api));
+        roles.spawn(gateway::ROLE, |context| gateway::run(gateway, stores.gateway, context, claims.gateway));
         Ok(roles)
     }
 

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, chown};
 
 use super::*;
-use crate::data_directory::DataDirectory;
+use crate::data_directory::{DataDirectory, kept_secret};
 
 fn run_file(pid: u32) -> RunFile {
     RunFile {
@@ -22,7 +22,7 @@ fn running() -> (tempfile::TempDir, DataDirectory) {
     let data = DataDirectory::take(scratch.path()).expect("it is free");
     let run = serde_json::to_string(&run_file(std::process::id())).expect("JSON");
     write_private(&scratch.path().join(RUN_FILE), &run).expect("write");
-    data.secret(&data.admin_key_file()).expect("it can be made");
+    kept_secret(&data.admin_key_file()).expect("it can be made");
     (scratch, data)
 }
 
@@ -36,7 +36,7 @@ fn a_run_file_counts_as_long_as_its_process_holds_the_directory() {
     let local = LocalRun::of(scratch.path()).expect("it is ours").expect("it runs");
     assert_eq!(local.run, run_file(std::process::id()));
     let key = local.directory.read(ADMIN_KEY_FILE).expect("it is there");
-    assert_eq!(key.trim(), data.secret(&data.admin_key_file()).expect("it is there").as_str());
+    assert_eq!(key.trim(), kept_secret(&data.admin_key_file()).expect("it is there").as_str());
 
     let stale = serde_json::to_string(&run_file(std::process::id() + 1)).expect("JSON");
     write_private(&scratch.path().join(RUN_FILE), &stale).expect("write");

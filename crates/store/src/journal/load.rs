@@ -8,6 +8,7 @@ use crate::connection::Store;
 use crate::direct_get::batch_from;
 use crate::envelope;
 use crate::error::{During, Unavailable, Unreadable};
+use crate::role::Role;
 use crate::subject::{self, header};
 use crate::upcast::Stored;
 
@@ -92,7 +93,9 @@ impl Store {
                 break;
             }
         }
+        // Nobody else may write what the decider decides on.
         if beyond >= SNAPSHOT_EVENTS
+            && self.role.is_none_or(|role| role == Role::Decider)
             && let Some(snapshot) = fold.snapshot()
         {
             snapshot::write(bucket, key, &snapshot, revision).await;

@@ -45,7 +45,7 @@ async fn verify(server: &TestServer) -> Verification {
 }
 
 async fn attacker(server: &TestServer) -> async_nats::jetstream::Context {
-    async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap())
+    async_nats::jetstream::new(server.nats().await)
 }
 
 /// Takes the log away and puts another one in its place.
@@ -180,7 +180,7 @@ async fn the_chain_itself_cannot_be_changed_unseen() {
     let findings = verify(&server).await.findings;
     assert!(matches!(findings[..], [Finding::Record { sequence: 1, .. }]), "{findings:?}");
 
-    bucket.purge("block.0").await.unwrap();
+    bucket.delete("block.0").await.unwrap();
     let verification = verify(&server).await;
     let [Finding::Record { sequence: 1, last_sequence: 256, .. }] = verification.findings[..] else {
         panic!("{verification:?}")
@@ -189,7 +189,7 @@ async fn the_chain_itself_cannot_be_changed_unseen() {
 
     bucket.put("block.0", first).await.unwrap();
     assert_eq!(verify(&server).await.findings, []);
-    bucket.purge("head").await.unwrap();
+    bucket.delete("head").await.unwrap();
     let findings = verify(&server).await.findings;
     assert!(matches!(findings[..], [Finding::Record { .. }]), "{findings:?}");
     let ended = link(&server.store().await).await;

@@ -138,7 +138,7 @@ async fn a_decided_command_that_comes_again_is_not_decided_anew() {
 async fn a_command_that_nobody_can_read_fails() {
     let server = TestServer::start().await;
     let store = server.store().await;
-    let nats = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let nats = async_nats::jetstream::new(server.nats().await);
     let given = given();
     let headers = async_nats::HeaderMap::from_iter([(
         async_nats::HeaderName::from_static("Mcpcan-Command-Id"),
@@ -161,6 +161,6 @@ async fn a_command_that_nobody_can_read_fails() {
 }
 
 async fn bucket(server: &TestServer, name: &str) -> async_nats::jetstream::kv::Store {
-    let nats = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let nats = async_nats::jetstream::new(server.nats().await);
     nats.get_key_value(name).await.unwrap()
 }

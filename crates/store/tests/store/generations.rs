@@ -51,7 +51,7 @@ async fn append(store: &Store, name: &str) -> (Uuid, u64) {
 
 /// The keys of the bucket that hold something, without the ids.
 async fn keys(server: &TestServer) -> Vec<String> {
-    let nats = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let nats = async_nats::jetstream::new(server.nats().await);
     let bucket = nats.get_key_value(Instances::NAME).await.unwrap();
     let keys = bucket.keys().await.unwrap().map(|key| key.unwrap());
     let mut keys: Vec<String> = keys
@@ -82,7 +82,7 @@ async fn what_a_program_without_generations_has_left_is_rebuilt_before_anybody_f
     let server = TestServer::start().await;
     let store = server.store().await;
     let (id, sequence) = append(&store, "everything").await;
-    let nats = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let nats = async_nats::jetstream::new(server.nats().await);
     let bucket = nats.get_key_value(Instances::NAME).await.unwrap();
     bucket.put(id.to_string(), "a row of old".into()).await.unwrap();
     bucket.put(Uuid::now_v7().to_string(), "a row of old".into()).await.unwrap();
@@ -136,7 +136,7 @@ async fn a_build_that_was_interrupted_goes_on_where_it_was_or_begins_anew_in_ano
     let server = TestServer::start().await;
     let store = server.store().await;
     let (_, sequence) = append(&store, "everything").await;
-    let nats = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let nats = async_nats::jetstream::new(server.nats().await);
     // The next event cannot be read, so the view is served as far as it goes.
     nats.publish(format!("events.instance.{}", Uuid::now_v7()), "newer".into()).await.unwrap().await.unwrap();
     let ended = tokio::time::timeout(WAIT, store.project::<Instances>(|| {})).await.unwrap();

@@ -17,7 +17,7 @@ async fn provisioning_again_changes_nothing() {
 #[tokio::test]
 async fn a_setting_that_somebody_changed_is_put_back_and_named() {
     let server = TestServer::start().await;
-    let nats = async_nats::connect(server.url()).await.unwrap();
+    let nats = server.nats().await;
     let jetstream = async_nats::jetstream::new(nats);
     let mut config = jetstream.get_stream("TRACES").await.unwrap().cached_info().config.clone();
     config.max_bytes = 1 << 20;

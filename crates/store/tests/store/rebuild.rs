@@ -121,7 +121,7 @@ async fn a_view_is_rebuilt_under_load_and_nobody_who_follows_it_sees_anything_bu
     assert_eq!(*wrong.lock(), Vec::<String>::new());
     assert!(view.rows().iter().all(|row| row.generation == generation && row.revision == generation));
 
-    let nats = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let nats = async_nats::jetstream::new(server.nats().await);
     let mut stream = nats.get_stream("KV_instances").await.unwrap();
     let purged = async {
         // The rows, their position, and which generation is served.
@@ -138,7 +138,7 @@ async fn the_status_shows_where_a_view_has_stopped_and_that_it_goes_on() {
     let nobody = store.view_status(Instances::NAME).await.unwrap();
     assert!(nobody.unattended && nobody.report.is_none() && nobody.generation.is_none());
 
-    let (id, nats) = (instance_id(), async_nats::connect(server.url()).await.unwrap());
+    let (id, nats) = (instance_id(), server.nats().await);
     let create = Write::new::<InstanceDecider>(&id, 0, &[created("everything")]);
     let sequence = store.append(&[create], &metadata()).await.unwrap();
     let nats = async_nats::jetstream::new(nats);

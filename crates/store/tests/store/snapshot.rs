@@ -49,7 +49,7 @@ async fn long(store: &Store, events: u64) -> (InstanceId, CommandId, u64) {
 }
 
 async fn snapshots(server: &TestServer) -> kv::Store {
-    let nats = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let nats = async_nats::jetstream::new(server.nats().await);
     nats.get_key_value("snapshots").await.unwrap()
 }
 
@@ -114,7 +114,7 @@ async fn a_snapshot_that_does_not_hold_is_passed_over_and_replaced() {
     }
 
     // A program with another form of the state has a place of its own.
-    bucket.purge(key(id)).await.unwrap();
+    bucket.delete(key(id)).await.unwrap();
     bucket.put(format!("instance.v0.{id}"), foreign).await.unwrap();
     same(&load(&store, id).await, &whole);
     assert_eq!(bucket.get(key(id)).await.unwrap().unwrap(), good);

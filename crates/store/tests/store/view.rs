@@ -158,7 +158,7 @@ async fn an_event_that_cannot_be_read_stops_the_view_right_there() {
     let id = instance_id();
     let create = Write::new::<InstanceDecider>(&id, 0, &[created("everything")]);
     let sequence = store.append(&[create], &metadata()).await.unwrap();
-    let nats = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let nats = async_nats::jetstream::new(server.nats().await);
     let newer = nats.publish(format!("events.instance.{id}"), "of a newer program".into()).await.unwrap();
     newer.await.unwrap();
 

@@ -10,7 +10,7 @@ use domain::instance::{Access, Command, CommandLine, Event, Hosted, Source};
 use domain::{InstanceId, Recorded, Sealed};
 use service::{CancellationToken, Context, Readiness};
 use store::testing::{TestServer, given};
-use store::{DataStream, Filter, Follower, Outcome, ProjectError, Store, Tail};
+use store::{DataStream, Filter, Follower, Outcome, ProjectError, Role, Store, Tail};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -42,7 +42,7 @@ impl Platform {
         let store = server.store().await;
         let shutdown = CancellationToken::new();
         let context = Context { shutdown: shutdown.clone(), readiness: Readiness::default() };
-        let (decide, fold) = (store.clone(), store.clone());
+        let (decide, fold) = (server.store_as(Role::Decider).await, server.store_as(Role::Projector).await);
         let tasks = vec![
             tokio::spawn(async move {
                 decider::run(decide, context).await.unwrap();
@@ -62,7 +62,8 @@ impl Platform {
         let context = Context { shutdown: CancellationToken::new(), readiness: Readiness::default() };
         let config =
             worker::Config { data: self.data.path().to_owned(), bridge: bridge(), pass_environment: vec![] };
-        let task = tokio::spawn(worker::run(config, self.store.clone(), context.clone()));
+        let store = self.server.store_as(Role::Worker).await;
+        let task = tokio::spawn(worker::run(config, store, context.clone()));
         let worker = Worker { context, task };
         eventually("the worker to be ready", || worker.context.readiness.report().ready.then_some(())).await;
         worker
