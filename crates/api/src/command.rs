@@ -103,9 +103,14 @@ impl App {
         // Keyed, because a request may hold secrets that could be guessed otherwise.
         let request_digest = self.store.vault().digest(&Zeroizing::new(content)).0;
         let claim = Claim { key: caller.key.id(), request_digest };
-        // A key that was made just now has no past, and what has no name needs none.
-        let may_be_known = caller.key.is_clients_own && !references.is_empty();
-        let target = if may_be_known { self.store.claimed_target(&claim).await? } else { None };
+        // A key that was made just now has no past, and what is named by its id, or created, is not looked up.
+        let is_clear = match references {
+            [] => true,
+            [one] => one.parse::<Uuid>().is_ok(),
+            [..] => false,
+        };
+        let looks = caller.key.is_clients_own && !is_clear;
+        let target = if looks { self.store.claimed_target(&claim).await? } else { None };
         Ok(Wish { claim, target })
     }
 

@@ -166,9 +166,11 @@ fn responses(route: &Described, routes: &[Described], schemas: &mut Schemas) -> 
 
 fn success(answer: &Answer, routes: &[Described], schemas: &mut Schemas) -> Value {
     let schema = (answer.schema)(&mut schemas.written);
+    let mut fields = headers(&answer.headers, true);
+    fields.extend(headers(&answer.optional_headers, false));
     let mut response = json!({
         "description": answer.description,
-        "headers": headers(&answer.headers, true),
+        "headers": fields,
         "content": { answer.media_type: { "schema": schema } },
     });
     if !answer.identifies.is_empty() {

@@ -58,6 +58,12 @@ pub(crate) const RETRY_AFTER: Field = Field {
     schema: || json_schema!({ "type": "integer", "minimum": 1 }),
 };
 
+pub(crate) const PREFERENCE_APPLIED: Field = Field {
+    name: "Preference-Applied",
+    description: "`respond-async` where that was preferred; none where the decision was waited for in vain.",
+    schema: || json_schema!({ "const": "respond-async" }),
+};
+
 pub(crate) const WWW_AUTHENTICATE: Field = Field {
     name: "WWW-Authenticate",
     description: "How to present the admin key.",

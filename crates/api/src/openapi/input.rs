@@ -81,6 +81,7 @@ fn accepted() -> Answer {
     Answer::json::<CommandDocument>("The command, which is accepted and will be decided")
         .with(field::LOCATION)
         .with(field::RETRY_AFTER)
+        .may_have(field::PREFERENCE_APPLIED)
         .identifies("command", "/id")
 }
 

@@ -88,6 +88,7 @@ pub(crate) struct Answer {
     pub(super) media_type: &'static str,
     pub(super) schema: SchemaOf,
     pub(super) headers: Vec<Field>,
+    pub(super) optional_headers: Vec<Field>,
     pub(super) identifies: Vec<(&'static str, &'static str)>,
 }
 
@@ -100,12 +101,25 @@ impl Answer {
     /// A document of another media type; of a stream of frames, the type is that of one frame.
     pub(crate) fn of_type<T: JsonSchema>(media_type: &'static str, description: &'static str) -> Self {
         let schema = SchemaGenerator::subschema_for::<T>;
-        Answer { description, media_type, schema, headers: vec![], identifies: vec![] }
+        Answer {
+            description,
+            media_type,
+            schema,
+            headers: vec![],
+            optional_headers: vec![],
+            identifies: vec![],
+        }
     }
 
     /// A header field that it always has.
     pub(crate) fn with(mut self, field: Field) -> Self {
         self.headers.push(field);
+        self
+    }
+
+    /// A header field that it may have.
+    pub(crate) fn may_have(mut self, field: Field) -> Self {
+        self.optional_headers.push(field);
         self
     }
 

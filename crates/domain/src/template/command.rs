@@ -8,6 +8,10 @@ use crate::{InstanceId, Name};
 /// A command for one template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a command lives for one decision, and is one of few at a time"
+)]
 pub enum Command {
     Create {
         name: Name,

@@ -9,6 +9,7 @@ use crate::{ImpossibleEvent, Name};
 /// The life stages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "one is held at a time, while its log is folded")]
 pub enum State {
     #[default]
     Absent,
