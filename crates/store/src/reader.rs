@@ -72,8 +72,7 @@ impl Reader {
 impl Reader {
     /// The next message, and those that have arrived behind it, `max` in all. Waits for the first as long as it takes.
     pub(crate) async fn next_chunk(&mut self, max: usize) -> Vec<Read> {
-        let mut chunk = Vec::with_capacity(max);
-        chunk.push(self.next().await);
+        let mut chunk = vec![self.next().await];
         while chunk.len() < max {
             match self.place.try_next().now_or_never() {
                 Some(Ok(read)) => {

@@ -1,5 +1,8 @@
-//! Reads and decodes events ahead of the fold, in a task of its own: while one chunk is folded and written, the next
-//! ones are on their way. The order is the log's.
+//! Reads and decodes events ahead of the fold, each in a task of its own: while one chunk is folded and written, the
+//! next ones are decoded, and others are on their way. The order is the log's.
+//!
+//! Reading is apart from decoding because a pull consumer asks for more only while it is polled: a reader that decodes
+//! in between would let the server wait.
 
 use domain::Recorded;
 use tokio::sync::mpsc;
@@ -7,11 +10,11 @@ use tokio::task::JoinSet;
 
 use crate::connection::Store;
 use crate::error::{Unavailable, Unreadable};
-use crate::reader::Reader;
+use crate::reader::{Read, Reader};
 use crate::{subject, tail};
 
 /// How many events are decoded together at most.
-const CHUNK_EVENTS_MAX: usize = 512;
+const CHUNK_EVENTS_MAX: usize = 256;
 /// How many chunks wait for the fold at most.
 const CHUNKS_AHEAD: usize = 8;
 
@@ -27,17 +30,19 @@ pub(super) struct Chunk {
 /// The log from a sequence on.
 pub(super) struct Decoding {
     chunks: mpsc::Receiver<Chunk>,
-    /// Ends the task when dropped.
-    _task: JoinSet<()>,
+    /// Ends the tasks when dropped.
+    _tasks: JoinSet<()>,
 }
 
 impl Decoding {
     pub(super) fn start(store: &Store, next_sequence: u64) -> Self {
         let reader = Reader::new(store.clone(), subject::EVENTS, subject::event("*", ">"), next_sequence);
+        let (read_sender, reads) = mpsc::channel(CHUNKS_AHEAD);
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-        let mut task = JoinSet::new();
-        task.spawn(run(reader, sender));
-        Decoding { chunks, _task: task }
+        let mut tasks = JoinSet::new();
+        tasks.spawn(read(reader, read_sender));
+        tasks.spawn(decode(reads, sender));
+        Decoding { chunks, _tasks: tasks }
     }
 
     /// The next chunk. Waits as long as it takes; dropping the future loses nothing.
@@ -50,12 +55,20 @@ impl Decoding {
     }
 }
 
-async fn run(mut reader: Reader, chunks: mpsc::Sender<Chunk>) {
+async fn read(mut reader: Reader, reads: mpsc::Sender<Vec<Read>>) {
     loop {
-        let read = reader.next_chunk(CHUNK_EVENTS_MAX).await;
-        let pending = read.last().map_or(0, |last| last.pending);
-        let mut chunk = Chunk { events: Vec::with_capacity(read.len()), unreadable: None, pending };
-        for read in read {
+        let chunk = reader.next_chunk(CHUNK_EVENTS_MAX).await;
+        if reads.send(chunk).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn decode(mut reads: mpsc::Receiver<Vec<Read>>, chunks: mpsc::Sender<Chunk>) {
+    while let Some(reads) = reads.recv().await {
+        let pending = reads.last().map_or(0, |last| last.pending);
+        let mut chunk = Chunk { events: Vec::with_capacity(reads.len()), unreadable: None, pending };
+        for read in reads {
             match tail::recorded(&read.message, read.sequence) {
                 Ok(recorded) => chunk.events.push(recorded),
                 Err(unreadable) => {
