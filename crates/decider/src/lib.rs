@@ -4,6 +4,7 @@
 //! and appends at the sequence that was read; whoever was slower meets a conflict and decides again.
 
 mod execute;
+mod expiry;
 mod reactions;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub async fn run(store: Store, context: Context) -> anyhow::Result<()> {
     let ready = context.readiness.register(ROLE);
     let flag = context.readiness.register("decider: reactions");
     let reactions = tokio::spawn(reactions::run(store.clone(), flag, context.shutdown.clone()));
+    let expiry = tokio::spawn(expiry::run(store.clone(), context.shutdown.clone()));
     let permits = Arc::new(Semaphore::new(COMMANDS_IN_FLIGHT_MAX));
     while !context.shutdown.is_cancelled() {
         match decide_commands(&store, &permits, &context.shutdown, || ready.set(true)).await {
@@ -47,6 +49,7 @@ pub async fn run(store: Store, context: Context) -> anyhow::Result<()> {
     let in_flight = u32::try_from(COMMANDS_IN_FLIGHT_MAX).expect("a small number");
     let _all = permits.acquire_many(in_flight).await?;
     reactions.await?;
+    expiry.await?;
     Ok(())
 }
 

@@ -310,6 +310,36 @@ async fn revoking_a_token_shreds_its_key() {
     system.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_whose_time_is_over_expires_once_and_its_key_is_shredded() {
+    let system = System::start(3).await;
+    let instance = system.create("everything").await;
+    let tokens = system.store.follow::<Tokens>(|_, _| {}).await.unwrap();
+    let (lasting, _) = system.issue(instance).await;
+    let (id, _) = system.issue(instance).await;
+    let sealed = system.store.vault().seal(id.0, b"credential").await.unwrap();
+    let at = jiff::Timestamp::now() + jiff::SignedDuration::from_millis(300);
+    let edit = token::Command::Edit {
+        label: None,
+        expiry: Some(token::Expiry::At(at)),
+        headers: BTreeMap::new(),
+        passthrough: None,
+    };
+    assert!(matches!(system.send(Command::Token { id, command: edit }).await, Outcome::Done { .. }));
+
+    until_shredded(&system.store, id.0, &sealed).await;
+    assert!(jiff::Timestamp::now() >= at, "not a moment too early");
+    // A wish that is true already is answered with the token's last event.
+    let outcome = system.send(Command::Token { id, command: token::Command::Revoke }).await;
+    let Outcome::Done { sequence } = outcome else { panic!("{outcome:?}") };
+    tokens.reached(sequence, WAIT).await.unwrap();
+    let row = tokens.get(id.0).unwrap();
+    assert!(matches!(row.state, views::TokenState::Expired { at: ended, .. } if ended == at), "{row:?}");
+    assert_eq!(row.sequence, sequence, "it has ended once");
+    assert!(tokens.get(lasting.0).unwrap().digest().is_some(), "a token without an end lives on");
+    system.end().await;
+}
+
 #[tokio::test]
 async fn deleting_an_instance_revokes_its_tokens_and_shreds_every_key() {
     let system = System::start(2).await;

@@ -13,7 +13,7 @@ mod tokens;
 pub use instances::{Endpoint, Failure, InstanceRow, Instances, Phase};
 pub use retention_plans::{RetentionPlanRow, RetentionPlans};
 pub use templates::{TemplateRow, Templates};
-pub use tokens::{TokenRow, TokenState, Tokens};
+pub use tokens::{Expiries, Expiring, TokenRow, TokenState, Tokens};
 
 use domain::Recorded;
 use serde::Serialize;

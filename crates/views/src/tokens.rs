@@ -1,5 +1,9 @@
 //! The tokens: what the gateway accepts, and the list that people see.
 
+mod expiries;
+
+pub use expiries::{Expiries, Expiring};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::token::{Edited, Event, Expiry, Kind};
@@ -46,9 +50,10 @@ pub enum TokenState {
     Revoked {
         at: Timestamp,
     },
-    /// Its time was over at `at`.
+    /// Its time was over at `at`. Whoever presents the credential is told so.
     Expired {
         at: Timestamp,
+        digest: Digest,
     },
 }
 
@@ -64,7 +69,7 @@ impl TokenRow {
 
 impl View for Tokens {
     const NAME: &'static str = "tokens";
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
 
     type Row = TokenRow;
 
@@ -108,9 +113,7 @@ impl View for Tokens {
                 ..row?
             },
             (Event::Revoked(_), row) => TokenRow { state: TokenState::Revoked { at }, ..row? },
-            (Event::Expired(expired), row) => {
-                TokenRow { state: TokenState::Expired { at: expired.at }, ..row? }
-            }
+            (Event::Expired(expired), row) => expire(row?, expired.at),
         };
         row.revision += u64::from(event.is_wish());
         row.sequence = recorded.sequence;
@@ -126,6 +129,14 @@ fn edit(row: TokenRow, edited: &Edited) -> TokenRow {
         passthrough: edited.passthrough.clone().unwrap_or(row.passthrough),
         ..row
     }
+}
+
+fn expire(row: TokenRow, at: Timestamp) -> TokenRow {
+    let state = match row.state {
+        TokenState::Active { digest, .. } => TokenState::Expired { at, digest },
+        ended @ (TokenState::Revoked { .. } | TokenState::Expired { .. }) => ended,
+    };
+    TokenRow { state, ..row }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Events in, row out.
 
+use std::time::Duration;
+
 use domain::token::{Expired, Issued, Revoked, Rotated};
 
 use super::*;
@@ -57,6 +59,33 @@ fn an_expired_token_is_shown_but_not_found_and_nobody_changed_it() {
     let at = Timestamp::UNIX_EPOCH;
     let expired = domain::Event::Token { id: ID, event: Event::Expired(Expired { at }) };
     let row = fold::<Tokens>(&recorded([issued(), expired])).unwrap();
-    assert_eq!((row.digest(), &row.state), (None, &TokenState::Expired { at }));
+    let digest = Digest("d1".to_owned());
+    assert_eq!((row.digest(), &row.state), (None, &TokenState::Expired { at, digest }));
     assert_eq!(row.revision, 1);
+}
+
+#[test]
+fn the_next_end_is_that_of_the_newest_rows() {
+    let time = |seconds| Timestamp::from_second(seconds).unwrap();
+    let row = |token: u128, expiry, revision| {
+        let row = fold::<Tokens>(&recorded([issued()])).unwrap();
+        TokenRow { id: TokenId(Uuid::from_u128(token)), expiry, revision, ..row }
+    };
+    let mut expiries = Expiries::default();
+    let mut change = |row: &TokenRow| expiries.change(row.id.0, Some(row));
+    change(&row(1, Expiry::At(time(30)), 1));
+    change(&row(2, Expiry::At(time(20)), 1));
+    change(&row(3, Expiry::Never, 1));
+    change(&row(2, Expiry::At(time(40)), 2));
+    let wait = |expiries: &Expiries| expiries.wait(time(0), Duration::from_secs(100)).as_secs();
+    assert_eq!((wait(&expiries), expiries.due(time(29))), (30, vec![]));
+    assert_eq!(expiries.wait(time(31), Duration::from_secs(100)), Duration::ZERO);
+
+    let due = expiries.due(time(40));
+    assert_eq!(due.iter().map(|due| due.token.0.as_u128()).collect::<Vec<_>>(), [1, 2]);
+    expiries.change(due[0].token.0, Some(&row(1, Expiry::At(time(50)), 2)));
+    due.iter().for_each(|due| expiries.forget(due));
+    assert_eq!(wait(&expiries), 50, "another end was set in the meantime");
+    expiries.change(due[0].token.0, None);
+    assert_eq!(wait(&expiries), 100);
 }
