@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use crate::exchange::{End, Exchange};
 use crate::lease::Ending;
 use crate::refusal::Refusal;
+use crate::routes::InFlight;
 
 /// How much of a body that nobody wants any more is read and thrown away, so that a client that is still sending reads
 /// the answer instead of a reset connection.
@@ -120,11 +121,15 @@ pub(crate) fn discard(mut body: Incoming) {
 }
 
 /// Ends an exchange when it is dropped before anybody else has: the client went away.
-pub(crate) struct Open(pub(crate) Arc<Exchange>);
+pub(crate) struct Open {
+    pub(crate) exchange: Arc<Exchange>,
+    /// Counts at its destination until then.
+    pub(crate) _in_flight: InFlight,
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.finish(End::ClientGone);
+        self.exchange.finish(End::ClientGone);
     }
 }
 
@@ -160,14 +165,14 @@ impl AnswerBody {
     pub(crate) fn new(body: Incoming, form: Form, ending: Ending, open: Open) -> Self {
         let this = Self { ended: body.is_end_stream(), body, form, ending, open };
         if this.ended {
-            this.open.0.finish(End::Complete);
+            this.open.exchange.finish(End::Complete);
         }
         this
     }
 
     fn end(&mut self, end: End) {
         self.ended = true;
-        self.open.0.finish(end);
+        self.open.exchange.finish(end);
     }
 }
 
@@ -192,7 +197,7 @@ impl Body for AnswerBody {
         match ready!(Pin::new(&mut self.body).poll_frame(context)) {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
-                    self.open.0.answer_data(data);
+                    self.open.exchange.answer_data(data);
                 }
                 // A body of known length is not asked again after its last byte.
                 if self.body.is_end_stream() {

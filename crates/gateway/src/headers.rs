@@ -1,9 +1,15 @@
 //! Which header fields cross the gateway. Pure; `proxy` calls it on the way in and on the way out.
 //!
 //! Everything that is not named here passes unchanged, `Mcp-*` and unknown fields included: intermediaries must
-//! forward them (MCP 2026-07-28, Transports).
+//! forward them (MCP 2026-07-28, Transports). What `REQUEST_ONLY` names ends here, unless the token's passthrough list
+//! names it too: then the client's field reaches a proxied server, but no value with the token's own credential in it.
+//! What belongs to one connection never crosses.
+//!
+//! To what passes, `proxy` adds the instance's header fields and then the token's; each replaces those of the same name.
+//! A hosted server has a bridge in front of it that takes no header fields to it over stdio: to a replica nothing of a
+//! token goes, neither its header fields nor what its passthrough list names.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Fields that concern one connection only (RFC 9110 section 7.6.1), and those that the HTTP library writes itself.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -60,9 +66,27 @@ const ANSWER_ONLY: [HeaderName; 11] = [
     HeaderName::from_static("nel"),
 ];
 
-/// Removes what must not reach the upstream.
-pub(crate) fn strip_request(headers: &mut HeaderMap) {
+/// Removes what must not reach the upstream. What `passthrough` names is let through, except for `credential` and for
+/// what belongs to the connection.
+pub(crate) fn strip_request(headers: &mut HeaderMap, passthrough: &[HeaderName], credential: &str) {
+    // The host is the connection's: the client of the upstream names its own.
+    let passing = passthrough.iter().filter(|name| REQUEST_ONLY.contains(*name) && **name != header::HOST);
+    let passing: Vec<(HeaderName, HeaderValue)> = passing
+        .flat_map(|name| headers.get_all(name).iter().map(|value| (name.clone(), value.clone())))
+        .filter(|(_, value)| !holds(value, credential))
+        .collect();
+    let of_connection = named_by_connection(headers);
     strip(headers, &REQUEST_ONLY);
+    for (name, value) in passing {
+        if !of_connection.contains(&name) {
+            headers.append(name, value);
+        }
+    }
+}
+
+/// Whether a field has the credential in it, however it is presented.
+fn holds(value: &HeaderValue, credential: &str) -> bool {
+    value.as_bytes().windows(credential.len().max(1)).any(|window| window == credential.as_bytes())
 }
 
 /// Removes what must not reach the client.
@@ -105,8 +129,6 @@ pub(crate) fn is_identity_coded(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -144,8 +166,30 @@ mod tests {
             ("mcp-session-id", "s"),
             ("mcp-param-region", "eu"),
         ]);
-        strip_request(&mut request);
+        strip_request(&mut request, &[], "secret");
         assert_eq!(names(&request), ["accept", "mcp-param-region", "mcp-session-id"]);
+    }
+
+    #[test]
+    fn what_a_token_lets_through_passes_without_its_credential() {
+        let mut request = headers(&[
+            ("authorization", "Bearer secret"),
+            ("x-api-key", "the client's own"),
+            ("x-api-key", "secret"),
+            ("api-key", "not listed"),
+            ("cookie", "session=1"),
+            ("cookie", "other=secret"),
+            ("host", "gateway"),
+            ("connection", "close, origin"),
+            ("origin", "https://client"),
+            ("te", "trailers"),
+        ]);
+        let listed = ["authorization", "x-api-key", "cookie", "host", "origin", "te", "connection"];
+        let listed = listed.map(HeaderName::from_static);
+        strip_request(&mut request, &listed, "secret");
+        assert_eq!(names(&request), ["cookie", "x-api-key"]);
+        assert_eq!(request.get_all("x-api-key").iter().collect::<Vec<_>>(), ["the client's own"]);
+        assert_eq!(request.get_all("cookie").iter().collect::<Vec<_>>(), ["session=1"]);
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Lease {
     pub(crate) async fn lost(&self) -> Refusal {
         tokio::select! {
             biased;
-            () = self.grant.revoked.cancelled() => Refusal::TokenInvalid,
+            () = self.grant.life.ended.cancelled() => self.grant.life.refusal(),
             () = self.route.ended.cancelled() => Refusal::InstanceStopped,
             () = self.closing.closing.cancelled() => Refusal::ShuttingDown,
         }
@@ -64,6 +64,7 @@ impl Lease {
 fn cut_off(refusal: Refusal) -> End {
     End::CutOff(match refusal {
         Refusal::TokenInvalid => "the token was revoked or rotated",
+        Refusal::TokenExpired => "the token has expired",
         Refusal::ShuttingDown => "the gateway is shutting down",
         _ => "the instance was stopped or deleted",
     })

@@ -8,7 +8,7 @@
 //! ```text
 //! server ─▶ proxy ─▶ credential, tokens, routes ─▶ upstream
 //!             │  └─▶ body (both ways) ─▶ exchange ─▶ traces ─▶ publisher ─▶ NATS, or the spool
-//!             └─▶ refusal, headers, trace_context
+//!             └─▶ refusal, headers, session, trace_context
 //! ```
 
 mod body;
@@ -19,11 +19,13 @@ mod following;
 mod headers;
 mod keep_alive;
 mod lease;
+mod opening;
 mod path;
 mod proxy;
 mod refusal;
 mod routes;
 mod server;
+mod session;
 mod tokens;
 mod trace_context;
 mod traces;
@@ -38,11 +40,13 @@ use anyhow::Context as _;
 use service::{CancellationToken, Context};
 use store::Store;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::following::Following;
 use crate::lease::Closing;
+use crate::opening::open_waiting;
 use crate::proxy::Gateway;
-use crate::routes::{Routes, opener};
+use crate::routes::Routes;
 use crate::tokens::Tokens;
 use crate::traces::{Publisher, Spool, Traces};
 
@@ -67,16 +71,20 @@ pub async fn run(
     let following = Following::start(&store, tokens.clone(), routes.clone())
         .await
         .context("follow tokens and instances")?;
-    // The first requests must not find instances that only wait to be opened.
+    // The first requests must not find instances and tokens that only wait to be opened.
     tokio::select! {
-        () = opener::open_waiting(&routes, store.vault()) => {}
+        ((), ()) = async { tokio::join!(open_waiting(&*routes, store.vault()), open_waiting(&*tokens, store.vault())) } => {}
         () = context.shutdown.cancelled() => return Ok(()),
     }
     let (traces, records) = Traces::queue(config.losses.clone());
     let publisher = Publisher::new(store.clone(), &config.gateway_id, records, config.losses.clone(), spool);
     let finish = CancellationToken::new();
     let mut publishing = tokio::spawn(publisher.run(finish.clone()));
-    let opening = tokio::spawn(opener::run(routes.clone(), store.vault().clone()));
+    let mut beside = JoinSet::new();
+    beside.spawn(opening::run(routes.clone(), store.vault().clone()));
+    beside.spawn(opening::run(tokens.clone(), store.vault().clone()));
+    let clock = tokens.clone();
+    beside.spawn(async move { match clock.watch_clock().await {} });
     let gateway = Gateway {
         gateway_id: config.gateway_id,
         request_body_bytes_max: config.request_body_bytes_max,
@@ -98,8 +106,7 @@ pub async fn run(
         }
         never = following.keep_flag(&ready) => match never {},
     }
-    drop((ready, following));
-    opening.abort();
+    drop((ready, following, beside));
     finish.cancel();
     publishing.await.context("publish trace events")
 }

@@ -2,40 +2,41 @@
 //! `body`; every refusal is worded in `refusal`. `server` calls `serve` for each request. Nothing here waits for NATS
 //! or a database.
 
+mod record;
+mod way;
+
 use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access_log::{Level, TraceEvent, TraceRecord};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body::Body as _;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use jiff::Timestamp;
-use mcp::session;
+use mcp::session::SESSION_ID;
 use service::{Readiness, health};
 use store::Vault;
 use uuid::Uuid;
 
 use crate::body::{Answer, AnswerBody, Form, Open, RequestBody, discard};
-use crate::exchange::{End, Exchange, bounded, truncated};
+use crate::exchange::{End, Exchange};
 use crate::lease::{Closing, Lease};
 use crate::path::{self, Target};
 use crate::refusal::Refusal;
-use crate::routes::{Destination, Route, Routes};
+use crate::routes::{InFlight, Route, Routes};
+use crate::session::Owner;
 use crate::tokens::{Grant, Tokens};
 use crate::trace_context::TraceContext;
 use crate::traces::Traces;
 use crate::upstream::{self, Upstream};
 use crate::{credential, headers};
+use way::Way;
 
 /// How long an upstream may take from the request's head to its answer's head, in which a tool runs.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(600);
-/// How much of a session id's digest the log gets, in hexadecimal digits: enough to tell sessions apart.
-const SESSION_DIGITS: usize = 16;
 
 /// Tells proxies in between not to hold an event stream back.
 const X_ACCEL_BUFFERING: header::HeaderName = header::HeaderName::from_static("x-accel-buffering");
@@ -58,6 +59,13 @@ struct Admitted {
     lease: Lease,
     trace: TraceContext,
     exchange: Arc<Exchange>,
+}
+
+impl Admitted {
+    /// Who a session of this request belongs to.
+    fn owner(&self) -> Owner {
+        Owner { instance: self.lease.route.id, token: self.lease.grant.token }
+    }
 }
 
 impl Gateway {
@@ -108,18 +116,22 @@ impl Gateway {
         let find = |credential: &str| self.tokens.find(instance, self.vault.digest(credential.as_bytes()));
         credential::refuse_in_query(parts.uri.query(), |value| find(value).is_some())?;
         let credential = credential::bearer(&parts.headers)?;
-        find(credential).ok_or(Refusal::TokenInvalid)
+        let grant = find(credential).ok_or(Refusal::TokenInvalid)?;
+        if grant.is_over(Timestamp::now()) {
+            return Err(Refusal::TokenExpired);
+        }
+        Ok(grant)
     }
 
     async fn forward(
         &self,
         admitted: Admitted,
-        parts: Parts,
+        mut parts: Parts,
         body: Incoming,
     ) -> Result<Response<Answer>, Refusal> {
         let exchange = &admitted.exchange;
-        let destination = match self.check(&admitted, &parts, &body) {
-            Ok(destination) => destination,
+        let (way, fields) = match self.check(&admitted, &mut parts, &body) {
+            Ok(checked) => checked,
             Err(refusal) => return Err(refuse(exchange, refusal, None, Some(body))),
         };
         let has_body = parts.method == Method::POST;
@@ -130,51 +142,43 @@ impl Gateway {
             exchange.clone(),
         ));
         *request.method_mut() = parts.method;
-        *request.uri_mut() = destination.uri.clone();
-        *request.headers_mut() = parts.headers;
-        let fields = request.headers_mut();
-        headers::strip_request(fields);
-        admitted.trace.inject(fields);
-        for (name, value) in &destination.headers {
-            fields.insert(name, value.clone());
-        }
-        let open = Open(exchange.clone());
+        *request.uri_mut() = way.destination.uri.clone();
+        *request.headers_mut() = fields;
+        let in_flight = InFlight::begin(way.destination.clone());
+        let open = Open { exchange: exchange.clone(), _in_flight: in_flight };
         let answer = tokio::select! {
             biased;
             answer = tokio::time::timeout(ANSWER_WAIT_MAX, self.upstream.request(request)) => answer,
             refusal = admitted.lease.lost() => return Err(refuse(exchange, refusal, None, None)),
         };
         match answer {
-            Ok(Ok(answer)) => self.answer(admitted, open, is_get, answer),
-            Ok(Err(error)) => Err(self.upstream_failed(&admitted, &error)),
+            Ok(Ok(answer)) => self.answer(admitted, &way, open, is_get, answer),
+            Ok(Err(error)) => Err(self.upstream_failed(&admitted, &way, &error)),
             Err(_) => Err(refuse(exchange, Refusal::UpstreamAnswerTimeout, None, None)),
         }
     }
 
-    /// What can be said about a request before a byte of it is passed on.
-    fn check(
+    fn upstream_failed(
         &self,
         admitted: &Admitted,
-        parts: &Parts,
-        body: &Incoming,
-    ) -> Result<Arc<Destination>, Refusal> {
-        let destination = admitted.lease.route.destination.clone()?;
-        if !matches!(parts.method, Method::POST | Method::GET | Method::DELETE) {
-            return Err(Refusal::MethodNotAllowed);
-        }
-        if body.size_hint().lower() > self.request_body_bytes_max {
-            return Err(Refusal::BodyTooLarge);
-        }
-        Ok(destination)
-    }
-
-    fn upstream_failed(&self, admitted: &Admitted, error: &hyper_util::client::legacy::Error) -> Refusal {
+        way: &Way,
+        error: &hyper_util::client::legacy::Error,
+    ) -> Refusal {
         let exchange = &admitted.exchange;
         // What looks like a broken upstream may be the client's own body that was cut off.
         if let Some(refusal) = exchange.body_refusal() {
             return refuse(exchange, refusal, None, None);
         }
-        let refusal = upstream::refusal(error);
+        if error.is_connect() {
+            way.destination.avoid();
+        }
+        let refusal = match upstream::refusal(error) {
+            // A replica that takes no connections any more has taken its sessions with it.
+            Refusal::UpstreamUnreachable if way.destination.hosted && way.session.is_some() => {
+                Refusal::SessionUnknown
+            }
+            refusal => refusal,
+        };
         let route = &admitted.lease.route;
         tracing::warn!(
             error = error as &dyn Error,
@@ -189,10 +193,12 @@ impl Gateway {
     fn answer(
         &self,
         admitted: Admitted,
+        way: &Way,
         open: Open,
         is_get: bool,
         answer: Response<Incoming>,
     ) -> Result<Response<Answer>, Refusal> {
+        let owner = admitted.owner();
         let Admitted { lease, trace, exchange } = admitted;
         let (mut parts, body) = answer.into_parts();
         exchange.passed_on();
@@ -202,7 +208,10 @@ impl Gateway {
         }
         headers::strip_answer(&mut parts.headers);
         parts.headers.insert(crate::trace_context::X_TRACE_ID, trace.header_value());
-        let session = parts.headers.get(session::SESSION_ID).map(|id| self.session_digest(id));
+        if let Some(id) = parts.headers.get_mut(SESSION_ID) {
+            *id = owner.name(&self.vault, way.session.as_ref(), way.destination.id, id);
+        }
+        let session = parts.headers.get(SESSION_ID).map(|id| self.session_digest(id));
         exchange.answer_begins(parts.status, &parts.headers, session);
         let form = if headers::is_event_stream(&parts.headers) {
             parts.headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
@@ -213,56 +222,6 @@ impl Gateway {
         let endless = is_get && form == Form::Events;
         let ending = if endless { lease.ending_of_stream() } else { lease.ending_of_answer() };
         Ok(Response::from_parts(parts, Either::Right(AnswerBody::new(body, form, ending, open))))
-    }
-
-    fn session_digest(&self, id: &HeaderValue) -> String {
-        let mut digest = self.vault.digest(id.as_bytes()).0;
-        digest.truncate(SESSION_DIGITS);
-        digest
-    }
-
-    /// What every record of a request says. Its path is that of the instance it names, or a masked one: what is no
-    /// instance may be anything, a mistyped secret included.
-    fn record(
-        &self,
-        client: IpAddr,
-        parts: &Parts,
-        trace: &TraceContext,
-        route: Option<&Route>,
-        grant: Option<&Grant>,
-    ) -> TraceRecord {
-        let path = route.map(|_| truncated(parts.uri.path()));
-        TraceRecord {
-            time: Timestamp::now(),
-            level: Level::Info,
-            event: TraceEvent::Request,
-            trace_id: trace.trace_id.clone(),
-            span_id: trace.span_id.clone(),
-            instance_id: route.map(|route| route.id.0).unwrap_or_default(),
-            instance_name: route.map(|route| route.name.clone()).unwrap_or_default(),
-            token_id: grant.map(|grant| grant.token.0).unwrap_or_default(),
-            token_label: grant.map(|grant| grant.label.clone()).unwrap_or_default(),
-            gateway_id: self.gateway_id.clone(),
-            session_id: parts
-                .headers
-                .get(session::SESSION_ID)
-                .map(|id| self.session_digest(id))
-                .unwrap_or_default(),
-            protocol_version: bounded(parts.headers.get(session::PROTOCOL_VERSION)),
-            http_method: truncated(parts.method.as_str()),
-            path: path.unwrap_or_else(|| "/mcp-gateway/…".to_owned()),
-            rpc_method: String::new(),
-            rpc_id: String::new(),
-            tool: String::new(),
-            status: 0,
-            latency_ns: 0,
-            request_bytes: 0,
-            response_bytes: 0,
-            client_address: client.to_canonical().to_string(),
-            user_agent: bounded(parts.headers.get(header::USER_AGENT)),
-            content_type: bounded(parts.headers.get(header::CONTENT_TYPE)),
-            error: String::new(),
-        }
     }
 }
 

@@ -31,6 +31,13 @@ pub(crate) enum Refusal {
     /// nobody can find out which instances exist.
     #[error("the token is not valid for this address")]
     TokenInvalid,
+    #[error("the token has expired: ask for another")]
+    TokenExpired,
+    #[error("the token's header fields are not open yet")]
+    TokenNotReady,
+    /// Ended, of a replica that is gone, of another token, or never begun (2025-11-25, Transports, Session Management).
+    #[error("there is no such session: begin another with `initialize`")]
+    SessionUnknown,
     #[error("only POST, GET and DELETE are known here")]
     MethodNotAllowed,
     #[error("the request body is larger than this gateway accepts")]
@@ -74,13 +81,14 @@ impl Refusal {
             Self::CredentialMissing
             | Self::CredentialMalformed
             | Self::CredentialInQuery
-            | Self::TokenInvalid => StatusCode::UNAUTHORIZED,
+            | Self::TokenInvalid
+            | Self::TokenExpired => StatusCode::UNAUTHORIZED,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyIncomplete => StatusCode::BAD_REQUEST,
-            Self::DirectInstance => StatusCode::NOT_FOUND,
+            Self::DirectInstance | Self::SessionUnknown => StatusCode::NOT_FOUND,
             Self::TransportUnsupported => StatusCode::NOT_IMPLEMENTED,
-            Self::InstanceStopped | Self::InstanceNotReady | Self::ShuttingDown => {
+            Self::InstanceStopped | Self::InstanceNotReady | Self::TokenNotReady | Self::ShuttingDown => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::UpstreamMisconfigured
@@ -99,6 +107,9 @@ impl Refusal {
             Self::CredentialMalformed => "credential_malformed",
             Self::CredentialInQuery => "credential_in_query",
             Self::TokenInvalid => "token_invalid",
+            Self::TokenExpired => "token_expired",
+            Self::TokenNotReady => "token_not_ready",
+            Self::SessionUnknown => "session_unknown",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyIncomplete => "body_incomplete",
@@ -125,7 +136,12 @@ impl Refusal {
                 Some(r#"Bearer realm="mcpcan", error="invalid_request""#)
             }
             Self::TokenInvalid => Some(r#"Bearer realm="mcpcan", error="invalid_token""#),
-            Self::MethodNotAllowed
+            Self::TokenExpired => Some(
+                r#"Bearer realm="mcpcan", error="invalid_token", error_description="the token has expired""#,
+            ),
+            Self::TokenNotReady
+            | Self::SessionUnknown
+            | Self::MethodNotAllowed
             | Self::BodyTooLarge
             | Self::BodyIncomplete
             | Self::DirectInstance

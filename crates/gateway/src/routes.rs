@@ -1,22 +1,24 @@
 //! The instances in memory: where a request for each of them goes. `store`'s follower of the `instances` view calls
-//! `change`; every request calls `find`; `opener` adds what of an upstream is sealed in the log: the header fields of a
-//! proxied server, the credential of a replica.
+//! `change`; every request calls `find`, and asks the route for a destination; `opening` adds what of an upstream is
+//! sealed in the log: the header fields of a proxied server, the credential of a replica.
 
-pub(crate) mod opener;
+mod destination;
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt;
+pub(crate) use destination::{Destination, InFlight};
+
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use domain::InstanceId;
 use domain::instance::{Access, RemoteTransport};
-use domain::{InstanceId, Sealed};
 use http::{HeaderMap, Uri};
-use parking_lot::{Mutex, RwLock};
-use tokio::sync::Notify;
+use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use views::InstanceRow;
 
+use crate::opening::{Awaits, SealedFields, Waiting};
 use crate::refusal::Refusal;
 
 /// An instance as the gateway knows it.
@@ -24,66 +26,70 @@ use crate::refusal::Refusal;
 pub(crate) struct Route {
     pub(crate) id: InstanceId,
     pub(crate) name: String,
-    /// Where requests go, or why they go nowhere now.
-    pub(crate) destination: Result<Arc<Destination>, Refusal>,
     /// Cancelled when the instance is stopped or deleted; streams to it end then.
     pub(crate) ended: CancellationToken,
-    /// The upstream that is being opened.
-    awaited: Option<SealedUpstream>,
-    /// What was opened last, kept over a stop and start.
-    opened: Option<Opened>,
+    /// Why requests go nowhere now, whatever upstreams there are.
+    closed: Option<Refusal>,
+    /// Newest generation first. Kept over a stop and start.
+    upstreams: Vec<Upstream>,
+    /// Whose turn it is among upstreams that have the same to do.
+    turn: Arc<AtomicUsize>,
 }
 
-/// The upstream of an instance.
-///
-/// Header fields, path and query may hold credentials: they get into no log. Host and port do, where they tell an
-/// administrator why there is no connection, but never into an answer to a client.
-pub(crate) struct Destination {
-    pub(crate) uri: Uri,
-    /// The platform's header fields for the upstream; they replace the client's.
-    pub(crate) headers: HeaderMap,
-}
-
-impl fmt::Debug for Destination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Destination(…)")
-    }
-}
-
-/// An upstream as the view has it.
-#[derive(Clone, PartialEq, Eq)]
-struct SealedUpstream {
-    url: String,
-    headers: BTreeMap<String, Sealed>,
-    /// A bearer token, besides the header fields.
-    credential: Option<Sealed>,
-}
-
-impl SealedUpstream {
-    fn has_secrets(&self) -> bool {
-        self.credential.is_some() || !self.headers.is_empty()
-    }
-}
-
-impl fmt::Debug for SealedUpstream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SealedUpstream(…)")
-    }
-}
-
+/// A replica or a remote server as the view has it, and what is known of it beyond.
 #[derive(Clone, Debug)]
-struct Opened {
-    upstream: SealedUpstream,
-    result: Result<Arc<Destination>, Refusal>,
+struct Upstream {
+    /// What a session names it by: the id of the replica, or one made of the remote server's address.
+    id: Uuid,
+    hosted: bool,
+    generation: u64,
+    url: String,
+    fields: SealedFields,
+    /// None while its header fields are being opened.
+    opened: Option<Result<Arc<Destination>, Refusal>>,
+}
+
+impl Upstream {
+    fn is_the_same(&self, other: &Upstream) -> bool {
+        (self.id, &self.url, &self.fields) == (other.id, &other.url, &other.fields)
+    }
+
+    fn destination(&self) -> Result<Arc<Destination>, Refusal> {
+        self.opened.clone().unwrap_or(Err(Refusal::InstanceNotReady))
+    }
+}
+
+impl Route {
+    /// Where a request goes that belongs to no session: to the replica of the newest generation that has the least to
+    /// do. Those that have the same take turns.
+    pub(crate) fn pick(&self) -> Result<Arc<Destination>, Refusal> {
+        self.open()?;
+        let first = self.upstreams.first().ok_or(Refusal::InstanceNotReady)?;
+        let newest = self.upstreams.iter().filter(|upstream| upstream.generation == first.generation);
+        let usable: Vec<_> = newest.filter_map(|upstream| upstream.opened.as_ref()?.as_ref().ok()).collect();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let (before, after) = usable.split_at(turn.checked_rem(usable.len()).unwrap_or(0));
+        let least = after.iter().chain(before).min_by_key(|destination| destination.burden());
+        least.map_or_else(|| first.destination(), |destination| Ok(Arc::clone(destination)))
+    }
+
+    /// Where the requests of a session go: nowhere else than where it was begun, whatever its generation.
+    pub(crate) fn of_session(&self, destination: Uuid) -> Result<Arc<Destination>, Refusal> {
+        self.open()?;
+        let upstream = self.upstreams.iter().find(|upstream| upstream.id == destination);
+        upstream.ok_or(Refusal::SessionUnknown)?.destination()
+    }
+
+    fn open(&self) -> Result<(), Refusal> {
+        self.closed.map_or(Ok(()), Err)
+    }
 }
 
 /// All instances.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     table: RwLock<Table>,
-    /// What has to be opened: the last upstream counts, one entry per instance.
-    sealed: Mutex<HashMap<InstanceId, SealedUpstream>>,
-    sealed_added: Notify,
+    waiting: Waiting,
 }
 
 #[derive(Debug, Default)]
@@ -117,68 +123,83 @@ impl Routes {
             Some(previous) if !previous.ended.is_cancelled() => previous.ended.clone(),
             _ => CancellationToken::new(),
         };
-        let opened = previous.and_then(|previous| previous.opened.clone());
-        let mut route = Route {
-            id: row.id,
-            name: row.name.as_str().to_owned(),
-            destination: Err(Refusal::InstanceNotReady),
-            ended,
-            awaited: None,
-            opened,
+        let (known, turn) = match &previous {
+            Some(previous) => (previous.upstreams.clone(), previous.turn.clone()),
+            None => (vec![], Arc::default()),
         };
-        route.destination = self.destination(row, &mut route);
-        table.by_name.insert(route.name.clone(), id);
+        let upstreams = if row.wanted { self.upstreams(row, &known) } else { known };
+        let name = row.name.as_str().to_owned();
+        if let Some(renamed) = previous.filter(|previous| previous.name != name) {
+            table.release_name(id, &renamed.name);
+        }
+        let route = Route { id: row.id, name: name.clone(), ended, closed: closed(row), upstreams, turn };
+        table.by_name.insert(name, id);
         table.by_id.insert(id, Arc::new(route));
     }
 
-    fn destination(&self, row: &InstanceRow, route: &mut Route) -> Result<Arc<Destination>, Refusal> {
-        match &row.access {
-            Access::Direct(_) => Err(Refusal::DirectInstance),
-            _ if !row.wanted => Err(Refusal::InstanceStopped),
-            Access::Hosted(_) => {
-                let (url, credential) = row.ready_endpoints().next().ok_or(Refusal::InstanceNotReady)?;
-                let (url, credential) = (url.to_owned(), credential.cloned());
-                self.opened(SealedUpstream { url, headers: BTreeMap::new(), credential }, route)
+    /// The upstreams of a row, with what is open of them already; what is not is asked for.
+    fn upstreams(&self, row: &InstanceRow, known: &[Upstream]) -> Vec<Upstream> {
+        let mut upstreams = in_row(row);
+        for upstream in &mut upstreams {
+            if let Some(known) = known.iter().find(|known| known.is_the_same(upstream)) {
+                upstream.opened.clone_from(&known.opened);
+            } else if upstream.fields.is_empty() {
+                upstream.opened = Some(parse(row.id, upstream, HeaderMap::new()));
+            } else {
+                self.waiting.add(row.id.0, upstream.id, upstream.fields.clone());
             }
-            Access::Proxy(remote) => match remote.transport {
-                RemoteTransport::Sse => Err(Refusal::TransportUnsupported),
-                RemoteTransport::StreamableHttp => {
-                    let (url, headers) = (remote.url.clone(), remote.headers.clone());
-                    self.opened(SealedUpstream { url, headers, credential: None }, route)
-                }
-            },
         }
+        upstreams
+    }
+}
+
+impl Awaits for Routes {
+    fn waiting(&self) -> &Waiting {
+        &self.waiting
     }
 
-    /// The destination that an upstream is, once everything of it is open.
-    fn opened(&self, upstream: SealedUpstream, route: &mut Route) -> Result<Arc<Destination>, Refusal> {
-        if let Some(opened) = route.opened.as_ref().filter(|opened| opened.upstream == upstream) {
-            return opened.result.clone();
-        }
-        if !upstream.has_secrets() {
-            return parse(route.id, &upstream.url, HeaderMap::new()).map(Arc::new);
-        }
-        route.awaited = Some(upstream.clone());
-        self.sealed.lock().insert(route.id, upstream);
-        self.sealed_added.notify_one();
-        Err(Refusal::InstanceNotReady)
-    }
-
-    /// Takes over the opened header fields of an upstream, unless the instance is gone or no longer waits for them.
-    fn open(&self, id: InstanceId, upstream: SealedUpstream, headers: Result<HeaderMap, Refusal>) {
+    fn open(&self, owner: Uuid, part: Uuid, fields: &SealedFields, opened: Result<HeaderMap, Refusal>) {
         let mut table = self.table.write();
-        let Some(route) = table.by_id.get(&id.0).filter(|route| route.awaited.as_ref() == Some(&upstream))
-        else {
-            return;
-        };
-        let result = headers.and_then(|headers| parse(id, &upstream.url, headers)).map(Arc::new);
-        let route = Route {
-            destination: result.clone(),
-            awaited: None,
-            opened: Some(Opened { upstream, result }),
-            ..Route::clone(route)
-        };
-        table.by_id.insert(id.0, Arc::new(route));
+        let Some(route) = table.by_id.get_mut(&owner) else { return };
+        let route = Arc::make_mut(route);
+        let id = route.id;
+        let awaited = |upstream: &&mut Upstream| upstream.id == part && upstream.fields == *fields;
+        let Some(upstream) = route.upstreams.iter_mut().find(awaited) else { return };
+        upstream.opened = Some(opened.and_then(|headers| parse(id, upstream, headers)));
+    }
+}
+
+/// Why an instance takes no requests now.
+fn closed(row: &InstanceRow) -> Option<Refusal> {
+    match &row.access {
+        Access::Direct(_) => Some(Refusal::DirectInstance),
+        _ if !row.wanted => Some(Refusal::InstanceStopped),
+        Access::Proxy(remote) if remote.transport == RemoteTransport::Sse => {
+            Some(Refusal::TransportUnsupported)
+        }
+        Access::Hosted(_) | Access::Proxy(_) => None,
+    }
+}
+
+/// The upstreams of an instance as its row has them.
+fn in_row(row: &InstanceRow) -> Vec<Upstream> {
+    match &row.access {
+        Access::Direct(_) => vec![],
+        Access::Proxy(remote) => {
+            let fields = SealedFields { headers: remote.headers.clone(), credential: None };
+            let (url, generation) = (remote.url.clone(), row.generation);
+            let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, url.as_bytes());
+            vec![Upstream { id, hosted: false, generation, url, fields, opened: None }]
+        }
+        Access::Hosted(_) => row
+            .ready_replicas()
+            .filter_map(|replica| {
+                let fields =
+                    SealedFields { credential: replica.credential.clone(), ..SealedFields::default() };
+                let (id, generation, url) = (replica.replica.0, replica.generation, replica.url.clone()?);
+                Some(Upstream { id, hosted: true, generation, url, fields, opened: None })
+            })
+            .collect(),
     }
 }
 
@@ -186,21 +207,25 @@ impl Table {
     fn remove(&mut self, id: Uuid) {
         let Some(route) = self.by_id.remove(&id) else { return };
         route.ended.cancel();
-        // The name may belong to another instance by now.
-        if self.by_name.get(&route.name) == Some(&id) {
-            self.by_name.remove(&route.name);
+        self.release_name(id, &route.name);
+    }
+
+    /// Unless the name belongs to another instance by now.
+    fn release_name(&mut self, id: Uuid, name: &str) {
+        if self.by_name.get(name) == Some(&id) {
+            self.by_name.remove(name);
         }
     }
 }
 
-fn parse(id: InstanceId, url: &str, headers: HeaderMap) -> Result<Destination, Refusal> {
-    let uri = url.parse::<Uri>().ok().filter(|uri| {
+fn parse(instance: InstanceId, upstream: &Upstream, headers: HeaderMap) -> Result<Arc<Destination>, Refusal> {
+    let uri = upstream.url.parse::<Uri>().ok().filter(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
     });
     match uri {
-        Some(uri) => Ok(Destination { uri, headers }),
+        Some(uri) => Ok(Arc::new(Destination::new(upstream.id, upstream.hosted, uri, headers))),
         None => {
-            tracing::error!(instance = %id, "the instance's address is no absolute http or https address");
+            tracing::error!(%instance, "the instance's address is no absolute http or https address");
             Err(Refusal::UpstreamMisconfigured)
         }
     }

@@ -1,7 +1,7 @@
 //! Session ids and the header names of Streamable HTTP (2025-11-25, Transports, Session Management).
 //!
 //! An id is visible ASCII and cannot be guessed: the caller gives the random bytes, so that this stays a pure
-//! function. Bridge and client use it; the gateway only passes ids on.
+//! function. Bridge and client use it; the gateway seals the ids of upstreams into its own.
 
 use std::fmt::Write as _;
 

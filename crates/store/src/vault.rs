@@ -5,6 +5,8 @@
 //! owner's key makes every copy of its secrets unreadable. Both are XChaCha20-Poly1305 with the owner's id as
 //! associated data, so that a sealed value cannot be passed off as another's.
 
+mod session;
+
 use std::fmt;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -41,6 +43,7 @@ const SEALED_PREFIX: &str = "s1.";
 /// What the derived keys are for (BLAKE3 key derivation contexts: global, unique, never changed).
 const WRAPPING_CONTEXT: &str = "mcpcan 2026-11-21 wrapping of secret keys v1";
 const DIGEST_CONTEXT: &str = "mcpcan 2026-11-21 digests of credentials v1";
+const SESSION_CONTEXT: &str = "mcpcan 2026-11-21 sealing of session ids v1";
 const CHAIN_CONTEXT: &str = "mcpcan 2026-11-21 hash chain over the log v1";
 
 type Key = Zeroizing<[u8; KEY_BYTES]>;
@@ -138,6 +141,7 @@ pub struct Vault {
     bucket: Arc<OnceCell<kv::Store>>,
     wrapping: Key,
     digesting: Key,
+    sessions: Key,
     chain: ChainKey,
 }
 
@@ -154,6 +158,7 @@ impl Vault {
             bucket: Arc::default(),
             wrapping: Zeroizing::new(blake3::derive_key(WRAPPING_CONTEXT, master.0.as_slice())),
             digesting: Zeroizing::new(blake3::derive_key(DIGEST_CONTEXT, master.0.as_slice())),
+            sessions: Zeroizing::new(blake3::derive_key(SESSION_CONTEXT, master.0.as_slice())),
             chain: ChainKey::new(blake3::derive_key(CHAIN_CONTEXT, master.0.as_slice())),
         }
     }

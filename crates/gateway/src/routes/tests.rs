@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use domain::ReplicaId;
 use domain::instance::{CommandLine, Hosted, Profile, Remote, Source};
+use domain::{ReplicaId, Sealed};
 use views::{Endpoint, Phase};
 
 use super::*;
@@ -52,17 +52,39 @@ fn ready_with(mut row: InstanceRow, url: &str, credential: Option<Sealed>) -> In
     row
 }
 
+/// With one more replica of a generation, which listens on its number.
+fn with_replica(mut row: InstanceRow, number: u16, generation: u64) -> InstanceRow {
+    let (replica, url) = (ReplicaId(id(number.into())), Some(format!("http://127.0.0.1:{number}/mcp")));
+    row.replicas.push(Endpoint { replica, generation, url, credential: None });
+    row
+}
+
 fn opened(name: &'static str, value: &'static str) -> HeaderMap {
     HeaderMap::from_iter([(name.parse().expect("a name"), value.parse().expect("a value"))])
 }
 
-/// What the opener would take next.
-fn take(routes: &Routes) -> SealedUpstream {
-    routes.sealed.lock().remove(&InstanceId(id(1))).expect("the instance waits to be opened")
+/// What would be opened next.
+fn take(routes: &Routes) -> (Uuid, Uuid, SealedFields) {
+    let ((owner, part), fields) = routes.waiting.take().expect("the instance waits to be opened");
+    (owner, part, fields)
+}
+
+fn open(routes: &Routes, (owner, part, fields): (Uuid, Uuid, SealedFields), opened: HeaderMap) {
+    routes.open(owner, part, &fields, Ok(opened));
+}
+
+fn route(routes: &Routes, name: &str) -> Arc<Route> {
+    routes.find(name).expect("the instance is known")
 }
 
 fn refusal(routes: &Routes, name: &str) -> Option<Refusal> {
-    routes.find(name).expect("the instance is known").destination.clone().err()
+    route(routes, name).pick().err()
+}
+
+/// The port that the next request without a session goes to, while what was picked before is under way.
+fn picked(routes: &Routes) -> (u16, InFlight) {
+    let destination = route(routes, "one").pick().expect("a replica is ready");
+    (destination.uri.port_u16().expect("a port"), InFlight::begin(destination))
 }
 
 #[test]
@@ -70,8 +92,8 @@ fn an_instance_is_found_by_id_and_by_name() {
     let routes = Routes::default();
     routes.change(id(1), Some(&ready(row(1, "one", hosted()), "http://127.0.0.1:4000/mcp")));
     for known in ["one".to_owned(), id(1).to_string(), id(1).simple().to_string()] {
-        let route = routes.find(&known).expect("the instance is known");
-        assert_eq!(route.destination.as_ref().expect("a replica is ready").uri, "http://127.0.0.1:4000/mcp");
+        let destination = route(&routes, &known).pick().expect("a replica is ready");
+        assert_eq!(destination.uri, "http://127.0.0.1:4000/mcp");
     }
     assert!(routes.find("two").is_none());
 }
@@ -133,13 +155,12 @@ fn a_proxied_instance_waits_for_its_header_fields_and_keeps_them() {
     let proxied = row(1, "one", Access::Proxy(remote));
     routes.change(id(1), Some(&proxied));
     assert_eq!(refusal(&routes, "one"), Some(Refusal::InstanceNotReady));
-    routes.open(InstanceId(id(1)), take(&routes), Ok(opened("x-key", "open")));
+    open(&routes, take(&routes), opened("x-key", "open"));
     assert_eq!(refusal(&routes, "one"), None);
     routes.change(id(1), Some(&InstanceRow { wanted: false, ..proxied.clone() }));
     assert_eq!(refusal(&routes, "one"), Some(Refusal::InstanceStopped));
     routes.change(id(1), Some(&proxied));
-    let route = routes.find("one").expect("known");
-    assert_eq!(route.destination.as_ref().expect("still open").headers["x-key"], "open");
+    assert_eq!(route(&routes, "one").pick().expect("still open").headers["x-key"], "open");
 }
 
 #[test]
@@ -153,10 +174,74 @@ fn a_replica_is_called_with_its_own_credential_only() {
     let late = take(&routes);
     // The next replica may listen on the same port.
     routes.change(id(1), Some(&replica("http://127.0.0.1:4000/mcp", "second")));
-    routes.open(InstanceId(id(1)), late, Ok(opened("authorization", "Bearer first")));
+    open(&routes, late, opened("authorization", "Bearer first"));
     assert_eq!(refusal(&routes, "one"), Some(Refusal::InstanceNotReady), "that replica is gone");
-    routes.open(InstanceId(id(1)), take(&routes), Ok(opened("authorization", "Bearer second")));
-    let route = routes.find("one").expect("known");
-    let headers = &route.destination.as_ref().expect("open").headers;
-    assert_eq!(headers["authorization"], "Bearer second");
+    open(&routes, take(&routes), opened("authorization", "Bearer second"));
+    let destination = route(&routes, "one").pick().expect("open");
+    assert_eq!(destination.headers["authorization"], "Bearer second");
+}
+
+#[test]
+fn a_renamed_instance_is_found_by_its_new_name_only() {
+    let routes = Routes::default();
+    routes.change(id(1), Some(&row(1, "one", hosted())));
+    routes.change(id(1), Some(&row(1, "two", hosted())));
+    assert!(routes.find("one").is_none());
+    assert_eq!(route(&routes, "two").id, InstanceId(id(1)));
+}
+
+#[test]
+fn requests_are_spread_over_the_newest_generation_by_what_is_under_way() {
+    let routes = Routes::default();
+    let old = with_replica(row(1, "one", hosted()), 4000, 1);
+    let three = [4001, 4002, 4003].into_iter().fold(old, |row, number| with_replica(row, number, 2));
+    routes.change(id(1), Some(&three));
+    let first: Vec<_> = (0..3).map(|_| picked(&routes)).collect();
+    let second: Vec<_> = (0..3).map(|_| picked(&routes)).collect();
+    for round in [&first, &second] {
+        let mut ports: Vec<u16> = round.iter().map(|(port, _)| *port).collect();
+        ports.sort_unstable();
+        assert_eq!(ports, [4001, 4002, 4003], "each has the same to do");
+    }
+    let idle = first[0].0;
+    drop((first, second));
+    let mut busy: Vec<_> = (0..6).map(|_| picked(&routes)).collect();
+    busy.retain(|(port, _)| *port != idle);
+    // A change of the row forgets nothing of what is under way.
+    routes.change(id(1), Some(&InstanceRow { sequence: 2, ..three }));
+    let next: Vec<_> = (0..2).map(|_| picked(&routes)).collect();
+    assert!(next.iter().all(|(port, _)| *port == idle), "{busy:?} {next:?}");
+}
+
+#[test]
+fn a_replica_that_took_no_connection_is_left_alone_while_there_is_another() {
+    let routes = Routes::default();
+    let two = with_replica(with_replica(row(1, "one", hosted()), 4001, 1), 4002, 1);
+    routes.change(id(1), Some(&two));
+    route(&routes, "one").of_session(id(4001)).expect("it is ready").avoid();
+    assert!((0..8).map(|_| picked(&routes)).all(|(port, _)| port == 4002));
+    routes.change(id(1), Some(&with_replica(row(1, "one", hosted()), 4001, 1)));
+    assert_eq!(picked(&routes).0, 4001, "there is no other");
+}
+
+#[test]
+fn a_session_stays_with_its_replica_and_goes_with_it() {
+    let routes = Routes::default();
+    let session = |number: u16| route(&routes, "one").of_session(id(number.into()));
+    let old = with_replica(row(1, "one", hosted()), 4000, 1);
+    routes.change(id(1), Some(&with_replica(old, 4001, 2)));
+    for number in [4000, 4001] {
+        assert_eq!(session(number).expect("it is ready").uri.port_u16(), Some(number));
+    }
+    assert_eq!(session(4002).err(), Some(Refusal::SessionUnknown));
+    routes.change(id(1), Some(&with_replica(row(1, "one", hosted()), 4001, 2)));
+    assert_eq!(session(4000).err(), Some(Refusal::SessionUnknown));
+    routes.change(id(1), Some(&InstanceRow { wanted: false, ..row(1, "one", hosted()) }));
+    assert_eq!(session(4001).err(), Some(Refusal::InstanceStopped));
+
+    let remote = Access::Proxy(remote(RemoteTransport::StreamableHttp, &[]));
+    routes.change(id(1), Some(&row(1, "one", remote)));
+    let here = route(&routes, "one").pick().expect("no secrets").id;
+    assert!(route(&routes, "one").of_session(here).is_ok());
+    assert_eq!(session(4001).err(), Some(Refusal::SessionUnknown));
 }

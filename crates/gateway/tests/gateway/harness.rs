@@ -110,7 +110,19 @@ impl Harness {
         id
     }
 
-    async fn replica_ready(&self, id: InstanceId, url: &str, credential: Option<Sealed>) {
+    /// One more replica of a hosted instance, ready at `url`.
+    pub(crate) async fn replica(&self, id: InstanceId, url: &str) -> ReplicaId {
+        self.replica_ready(id, url, None).await
+    }
+
+    /// A replica is gone, as its worker reports it.
+    pub(crate) async fn replica_lost(&self, id: InstanceId, replica: ReplicaId) {
+        let reason = instance::FailureReason::Exited;
+        let failed = instance::ReplicaFailed { replica, reason, detail: String::new() };
+        self.append::<InstanceDecider>(id, &[instance::Event::ReplicaFailed(failed)]).await;
+    }
+
+    async fn replica_ready(&self, id: InstanceId, url: &str, credential: Option<Sealed>) -> ReplicaId {
         let replica = ReplicaId(Uuid::now_v7());
         let server = instance::ServerInfo {
             name: "test".to_owned(),
@@ -127,6 +139,7 @@ impl Harness {
             ],
         )
         .await;
+        replica
     }
 
     /// A proxied instance with header fields for its upstream.
@@ -172,6 +185,24 @@ impl Harness {
 
     async fn token_until(&self, instance: InstanceId, holds: impl Fn(u16) -> bool) -> Issued {
         let issued = self.issue(instance).await;
+        self.accepted_until(instance, &issued, holds).await;
+        issued
+    }
+
+    /// Issues a token with header fields and a passthrough list, and waits until the gateway would pass a request on.
+    pub(crate) async fn token_with(
+        &self,
+        instance: InstanceId,
+        headers: &[(&str, &str)],
+        passthrough: &[&str],
+    ) -> Issued {
+        let issued = self.issue(instance).await;
+        self.edit_fields(issued.id, headers, passthrough).await;
+        self.accepted_until(instance, &issued, |status| status == 405).await;
+        issued
+    }
+
+    async fn accepted_until(&self, instance: InstanceId, issued: &Issued, holds: impl Fn(u16) -> bool) {
         let credential = &issued.credential;
         until("the token to be accepted", || async {
             // A method that is none of ours is refused last, and never passed on.
@@ -179,7 +210,6 @@ impl Harness {
             holds(answer.status).then_some(())
         })
         .await;
-        issued
     }
 
     pub(crate) async fn issue(&self, instance: InstanceId) -> Issued {
@@ -208,6 +238,28 @@ impl Harness {
     /// Gives a token another label.
     pub(crate) async fn edit(&self, token: TokenId, label: &str) {
         let edited = token::Edited { label: Some(label.to_owned()), ..token::Edited::default() };
+        self.append::<TokenDecider>(token, &[token::Event::Edited(edited)]).await;
+    }
+
+    /// Gives a token header fields and a passthrough list.
+    pub(crate) async fn edit_fields(&self, token: TokenId, headers: &[(&str, &str)], passthrough: &[&str]) {
+        let mut sealed = BTreeMap::new();
+        for (name, value) in headers {
+            let value = self.store.vault().seal(token.0, value.as_bytes()).await.expect("seal a value");
+            sealed.insert((*name).to_owned(), value);
+        }
+        let passthrough = passthrough.iter().map(|name| (*name).to_owned()).collect();
+        let edited = token::Edited {
+            headers: Some(sealed),
+            passthrough: Some(passthrough),
+            ..token::Edited::default()
+        };
+        self.append::<TokenDecider>(token, &[token::Event::Edited(edited)]).await;
+    }
+
+    /// Gives a token another end.
+    pub(crate) async fn edit_expiry(&self, token: TokenId, expiry: token::Expiry) {
+        let edited = token::Edited { expiry: Some(expiry), ..token::Edited::default() };
         self.append::<TokenDecider>(token, &[token::Event::Edited(edited)]).await;
     }
 

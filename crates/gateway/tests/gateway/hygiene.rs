@@ -26,7 +26,6 @@ async fn the_upstream_gets_its_own_credentials_and_none_of_the_clients() {
         ("x-hop", "1"),
         ("te", "trailers"),
         ("accept-encoding", "gzip"),
-        ("mcp-session-id", "session"),
         ("mcp-param-region", "eu"),
         ("last-event-id", "41"),
     ];
@@ -47,7 +46,6 @@ async fn the_upstream_gets_its_own_credentials_and_none_of_the_clients() {
             "host",
             "last-event-id",
             "mcp-param-region",
-            "mcp-session-id",
             "traceparent",
             "x-team",
             "x-trace-id",
@@ -76,11 +74,11 @@ async fn a_replica_gets_its_credential_and_not_the_clients() {
 async fn the_client_never_learns_where_the_upstream_is() {
     let upstream = Upstream::start(|request| async move {
         let answer = Response::builder().header("location", "https://upstream.internal/login");
-        let answer = match request.headers().get("mcp-session-id").map(http::HeaderValue::as_bytes) {
+        let answer = match request.headers().get("x-answer").map(http::HeaderValue::as_bytes) {
             Some(b"unauthorized") => answer.status(401).header("www-authenticate", "Bearer"),
             Some(b"forbidden") => answer.status(403),
             Some(b"redirect") => answer.status(307),
-            _ => answer.header("set-cookie", "a=b").header("mcp-session-id", "s"),
+            _ => answer.header("set-cookie", "a=b").header("mcp-session-id", "upstream.internal-1"),
         };
         answer.body(full("upstream.internal")).expect("a response")
     })
@@ -89,21 +87,22 @@ async fn the_client_never_learns_where_the_upstream_is() {
     let instance = harness.proxied("remote", &upstream.url(), &[]).await;
     let token = harness.token(instance).await;
     let authorization = format!("Bearer {}", token.credential);
-    for (session, code) in [
+    for (wanted, code) in [
         ("unauthorized", "upstream_denied"),
         ("forbidden", "upstream_denied"),
         ("redirect", "upstream_redirected"),
     ] {
-        let headers = [("authorization", &*authorization), ("mcp-session-id", session)];
+        let headers = [("authorization", &*authorization), ("x-answer", wanted)];
         let answer = harness.client().send_with("POST", &path(instance), &headers, PING).await;
-        assert_eq!(answer.status, 502, "{session}");
+        assert_eq!(answer.status, 502, "{wanted}");
         assert_eq!(answer.json()["error"]["data"]["code"], code);
         assert!(!answer.text().contains("upstream.internal"));
         assert!(!answer.headers.contains_key("location") && !answer.headers.contains_key("www-authenticate"));
     }
     let answer = harness.client().send("POST", &path(instance), &token.credential, PING).await;
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.headers["mcp-session-id"], "s");
+    let session = answer.headers["mcp-session-id"].to_str().expect("visible ASCII");
+    assert!(!session.contains("upstream"), "{session}");
     assert!(!answer.headers.contains_key("location") && !answer.headers.contains_key("set-cookie"));
 }
 

@@ -1,6 +1,7 @@
 //! What a call leaves in TRACES.
 
 use access_log::{Level, TraceEvent, TraceRecord};
+use http_body_util::BodyExt;
 
 use crate::harness::{Harness, count, path};
 use crate::upstream::{Upstream, full, json};
@@ -15,13 +16,19 @@ fn ended(records: &[TraceRecord]) -> bool {
 
 #[tokio::test]
 async fn a_call_leaves_its_request_and_its_response() {
-    let upstream = Upstream::json(RESULT).await;
+    let upstream = Upstream::start(|request| async move {
+        request.into_body().collect().await.expect("the whole request");
+        let mut response = json(RESULT);
+        let session = http::HeaderValue::from_static("a-session-id-nobody-may-read");
+        response.headers_mut().insert("mcp-session-id", session);
+        response
+    })
+    .await;
     let mut harness = Harness::start().await;
     let instance = harness.hosted("everything", &upstream.url()).await;
     let token = harness.token(instance).await;
     let headers = [
         ("authorization", &*format!("Bearer {}", token.credential)),
-        ("mcp-session-id", "a-session-id-nobody-may-read"),
         ("mcp-protocol-version", "2025-11-25"),
         ("user-agent", "test/1"),
     ];
@@ -32,8 +39,6 @@ async fn a_call_leaves_its_request_and_its_response() {
 
     let records = harness.traces(ended).await;
     let [request, response] = &records[..] else { panic!("two records, not {records:#?}") };
-    let session_id = request.session_id.clone();
-    assert_eq!(session_id.len(), 16, "a short digest");
     let expected = TraceRecord {
         time: request.time,
         level: Level::Info,
@@ -45,7 +50,7 @@ async fn a_call_leaves_its_request_and_its_response() {
         token_id: token.id.0,
         token_label: "dev".to_owned(),
         gateway_id: "test".to_owned(),
-        session_id,
+        session_id: String::new(),
         protocol_version: "2025-11-25".to_owned(),
         http_method: "POST".to_owned(),
         path: "/mcp-gateway/everything/mcp".to_owned(),
@@ -63,11 +68,13 @@ async fn a_call_leaves_its_request_and_its_response() {
     };
     assert_eq!(*request, expected);
     assert!(response.latency_ns > 0 && response.time > request.time);
+    assert_eq!(response.session_id.len(), 16, "a short digest");
     let expected = TraceRecord {
         time: response.time,
         event: TraceEvent::Response,
         status: 200,
         latency_ns: response.latency_ns,
+        session_id: response.session_id.clone(),
         response_bytes: RESULT.len() as u64,
         ..expected
     };
@@ -77,10 +84,10 @@ async fn a_call_leaves_its_request_and_its_response() {
 #[tokio::test]
 async fn an_answer_that_is_an_error_is_told_from_one_that_is_not() {
     let upstream = Upstream::start(|request| async move {
-        match request.headers()["mcp-session-id"].as_bytes() {
+        match request.headers()["x-answer"].as_bytes() {
             b"rpc" => json(r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"no such tool"}}"#),
             b"tool" => json(r#"{"jsonrpc":"2.0","id":7,"result":{"content":[],"isError":true}}"#),
-            _ => http::Response::builder().status(404).body(full("no such session")).expect("a response"),
+            _ => http::Response::builder().status(404).body(full("no such thing")).expect("a response"),
         }
     })
     .await;
@@ -88,8 +95,8 @@ async fn an_answer_that_is_an_error_is_told_from_one_that_is_not() {
     let instance = harness.hosted("everything", &upstream.url()).await;
     let token = harness.token(instance).await;
     let authorization = format!("Bearer {}", token.credential);
-    for session in ["rpc", "tool", "gone"] {
-        let headers = [("authorization", &*authorization), ("mcp-session-id", session)];
+    for wanted in ["rpc", "tool", "gone"] {
+        let headers = [("authorization", &*authorization), ("x-answer", wanted)];
         harness.client().send_with("POST", &path(instance), &headers, CALL).await;
     }
     let records = harness.traces(|records| count(records, TraceEvent::Response) == 3).await;

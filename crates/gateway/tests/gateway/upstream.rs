@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 pub(crate) type Body = BoxBody<Bytes, Infallible>;
 
@@ -42,6 +42,7 @@ impl Upstream {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (seen, answer) = (requests.clone(), Arc::new(answer));
         let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.expect("accept a connection");
                 stream.set_nodelay(true).expect("set TCP_NODELAY");
@@ -52,7 +53,7 @@ impl Upstream {
                     let answered = answer(Request::from_parts(parts, body));
                     async move { Ok::<_, Infallible>(answered.await) }
                 });
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
         Self { address, requests, task }
@@ -65,6 +66,13 @@ impl Upstream {
             json(body)
         })
         .await
+    }
+
+    /// Ends the server with all its connections.
+    pub(crate) async fn kill(mut self) {
+        self.task.abort();
+        let ended = (&mut self.task).await;
+        assert!(ended.is_err_and(|error| error.is_cancelled()), "it served until now");
     }
 
     pub(crate) fn url(&self) -> String {

@@ -43,6 +43,23 @@ async fn a_digest_depends_on_the_master_key() {
     assert_ne!(one.store().await.vault().digest(b"x"), digest);
 }
 
+#[tokio::test]
+async fn a_session_opens_in_its_own_context_and_at_every_replica() {
+    let (one, another) = (TestServer::start().await, TestServer::start().await);
+    let (store, replica) = (one.store().await, one.store().await);
+    let sealed = store.vault().seal_session(b"token", SECRET);
+    assert!(sealed.bytes().all(|byte| byte.is_ascii_graphic()), "{sealed}");
+    assert_eq!(replica.vault().open_session(b"token", sealed.as_bytes()).as_deref(), Some(SECRET));
+    assert_eq!(replica.vault().open_session(b"another", sealed.as_bytes()), None);
+    assert_eq!(another.store().await.vault().open_session(b"token", sealed.as_bytes()), None);
+    let mut changed = sealed.into_bytes();
+    let last = changed.last_mut().unwrap();
+    *last = if *last == b'A' { b'E' } else { b'A' };
+    for forged in [changed.as_slice(), b"", b"g1.", b"g1.AAAA", b"0123456789abcdef"] {
+        assert_eq!(store.vault().open_session(b"token", forged), None);
+    }
+}
+
 #[test]
 fn a_master_key_that_others_can_read_is_not_used() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,70 @@
+//! What the access log says of a request before anything has come of it.
+
+use std::net::IpAddr;
+
+use access_log::{Level, TraceEvent, TraceRecord};
+use http::request::Parts;
+use http::{HeaderValue, header};
+use jiff::Timestamp;
+use mcp::session;
+
+use super::Gateway;
+use crate::exchange::{bounded, truncated};
+use crate::routes::Route;
+use crate::tokens::Grant;
+use crate::trace_context::TraceContext;
+
+/// How much of a session id's digest the log gets, in hexadecimal digits: enough to tell sessions apart.
+const SESSION_DIGITS: usize = 16;
+
+impl Gateway {
+    pub(super) fn session_digest(&self, id: &HeaderValue) -> String {
+        let mut digest = self.vault.digest(id.as_bytes()).0;
+        digest.truncate(SESSION_DIGITS);
+        digest
+    }
+
+    /// What every record of a request says. Its path is that of the instance it names, or a masked one: what is no
+    /// instance may be anything, a mistyped secret included.
+    pub(super) fn record(
+        &self,
+        client: IpAddr,
+        parts: &Parts,
+        trace: &TraceContext,
+        route: Option<&Route>,
+        grant: Option<&Grant>,
+    ) -> TraceRecord {
+        let path = route.map(|_| truncated(parts.uri.path()));
+        TraceRecord {
+            time: Timestamp::now(),
+            level: Level::Info,
+            event: TraceEvent::Request,
+            trace_id: trace.trace_id.clone(),
+            span_id: trace.span_id.clone(),
+            instance_id: route.map(|route| route.id.0).unwrap_or_default(),
+            instance_name: route.map(|route| route.name.clone()).unwrap_or_default(),
+            token_id: grant.map(|grant| grant.token.0).unwrap_or_default(),
+            token_label: grant.map(|grant| grant.label.clone()).unwrap_or_default(),
+            gateway_id: self.gateway_id.clone(),
+            session_id: parts
+                .headers
+                .get(session::SESSION_ID)
+                .map(|id| self.session_digest(id))
+                .unwrap_or_default(),
+            protocol_version: bounded(parts.headers.get(session::PROTOCOL_VERSION)),
+            http_method: truncated(parts.method.as_str()),
+            path: path.unwrap_or_else(|| "/mcp-gateway/…".to_owned()),
+            rpc_method: String::new(),
+            rpc_id: String::new(),
+            tool: String::new(),
+            status: 0,
+            latency_ns: 0,
+            request_bytes: 0,
+            response_bytes: 0,
+            client_address: client.to_canonical().to_string(),
+            user_agent: bounded(parts.headers.get(header::USER_AGENT)),
+            content_type: bounded(parts.headers.get(header::CONTENT_TYPE)),
+            error: String::new(),
+        }
+    }
+}

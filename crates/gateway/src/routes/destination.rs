@@ -1,0 +1,78 @@
+//! One place where requests of an instance go: a replica of a hosted server, or a remote server. Counts what is under
+//! way there, and remembers for a moment that it took no connection.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, Uri};
+use uuid::Uuid;
+
+/// How long a replica that took no connection is left alone, as long as there is another: until then its worker has
+/// usually noticed, and if not, one request in this time finds out.
+const AVOIDED: Duration = Duration::from_secs(2);
+
+static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Where requests go.
+///
+/// Header fields, path and query may hold credentials: they get into no log. Host and port do, where they tell an
+/// administrator why there is no connection, but never into an answer to a client.
+pub(crate) struct Destination {
+    /// What a session names it by: the id of the replica, or one made of the remote server's address.
+    pub(crate) id: Uuid,
+    /// Whether the platform runs it.
+    pub(crate) hosted: bool,
+    pub(crate) uri: Uri,
+    /// The platform's header fields for the upstream; they replace the client's.
+    pub(crate) headers: HeaderMap,
+    in_flight: AtomicUsize,
+    /// In milliseconds since `STARTED`.
+    avoided_until: AtomicU64,
+}
+
+impl Destination {
+    pub(super) fn new(id: Uuid, hosted: bool, uri: Uri, headers: HeaderMap) -> Self {
+        Self { id, hosted, uri, headers, in_flight: AtomicUsize::new(0), avoided_until: AtomicU64::new(0) }
+    }
+
+    /// Notes that it took no connection.
+    pub(crate) fn avoid(&self) {
+        self.avoided_until.store(milliseconds(STARTED.elapsed() + AVOIDED), Ordering::Relaxed);
+    }
+
+    /// How much speaks against sending a request here, to be compared.
+    pub(super) fn burden(&self) -> (bool, usize) {
+        let avoided = self.avoided_until.load(Ordering::Relaxed) > milliseconds(STARTED.elapsed());
+        (avoided, self.in_flight.load(Ordering::Relaxed))
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Debug for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Destination(…)")
+    }
+}
+
+/// A request that is under way. It counts until this is dropped, with the last byte of its answer.
+#[derive(Debug)]
+pub(crate) struct InFlight(Arc<Destination>);
+
+impl InFlight {
+    pub(crate) fn begin(destination: Arc<Destination>) -> Self {
+        destination.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(destination)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
