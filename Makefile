@@ -58,6 +58,14 @@ test: tools test-tools cargo-present ## Everything that must hold: format, unit,
 	cargo build --workspace --locked
 	cargo test --workspace --locked --no-fail-fast
 
+# One area of `make bench`, as in `make bench ONLY=commands`.
+ONLY ?=
+
+.PHONY: bench
+bench: tools cargo-present ## Figures beside their peers, in release; also in target/bench.jsonl. ONLY= is one area.
+	cargo build --release --locked -p mcpcan
+	ONLY=$(ONLY) cargo bench --locked -p system-tests --bench bench
+
 .PHONY: lint
 lint: $(DENY)/bin/cargo-deny cargo-present ## Format, clippy with warnings as errors, dependency rules of deny.toml.
 	cargo fmt --all --check

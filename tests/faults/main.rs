@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use harness::{Deployment, Replicas, http, until};
+use store::Store;
 use tokio::task::JoinSet;
 use views::{Instances, Tokens};
 
@@ -36,6 +37,8 @@ const PATIENCE_IN_PEACE: Duration = Duration::from_secs(90);
 const REPEATS_MAX: usize = 1000;
 /// How long what follows from events may take.
 const REACTIONS_MAX: Duration = Duration::from_secs(60);
+/// How long the hash chain may take to reach the last event.
+const LINKED_MAX: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_killed_every_command_takes_effect_as_its_answer_says() {
@@ -72,6 +75,7 @@ async fn whatever_is_killed_every_command_takes_effect_as_its_answer_says() {
     log.is_shown_by::<Instances>(&store).await;
     log.is_shown_by::<Tokens>(&store).await;
     log.fold().are_loaded_by(&store).await;
+    the_hash_chain_verifies(&store).await;
     assert_eq!(deployment.server.messages("DEAD_LETTERS").await, 0, "nothing could not be read");
     assert_eq!(deployment.server.messages("COMMANDS").await, 0, "no command waits");
     assert_eq!(deployment.ended(), Vec::<String>::new(), "no part ended by itself");
@@ -151,6 +155,15 @@ fn changed_answers(sent: &[Sent], repeated: &[Sent]) -> Vec<String> {
         }
     }
     wrong
+}
+
+async fn the_hash_chain_verifies(store: &Store) {
+    until("every event is linked", LINKED_MAX, async || {
+        let verification = store.verify(|_| {}).await.ok()?;
+        assert_eq!(verification.findings, [], "the log is what it was");
+        (verification.not_linked == 0).then_some(())
+    })
+    .await;
 }
 
 async fn no_reaction_is_missing(deployment: &Deployment) {

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 pub use domain::CommandId;
 
+use crate::commit::Message;
 use crate::connection::{Reconnects, Store};
 use crate::error::{self, During, Unavailable};
 use crate::idempotency::{self, Claim};
@@ -89,7 +90,6 @@ impl Store {
     }
 
     async fn publish_command(&self, command: &Command, given: &Given) -> Result<(), Unavailable> {
-        const OPERATION: &str = "publish command";
         let subject = subject::command(command.aggregate(), command.aggregate_id(), given.command_id);
         let mut headers = HeaderMap::new();
         envelope::write_metadata(&mut headers, &given.metadata());
@@ -98,8 +98,8 @@ impl Store {
             headers.insert(header::EXPECTED_REVISION, revision.to_string());
         }
         let payload = Bytes::from(codec::encode(command));
-        let acknowledged = self.jetstream.publish_with_headers(subject, headers, payload).await;
-        acknowledged.during(OPERATION)?.await.during(OPERATION).map(drop)
+        self.commands.commit(vec![Message { subject, headers, payload }]).await?;
+        Ok(())
     }
 
     /// The commands that wait for a decision, shared with every other decider.

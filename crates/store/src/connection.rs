@@ -11,7 +11,9 @@ use tokio::sync::{OnceCell, watch};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::commit::Committer;
 use crate::error::{During, Unavailable};
+use crate::journal::Memory;
 use crate::outcome::OutcomeWatch;
 use crate::role::Role;
 use crate::subject;
@@ -67,6 +69,10 @@ pub struct Store {
     vault: Vault,
     buckets: Arc<Buckets>,
     outcomes: Arc<OnceCell<OutcomeWatch>>,
+    pub(crate) memory: Arc<Memory>,
+    /// One for each stream that many write to at a time.
+    pub(crate) commands: Committer,
+    pub(crate) events: Committer,
     connections: watch::Receiver<u64>,
     holder: Arc<str>,
 }
@@ -130,8 +136,22 @@ impl Store {
             .build(client.clone());
         let vault = Vault::new(master_key, jetstream.clone());
         let holder = format!("{name}-{}", Uuid::new_v4()).into();
-        let (buckets, outcomes) = Default::default();
-        Ok(Store { role, client, jetstream, vault, buckets, outcomes, connections, holder })
+        let (buckets, outcomes, memory) = Default::default();
+        let commands = Committer::start(client.clone(), "publish a command");
+        let events = Committer::start(client.clone(), "append events");
+        Ok(Store {
+            role,
+            client,
+            jetstream,
+            vault,
+            buckets,
+            outcomes,
+            memory,
+            commands,
+            events,
+            connections,
+            holder,
+        })
     }
 
     /// Names this connection among all that there ever were: who holds a lease.

@@ -7,6 +7,7 @@ mod chain;
 mod codec;
 mod command_bus;
 mod command_state;
+mod commit;
 mod connection;
 pub mod data_stream;
 mod direct_get;

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use domain::{Actor, CommandId};
 use jiff::Timestamp;
 use tempfile::TempDir;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{Credentials, Given, MasterKey, Options, Role, Store, provision, role, subject};
+use crate::upcast::Stored;
+use crate::{Credentials, Given, MasterKey, Options, Role, Store, Write, journal, provision, role, subject};
 
 /// A command of the admin's, given now.
 #[must_use]
@@ -37,6 +39,31 @@ const PASSWORD_FILE: &str = "password";
 
 /// How long the server may take to write where it listens.
 const START_WAIT: Duration = Duration::from_secs(20);
+
+/// Appends events, each of them as if a command of its own had led to it, and gives the last one's sequence. At most a
+/// thousand, all in one atomic batch: what would take its time through the deciders is there at once.
+///
+/// # Panics
+/// They are not appended: the test cannot go on.
+pub async fn append_each<D: Stored>(
+    store: &Store,
+    id: &D::Id,
+    last_sequence: u64,
+    events: &[D::Event],
+) -> u64 {
+    let mut all = Vec::with_capacity(events.len());
+    for event in events {
+        let write = Write::new::<D>(id, last_sequence, std::slice::from_ref(event));
+        all.extend(journal::messages(&[write], &given().metadata()));
+    }
+    for message in all.iter_mut().skip(1) {
+        // Only the first can know where the aggregate ends.
+        let others = message.headers.iter().filter(|(name, _)| **name != NATS_EXPECTED_LAST_SUBJECT_SEQUENCE);
+        let others = others.filter_map(|(name, values)| Some((name.clone(), values.first()?.clone())));
+        message.headers = others.collect();
+    }
+    store.events.commit(all).await.expect("append the events")
+}
 
 /// A running nats-server.
 pub struct TestServer {

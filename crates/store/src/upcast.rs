@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use crate::codec;
 
 /// An aggregate whose events this crate can write and read.
-pub trait Stored: Decider<State: Serialize + DeserializeOwned> {
+pub trait Stored: 'static + Decider<State: Serialize + DeserializeOwned + Send + Sync + 'static> {
     /// The version of the state in snapshots. Whoever changes the form of the state, or what an event makes of it,
     /// raises it: snapshots of another version are not read.
     const SNAPSHOT_VERSION: u16;

@@ -16,7 +16,7 @@ use crate::upcast::Stored;
 const FIRST_PAGE_EVENTS: usize = 256;
 /// How many events one further request for an aggregate's past brings.
 const PAGE_EVENTS: usize = 1000;
-/// How many events are folded beyond a snapshot before a new one is written.
+/// How many events are folded beyond the snapshot in the bucket before a new one is written.
 const SNAPSHOT_EVENTS: usize = 256;
 
 /// An aggregate as the log tells it.
@@ -52,69 +52,89 @@ impl Store {
     /// NATS did not answer, or the aggregate's log cannot be read.
     pub async fn load<D: Stored>(&self, id: &D::Id, command: CommandId) -> Result<Aggregate<D>, LoadError> {
         let mut fold = Fold::<D>::new(subject::event(D::NAME, id), command);
-        let page = self.page(&fold.subject, 1, FIRST_PAGE_EVENTS).await?;
-        let is_long = page.len() == FIRST_PAGE_EVENTS;
-        fold.take(&page)?;
-        if is_long {
-            self.load_rest(&mut fold, &snapshot::key::<D>(id)).await?;
+        let key = snapshot::key::<D>(id);
+        let remembered = match self.memory.recall::<D>(&fold.subject) {
+            Some(remembered) => self.page_after(&mut fold, &remembered).await?,
+            None => None,
+        };
+        let mut page = match remembered {
+            Some(page) => page,
+            None => self.first_page(&mut fold, &key).await?,
+        };
+        loop {
+            fold.take(&page.messages)?;
+            if !page.more {
+                break;
+            }
+            page = self.page(&fold.subject, fold.aggregate.last_sequence + 1, PAGE_EVENTS).await?;
         }
+        self.keep(&mut fold, &key).await?;
         Ok(fold.aggregate)
     }
 
-    /// Folds what comes after the first page, from a snapshot on if there is one that holds, and leaves a new one
-    /// behind if that was a long way. A snapshot is only a shorter way: without it, or when it cannot be written, the
-    /// aggregate is the same.
-    async fn load_rest<D: Stored>(&self, fold: &mut Fold<D>, key: &str) -> Result<(), LoadError> {
-        let bucket = self.snapshots_bucket().await?;
-        let (found, revision) = snapshot::read::<D>(bucket, key).await?;
-        let (mut covered, mut jump) = (0, None);
-        if let Some(found) = found.filter(|found| found.mark.sequence > fold.aggregate.last_sequence) {
-            covered = found.mark.sequence;
-            // The command's own events may be among those that the snapshot stands for: then all are read.
-            jump = (!found.may_hold(fold.command)).then_some(found);
+    /// The first events, or, where these are not all, what comes after the snapshot in the bucket.
+    async fn first_page<D: Stored>(&self, fold: &mut Fold<D>, key: &str) -> Result<Page, LoadError> {
+        let first = self.page(&fold.subject, 1, FIRST_PAGE_EVENTS).await?;
+        if first.more
+            && let Some(stored) = snapshot::read::<D>(self.snapshots_bucket().await?, key).await?
+            && let Some(page) = self.page_after(fold, &stored).await?
+        {
+            return Ok(page);
         }
-        let mut beyond = 0;
-        loop {
-            // The event that the snapshot names is read with those after it, to see that it is the one.
-            let from = jump.as_ref().map_or(fold.aggregate.last_sequence + 1, |jump| jump.mark.sequence);
-            let mut page = self.page(&fold.subject, from, PAGE_EVENTS).await?;
-            let more = page.len() == PAGE_EVENTS;
-            if let Some(snapshot) = jump.take() {
-                if !page.first().is_some_and(|first| snapshot.mark.is_of(first)) {
-                    covered = 0;
-                    continue;
-                }
-                page.remove(0);
-                fold.jump(snapshot);
-            }
-            beyond += page.iter().filter(|message| message.sequence > covered).count();
-            fold.take(&page)?;
-            if !more {
-                break;
-            }
+        Ok(first)
+    }
+
+    /// Jumps to a snapshot and reads what comes after it, if the snapshot holds. The event that it names is read too,
+    /// to see that it is the one; and if the command's own events may be among those that it stands for, all are read.
+    async fn page_after<D: Stored>(
+        &self,
+        fold: &mut Fold<D>,
+        snapshot: &Snapshot<D>,
+    ) -> Result<Option<Page>, LoadError> {
+        if snapshot.may_hold(fold.command) {
+            return Ok(None);
         }
+        let mut page = self.page(&fold.subject, snapshot.mark.sequence, PAGE_EVENTS).await?;
+        if !page.messages.first().is_some_and(|first| snapshot.mark.is_of(first)) {
+            return Ok(None);
+        }
+        page.messages.remove(0);
+        fold.jump(snapshot);
+        Ok(Some(page))
+    }
+
+    /// Remembers what was loaded, and stores a snapshot of it when the last one is a long way back. A snapshot is only a
+    /// shorter way: when it cannot be written, the aggregate is the same.
+    async fn keep<D: Stored>(&self, fold: &mut Fold<D>, key: &str) -> Result<(), LoadError> {
         // Nobody else may write what the decider decides on.
-        if beyond >= SNAPSHOT_EVENTS
+        if fold.unsaved >= SNAPSHOT_EVENTS
             && self.role.is_none_or(|role| role == Role::Decider)
             && let Some(snapshot) = fold.snapshot()
         {
-            snapshot::write(bucket, key, &snapshot, revision).await;
+            snapshot::write(self.snapshots_bucket().await?, key, &snapshot).await;
+            fold.unsaved = 0;
+        }
+        if let Some(snapshot) = fold.snapshot() {
+            self.memory.remember(&fold.subject, snapshot);
         }
         Ok(())
     }
 
     /// The next events of a subject.
-    async fn page(
-        &self,
-        subject: &str,
-        from: u64,
-        events_max: usize,
-    ) -> Result<Vec<StoredMessage>, Unavailable> {
+    async fn page(&self, subject: &str, from: u64, events_max: usize) -> Result<Page, Unavailable> {
         const OPERATION: &str = "load events";
         let request = batch_from(from, subject, events_max);
         let page = self.direct_get(subject::EVENTS, &request, OPERATION).await?;
-        page.messages.into_iter().map(StoredMessage::read).collect::<Result<_, _>>().during(OPERATION)
+        let messages = page.messages.into_iter().map(StoredMessage::read);
+        Ok(Page { messages: messages.collect::<Result<_, _>>().during(OPERATION)?, more: page.more })
     }
+}
+
+/// Events of one subject, in order.
+struct Page {
+    messages: Vec<StoredMessage>,
+    /// Whether there are more.
+    more: bool,
 }
 
 /// A message as direct get returns it.
@@ -142,13 +162,15 @@ struct Fold<D: Stored> {
     commands: snapshot::Commands,
     /// Names the last event.
     mark: Option<Mark>,
+    /// How many events were folded since the snapshot in the bucket.
+    unsaved: usize,
 }
 
 impl<D: Stored> Fold<D> {
     fn new(subject: String, command: CommandId) -> Self {
         let aggregate =
             Aggregate::<D> { state: D::State::default(), last_sequence: 0, done_by_command: None };
-        Fold { subject, command, aggregate, commands: snapshot::Commands::default(), mark: None }
+        Fold { subject, command, aggregate, commands: snapshot::Commands::default(), mark: None, unsaved: 0 }
     }
 
     fn take(&mut self, page: &[StoredMessage]) -> Result<(), LoadError> {
@@ -172,6 +194,7 @@ impl<D: Stored> Fold<D> {
         self.aggregate.last_sequence = sequence;
         self.commands.push(by);
         self.mark = Mark::of(message, by);
+        self.unsaved += 1;
         if by == self.command {
             self.aggregate.done_by_command = Some(sequence);
         }
@@ -179,15 +202,16 @@ impl<D: Stored> Fold<D> {
     }
 
     /// Puts a snapshot in the place of all events that were folded so far, and of those up to its own.
-    fn jump(&mut self, snapshot: Snapshot<D>) {
-        self.aggregate.state = snapshot.state;
+    fn jump(&mut self, snapshot: &Snapshot<D>) {
+        self.aggregate.state = snapshot.state.clone();
         self.aggregate.last_sequence = snapshot.mark.sequence;
-        self.commands = snapshot.commands;
-        self.mark = Some(snapshot.mark);
+        self.commands = snapshot.commands.clone();
+        self.mark = Some(snapshot.mark.clone());
+        self.unsaved = snapshot.unsaved;
     }
 
     fn snapshot(&self) -> Option<Snapshot<D>> {
         let (mark, state) = (self.mark.clone()?, self.aggregate.state.clone());
-        Some(Snapshot { mark, state, commands: self.commands.clone() })
+        Some(Snapshot { mark, state, commands: self.commands.clone(), unsaved: self.unsaved })
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Snapshot<D: Decider> {
     pub(super) mark: Mark,
     pub(super) state: D::State,
     pub(super) commands: Commands,
+    /// How many of its events came after the snapshot in the bucket; none of that one itself.
+    pub(super) unsaved: usize,
 }
 
 /// Names one event of one stream.
@@ -73,6 +75,10 @@ impl<D: Decider> Snapshot<D> {
 pub(super) struct Commands(Vec<u8>);
 
 impl Commands {
+    pub(super) fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
     /// The last bytes of an id are random, or a digest.
     fn short(command: CommandId) -> [u8; COMMAND_BYTES] {
         let bytes = command.0.into_bytes();
@@ -93,36 +99,27 @@ pub(super) fn key<D: Stored>(id: &D::Id) -> String {
     format!("{}.v{}.{id}", D::NAME, D::SNAPSHOT_VERSION)
 }
 
-/// The snapshot at a key, if there is one that can be read, and the revision of what is there.
+/// The snapshot at a key, if there is one that can be read.
 pub(super) async fn read<D: Stored>(
     bucket: &kv::Store,
     key: &str,
-) -> Result<(Option<Snapshot<D>>, Option<u64>), Unavailable> {
-    let Some(entry) = bucket.entry(key).await.during("read a snapshot")? else { return Ok((None, None)) };
-    let snapshot = decode::<D>(&entry.value);
-    if snapshot.is_none() && entry.operation == kv::Operation::Put {
+) -> Result<Option<Snapshot<D>>, Unavailable> {
+    let Some(bytes) = bucket.get(key).await.during("read a snapshot")? else { return Ok(None) };
+    let snapshot = decode::<D>(&bytes);
+    if snapshot.is_none() {
         tracing::warn!(key, "snapshot is damaged, so it is made anew");
     }
-    Ok((snapshot, Some(entry.revision)))
+    Ok(snapshot)
 }
 
-/// Writes a snapshot in the place of what had `revision`. That it cannot be written, or that somebody was faster, is
-/// no loss: the next who loads the aggregate tries again.
-pub(super) async fn write<D: Stored>(
-    bucket: &kv::Store,
-    key: &str,
-    snapshot: &Snapshot<D>,
-    revision: Option<u64>,
-) {
+/// Writes a snapshot. Of two who do it at a time either may be last: both hold. That it cannot be written is no loss:
+/// the next who loads the aggregate from afar tries again.
+pub(super) async fn write<D: Stored>(bucket: &kv::Store, key: &str, snapshot: &Snapshot<D>) {
     let bytes = encode(snapshot);
     if bytes.len() > BYTES_MAX {
         return;
     }
-    let written = match revision {
-        Some(revision) => bucket.update(key, bytes, revision).await.map(drop).during("write a snapshot"),
-        None => bucket.create(key, bytes).await.map(drop).during("write a snapshot"),
-    };
-    if let Err(error) = written {
+    if let Err(error) = bucket.put(key, bytes).await {
         tracing::debug!(error = &error as &dyn std::error::Error, key, "snapshot not written");
     }
 }
@@ -156,5 +153,5 @@ fn decode<D: Stored>(bytes: &[u8]) -> Option<Snapshot<D>> {
     let length = u32::from_be_bytes(length.try_into().ok()?);
     let (head, commands) = rest.split_at_checked(length.try_into().ok()?)?;
     let Head { mark, state } = codec::decode(head).ok()?;
-    Some(Snapshot { mark, state, commands: Commands(commands.to_vec()) })
+    Some(Snapshot { mark, state, commands: Commands(commands.to_vec()), unsaved: 0 })
 }

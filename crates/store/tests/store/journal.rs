@@ -67,6 +67,34 @@ async fn a_batch_over_two_aggregates_is_appended_whole_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn those_who_append_at_the_same_time_meet_in_one_batch_and_each_learns_its_own_sequence() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    let taken = instance_id();
+    let create =
+        |id| [Write::new::<InstanceDecider>(&id, 0, &[created("everything"), Event::Stopped(Stopped {})])];
+    store.append(&create(taken), &metadata()).await.unwrap();
+
+    // One in ten has read a state that has passed. Their conflicts are nobody else's.
+    let ids: Vec<_> = (0..200).map(|number| if number % 10 == 7 { taken } else { instance_id() }).collect();
+    let appends = ids.iter().map(|id| {
+        let (store, create) = (&store, create(*id));
+        async move { store.append(&create, &metadata()).await }
+    });
+    let appended = futures_util::future::join_all(appends).await;
+    for (id, appended) in ids.into_iter().zip(appended) {
+        let loaded = store.load::<InstanceDecider>(&id, given().command_id).await.unwrap();
+        assert!(matches!(loaded.state, State::Stopped(_)), "{:?}", loaded.state);
+        match appended {
+            Ok(sequence) => assert_eq!(sequence, loaded.last_sequence),
+            Err(AppendError::Conflict) => assert_eq!((id, loaded.last_sequence), (taken, 2)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(store.last_event().await.unwrap(), 2 * 181);
+}
+
+#[tokio::test]
 async fn more_events_than_one_page_are_loaded_in_order() {
     let server = TestServer::start().await;
     let store = server.store().await;
