@@ -64,7 +64,8 @@ pub enum SendError {
 }
 
 impl Store {
-    /// Puts a command on the bus and waits for its outcome, `wait` at most.
+    /// Puts a command on the bus and waits for its outcome, `wait` at most; with no wait only an outcome that was
+    /// recorded before is given.
     ///
     /// # Errors
     /// See [`SendError`]. After `Unavailable` it is not known whether the command is on the bus.
@@ -81,6 +82,9 @@ impl Store {
         // Undecided under an old claim: whoever claimed it may have died before publishing, so it is published again.
         // The bus drops a duplicate, the decider finds its own events.
         self.publish_command(command, given).await?;
+        if wait.is_zero() {
+            return Err(SendError::Undecided(given.command_id));
+        }
         if let Some(outcome) = waiter.outcome(wait).await {
             return Ok(outcome);
         }
