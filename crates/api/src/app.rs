@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use service::{CancellationToken, Readiness};
 use store::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::config::Config;
 use crate::directory::Directory;
@@ -20,4 +20,6 @@ pub(crate) struct App {
     pub(crate) shutdown: CancellationToken,
     /// One permit for each event stream that may be open.
     pub(crate) tails: Arc<Semaphore>,
+    /// Held while events are imported.
+    pub(crate) imports: Arc<Mutex<()>>,
 }

@@ -67,6 +67,24 @@ impl Caller {
     pub(crate) fn derive_id(&self, purpose: &str) -> Uuid {
         Uuid::new_v5(&self.key.id(), purpose.as_bytes())
     }
+
+    /// The command that the request becomes, if it is for this aggregate.
+    pub(crate) fn command_id(&self, wish: &Wish, aggregate: Uuid) -> CommandId {
+        self.key.command_id(&wish.claim.request_digest, aggregate)
+    }
+
+    /// Where a part of the request comes from that may be sent again under another id.
+    pub(crate) fn given_part(&self) -> Given {
+        Given {
+            command_id: CommandId(Uuid::now_v7()),
+            actor: Actor::Admin,
+            causation_id: format!("request:{}", self.key.as_str()),
+            at: Timestamp::now(),
+            traceparent: self.traceparent.clone(),
+            expected_revision: None,
+            claim: None,
+        }
+    }
 }
 
 /// What a request wants: names the one command that it becomes.
@@ -126,6 +144,30 @@ impl App {
         wish: Wish,
     ) -> Result<u64, Error> {
         let given = given(caller, command, wish, self.directory.revision(command));
+        self.send(caller, command, given).await
+    }
+
+    /// The same for what follows from an event, and counts only as long as its aggregate has this revision.
+    ///
+    /// # Errors
+    /// As [`App::carry_out`].
+    pub(crate) async fn carry_out_because(
+        &self,
+        caller: &Caller,
+        command: &Command,
+        wish: Wish,
+        because: u64,
+        revision: u64,
+    ) -> Result<u64, Error> {
+        let given = Given {
+            causation_id: format!("event:{because}"),
+            expected_revision: Some(revision),
+            ..given(caller, command, wish, Some(revision))
+        };
+        self.send(caller, command, given).await
+    }
+
+    async fn send(&self, caller: &Caller, command: &Command, given: Given) -> Result<u64, Error> {
         let wait = caller.preference.wait(self.config.command_wait);
         let sequence = match self.store.send(command, &given, wait).await {
             Ok(Outcome::Done { sequence }) => sequence,
@@ -184,7 +226,7 @@ impl App {
 /// `shown` is the revision that people see now.
 fn given(caller: &Caller, command: &Command, wish: Wish, shown: Option<u64>) -> Given {
     Given {
-        command_id: caller.key.command_id(&wish.claim.request_digest, command.aggregate_id()),
+        command_id: caller.command_id(&wish, command.aggregate_id()),
         actor: Actor::Admin,
         causation_id: format!("request:{}", caller.key.as_str()),
         at: Timestamp::now(),

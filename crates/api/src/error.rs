@@ -6,10 +6,12 @@
 pub(crate) mod problem_type;
 
 use axum::response::{IntoResponse, Response};
-use domain::{Refusal, TokenId, claim, instance, retention_plan, template, token};
+use domain::undo::NotUndone;
+use domain::{Refusal, TokenId, claim, import, instance, retention_plan, template, token};
 use http::HeaderValue;
 use http::header::{ETAG, WWW_AUTHENTICATE};
 use serde_json::json;
+use store::archive::ArchiveError;
 use store::subject::VIEWS;
 use store::{NotReached, OpenError, PastError, Place, SendError, Unavailable};
 
@@ -82,6 +84,8 @@ pub(crate) enum Error {
     NotHosted,
     #[error("the log has no event {0}")]
     EventNotFound(String),
+    #[error("event {sequence} is not undone: {reason}")]
+    NotUndone { sequence: u64, reason: NotUndone },
     #[error("`{0}` is no kind of aggregate whose past is shown: `instance` or `token` was expected")]
     UnknownAggregate(String),
     #[error("the log knows no `{0}`")]
@@ -90,6 +94,17 @@ pub(crate) enum Error {
     DidNotExistYet { reference: String, first: Place },
     #[error("`{reference}` did not exist any more: event {}, stored at {}, has ended it", last.sequence, last.stored_at)]
     WasGone { reference: String, last: Place },
+    #[error("{0}")]
+    Archive(#[source] ArchiveError),
+    #[error(
+        "the secrets in the file open only under the master key of where it comes from: start this system with a copy \
+         of it, or export without keys"
+    )]
+    OtherMasterKey,
+    #[error("another import is under way")]
+    ImportRunning,
+    #[error("the file cannot be kept while it is checked")]
+    Spool(#[source] std::io::Error),
     #[error("{0}")]
     Refused(Refusal),
 
@@ -149,11 +164,19 @@ impl Error {
             Error::NoActiveToken(_) => Problem::new(T::NO_ACTIVE_TOKEN),
             Error::DirectHasNoTokens => Problem::new(T::DIRECT_HAS_NO_TOKENS),
             Error::NotHosted => Problem::new(T::NOT_HOSTED),
+            Error::NotUndone { reason, .. } => Problem::new(T::NOT_UNDONE).with("reason", reason.as_str()),
             Error::UnknownAggregate(_) => Problem::new(T::UNKNOWN_AGGREGATE),
             Error::NeverExisted(_) => Problem::new(T::NEVER_EXISTED),
             Error::DidNotExistYet { first, .. } => placed(Problem::new(T::DID_NOT_EXIST_YET), first),
             Error::WasGone { last, .. } => placed(Problem::new(T::WAS_GONE), last),
             Error::EventNotFound(_) => Problem::new(T::EVENT_NOT_FOUND),
+            Error::Archive(ArchiveError { record, byte, sequence, .. }) => Problem::new(T::ARCHIVE_DAMAGED)
+                .with("record", *record)
+                .with("byte", *byte)
+                .with("sequence", json!(sequence)),
+            Error::OtherMasterKey => Problem::new(T::OTHER_MASTER_KEY),
+            Error::ImportRunning => Problem::new(T::IMPORT_RUNNING),
+            Error::Spool(_) => Problem::new(T::NO_ROOM),
             Error::Refused(refusal) => refused(refusal),
             Error::Undecided(_) => Problem::new(T::UNDECIDED),
             Error::NotVisible(_) => Problem::new(T::NOT_VISIBLE),
@@ -198,6 +221,11 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::RetentionPlan(refusal) => match refusal {
             retention_plan::Refusal::Days { max } => Problem::new(T::BEYOND_A_BOUND).with("max", *max),
             retention_plan::Refusal::InstanceNotFound => Problem::new(T::INSTANCE_NOT_FOUND),
+        },
+        Refusal::Import(refusal) => match refusal {
+            import::Refusal::Differs { sequence } => Problem::new(T::LOG_DIFFERS).with("sequence", *sequence),
+            import::Refusal::Gap { expected, .. } => Problem::new(T::LOG_GAP).with("expected", *expected),
+            import::Refusal::Busy => Problem::new(T::IMPORT_BUSY),
         },
         Refusal::Changed { revision } => {
             Problem::new(T::REVISION_CHANGED).with("revision", *revision).header(ETAG, etag(*revision))

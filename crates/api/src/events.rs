@@ -1,9 +1,13 @@
 //! Domain events as they come, as server-sent events (the `text/event-stream` format of the HTML standard).
 
 mod document;
+mod export;
 mod frames;
+mod import;
+mod replay;
 mod selection;
 mod show;
+mod undo;
 mod verify;
 
 use axum::extract::State;
@@ -18,8 +22,12 @@ use frames::{Frames, Step};
 use selection::{SelectEvents, Selection};
 
 pub(crate) use document::EventDocument;
+pub(crate) use export::export_events;
 pub(crate) use frames::TAILS_MAX;
+pub(crate) use import::{Upload, import_events};
+pub(crate) use replay::replay_events;
 pub(crate) use show::{TraceDocument, show_event};
+pub(crate) use undo::{UndoneDocument, undo_event};
 pub(crate) use verify::{VerificationDocument, VerifyProgressDocument, verify_events};
 
 /// `GET /events`

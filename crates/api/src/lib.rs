@@ -90,6 +90,7 @@ pub async fn run(
         readiness: context.readiness.clone(),
         shutdown: context.shutdown.clone(),
         tails: Arc::new(Semaphore::new(events::TAILS_MAX)),
+        imports: Arc::default(),
     };
     ready.set(true);
     let tell_readiness = tell_readiness(ready, app.clone());

@@ -5,6 +5,7 @@
 
 mod execute;
 mod expiry;
+mod import;
 mod reactions;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub async fn run(store: Store, context: Context) -> anyhow::Result<()> {
     let flag = context.readiness.register("decider: reactions");
     let reactions = tokio::spawn(reactions::run(store.clone(), flag, context.shutdown.clone()));
     let expiry = tokio::spawn(expiry::run(store.clone(), context.shutdown.clone()));
+    let import = tokio::spawn(import::run(store.clone(), context.shutdown.clone()));
     let permits = Arc::new(Semaphore::new(COMMANDS_IN_FLIGHT_MAX));
     while !context.shutdown.is_cancelled() {
         match decide_commands(&store, &permits, &context.shutdown, || ready.set(true)).await {
@@ -50,6 +52,7 @@ pub async fn run(store: Store, context: Context) -> anyhow::Result<()> {
     let _all = permits.acquire_many(in_flight).await?;
     reactions.await?;
     expiry.await?;
+    import.await?;
     Ok(())
 }
 

@@ -21,12 +21,14 @@ mod error;
 mod event;
 pub mod profile;
 mod state;
+mod undo;
 
 pub use access::{
     Access, CommandLine, Hosted, HostedTransport, Mount, Remote, RemoteTransport, Resources, Source,
 };
 pub use command::{Command, Fact};
 pub use edit::Edit;
+pub(crate) use edit::changes;
 pub use error::Refusal;
 pub use event::{
     AccessChanged, Created, Deleted, Edited, Event, FailureReason, Renamed, ReplicaFailed,
@@ -35,6 +37,7 @@ pub use event::{
 };
 pub use profile::Profile;
 pub use state::{Live, ReplicaState, Stage, State};
+pub use undo::undo;
 
 use crate::claim;
 use crate::{Decider, ImpossibleEvent, InstanceId, Name};

@@ -7,6 +7,7 @@
 pub mod claim;
 pub mod decider;
 pub mod id;
+pub mod import;
 pub mod instance;
 pub mod name;
 pub mod recorded;
@@ -14,6 +15,7 @@ pub mod retention_plan;
 pub mod sealed;
 pub mod template;
 pub mod token;
+pub mod undo;
 
 pub use decider::{Decider, ImpossibleEvent};
 pub use id::{CommandId, InstanceId, ReplicaId, TemplateId, TokenId};
@@ -88,6 +90,9 @@ pub enum Refusal {
     /// Somebody has changed it since it was seen.
     #[error("it has been changed since: its revision is {revision} now")]
     Changed { revision: u64 },
+    /// Events of another log.
+    #[error(transparent)]
+    Import(import::Refusal),
 }
 
 macro_rules! refusals {

@@ -6,6 +6,10 @@
 //!
 //! It is no part of the instance, because it outlives it: rows are kept as long after their instance was deleted.
 
+mod undo;
+
+pub use undo::undo;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -14,11 +14,13 @@ mod decide;
 mod error;
 mod event;
 mod state;
+mod undo;
 
 pub use command::Command;
 pub use error::Refusal;
 pub use event::{Created, Deleted, Edited, Event, Renamed};
 pub use state::{Active, State};
+pub use undo::undo;
 
 use crate::claim;
 use crate::{Decider, ImpossibleEvent, Name, TemplateId};

@@ -15,12 +15,14 @@ mod decide;
 mod error;
 mod event;
 mod state;
+mod undo;
 
 pub use command::Command;
 pub use decide::require_reachable;
 pub use error::Refusal;
 pub use event::{Edited, Event, Expired, Expiry, Issued, Kind, Revoked, Rotated};
 pub use state::{Active, State};
+pub use undo::undo;
 
 use crate::claim::{self, CredentialId};
 use crate::{Decider, Digest, ImpossibleEvent, InstanceId, TokenId};

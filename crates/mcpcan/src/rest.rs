@@ -66,6 +66,11 @@ impl Rest {
         .await
     }
 
+    /// A request that says everything in its query.
+    pub(crate) async fn post_query(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, Failure> {
+        self.answer(self.request(Method::POST, path, query).timeout(REQUEST_TIMEOUT)).await
+    }
+
     pub(crate) async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
         self.answer(self.request(Method::PATCH, path, &[]).timeout(REQUEST_TIMEOUT).json(body)).await
     }
@@ -99,6 +104,26 @@ impl Rest {
     /// An answer that has no end, to be read as it comes.
     pub(crate) async fn open(&self, path: &[&str], query: &[(&str, String)]) -> Result<Response, Failure> {
         self.send(self.request(Method::GET, path, query)).await
+    }
+
+    /// Sends what has no end that is known before, and gives an answer to be read as it comes.
+    pub(crate) async fn upload(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: reqwest::Body,
+    ) -> Result<Response, Failure> {
+        self.send(self.request(Method::POST, path, query).body(body)).await
+    }
+
+    /// A request whose answer is to be read as it comes.
+    pub(crate) async fn open_post(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: &Value,
+    ) -> Result<Response, Failure> {
+        self.send(self.request(Method::POST, path, query).json(body)).await
     }
 
     fn request(&self, method: Method, path: &[&str], query: &[(&str, String)]) -> RequestBuilder {

@@ -3,6 +3,7 @@
 
 pub mod connections;
 pub mod health;
+pub mod pace;
 pub mod readiness;
 pub mod shutdown;
 pub mod tracing_setup;

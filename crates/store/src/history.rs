@@ -5,7 +5,7 @@ mod trace;
 
 use jiff::Timestamp;
 
-pub use past::{Past, PastError, Place};
+pub use past::{Past, PastError, Place, StatesAround};
 pub use trace::{Trace, TraceLimits};
 
 use crate::connection::Store;
@@ -38,6 +38,14 @@ impl Store {
     pub async fn event(&self, sequence: u64) -> Result<Option<StoredEvent>, Unavailable> {
         let page = self.event_page(ALL_EVENTS, sequence, 1).await?;
         Ok(page.events.into_iter().next().filter(|event| event.sequence == sequence))
+    }
+
+    /// Events from a sequence on, so many at most.
+    ///
+    /// # Errors
+    /// NATS did not answer.
+    pub async fn events_from(&self, from: u64, events_max: usize) -> Result<Vec<StoredEvent>, Unavailable> {
+        Ok(self.event_page(ALL_EVENTS, from, events_max).await?.events)
     }
 
     /// The sequence of the first event that was stored at a moment or later; that of the next event if there is none.

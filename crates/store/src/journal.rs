@@ -57,7 +57,12 @@ impl Store {
     /// # Errors
     /// See [`AppendError`].
     pub async fn append(&self, writes: &[Write], metadata: &Metadata) -> Result<u64, AppendError> {
-        self.events.commit(messages(writes, metadata)).await.map_err(|error| match error {
+        self.append_messages(messages(writes, metadata)).await
+    }
+
+    /// Appends all messages or none of them.
+    pub(crate) async fn append_messages(&self, messages: Vec<Message>) -> Result<u64, AppendError> {
+        self.events.commit(messages).await.map_err(|error| match error {
             CommitError::Conflict => AppendError::Conflict,
             CommitError::Unavailable(error) => error.into(),
         })

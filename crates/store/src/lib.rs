@@ -3,6 +3,7 @@
 //!
 //! No rule lives here. Nothing outside this crate names a stream, a header or a NATS type.
 
+pub mod archive;
 mod chain;
 mod codec;
 mod command_bus;
@@ -15,6 +16,7 @@ mod envelope;
 mod error;
 mod history;
 mod idempotency;
+mod import;
 mod journal;
 mod lease;
 mod outcome;
@@ -22,6 +24,7 @@ mod projection;
 pub mod provision;
 mod reaction;
 mod reader;
+mod replay;
 pub mod role;
 mod sink;
 mod stored_event;
@@ -41,13 +44,15 @@ pub use command_state::CommandState;
 pub use connection::{ConnectError, Credentials, Options, Store};
 pub use data_stream::DataStream;
 pub use error::{Unavailable, Unreadable};
-pub use history::{Past, PastError, Place, Trace, TraceLimits};
+pub use history::{Past, PastError, Place, StatesAround, Trace, TraceLimits};
 pub use idempotency::Claim;
+pub use import::{Chunk, Compared, KeyPage, ReceivedChunk, ReceivedChunks};
 pub use journal::{Aggregate, AppendError, LoadError, Write};
 pub use lease::{Lease, Task};
 pub use outcome::Outcome;
 pub use projection::ProjectError;
 pub use reaction::{ReceivedEvent, ReceivedEvents};
+pub use replay::{NotAName, ReplayName};
 pub use role::Role;
 pub use sink::{Batch, Sink, SinkError};
 pub use stored_event::StoredEvent;

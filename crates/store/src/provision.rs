@@ -40,7 +40,8 @@ pub(crate) const BUCKET_FILES: &[(&str, &str)] = &declarations!(
     "chain",
 );
 /// The declared consumers by file name.
-pub(crate) const CONSUMER_FILES: &[(&str, &str)] = &declarations!("consumers": "decider", "reactions");
+pub(crate) const CONSUMER_FILES: &[(&str, &str)] =
+    &declarations!("consumers": "decider", "reactions", "importer");
 
 /// What provisioning found or did.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::envelope::{self, Fields, HeaderError};
 use crate::error::Unreadable;
 use crate::subject::{self, header};
-use crate::upcast;
+use crate::upcast::{self, Stored};
 
 /// What the header fields of JetStream itself begin with. They say how a message was published, not what it is.
 const TRANSPORT_PREFIX: &str = "Nats-";
@@ -82,6 +82,24 @@ impl StoredEvent {
         let event = upcast::read_any(aggregate, id, name, version, &self.payload)
             .map_err(|error| unreadable(error.into()))?;
         Ok(Recorded { sequence: self.sequence, metadata, event })
+    }
+
+    /// What happened, as an event of this aggregate.
+    pub(crate) fn of<D: Stored>(&self) -> Result<D::Event, Unreadable> {
+        let unreadable = |source: ReadError| Unreadable::new(&self.subject, self.sequence, source);
+        let name = envelope::text(self, header::EVENT).map_err(|error| unreadable(error.into()))?;
+        let version = envelope::parse(self, header::VERSION).map_err(|error| unreadable(error.into()))?;
+        D::read(name, version, &self.payload).map_err(|error| unreadable(error.into()))
+    }
+
+    /// The header fields as NATS wants them.
+    pub(crate) fn header_map(&self) -> Result<async_nats::HeaderMap, ReadError> {
+        let mut headers = async_nats::HeaderMap::new();
+        for (name, value) in &self.headers {
+            let name = async_nats::HeaderName::try_from(name.as_str())?;
+            headers.append(name, value.parse::<async_nats::HeaderValue>()?);
+        }
+        Ok(headers)
     }
 
     /// A header field of ours.

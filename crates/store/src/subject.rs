@@ -55,8 +55,11 @@ pub(crate) const DECIDER_CONSUMER: &str = "decider";
 /// The consumer that the deciders share for what follows from events.
 pub(crate) const REACTIONS_CONSUMER: &str = "reactions";
 
+/// The consumer of imports, which the deciders share.
+pub(crate) const IMPORTER_CONSUMER: &str = "importer";
+
 /// The durable consumers, each declared in `nats/consumers/<name>.json`.
-pub const CONSUMERS: [&str; 2] = [DECIDER_CONSUMER, REACTIONS_CONSUMER];
+pub const CONSUMERS: [&str; 3] = [DECIDER_CONSUMER, REACTIONS_CONSUMER, IMPORTER_CONSUMER];
 
 /// The subject of a command.
 pub(crate) fn command(aggregate: &str, id: impl std::fmt::Display, command: CommandId) -> String {
@@ -75,9 +78,17 @@ pub(crate) fn parse_command(subject: &str) -> Option<(&str, &str)> {
     Some((aggregate, id))
 }
 
+/// The subject of chunks of an import: shorter than that of any other command, so that consumers tell them apart.
+pub(crate) const IMPORT: &str = "commands.import";
+
 /// The subject of an aggregate's events.
 pub fn event(aggregate: &str, id: impl std::fmt::Display) -> String {
     format!("events.{aggregate}.{id}")
+}
+
+/// Where events go once more. No stream listens there.
+pub(crate) fn replay(name: &str) -> String {
+    format!("replay.{name}")
 }
 
 /// The aggregate's name and id in the subject of an event.
@@ -100,5 +111,8 @@ pub(crate) mod header {
     pub(crate) const REASON: &str = "Mcpcan-Reason";
     /// Of an imported event: when the log that it comes from stored it.
     pub(crate) const STORED_AT: &str = "Mcpcan-Stored-At";
+    /// Of a replayed event: its place in the log, and its subject there.
+    pub(crate) const SEQUENCE: &str = "Mcpcan-Sequence";
+    pub(crate) const SUBJECT: &str = "Mcpcan-Subject";
     pub(crate) const TRACEPARENT: &str = "traceparent";
 }

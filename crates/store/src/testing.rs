@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use domain::{Actor, CommandId};
+use futures_util::StreamExt;
 use jiff::Timestamp;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -78,7 +79,21 @@ impl TestServer {
     /// # Panics
     /// There is no nats-server, or it does not start: the test cannot go on.
     pub async fn start() -> Self {
+        Self::start_in(tempfile::tempdir().expect("make a temporary directory")).await
+    }
+
+    /// Starts a server whose secrets open under the master key of another.
+    ///
+    /// # Panics
+    /// As [`TestServer::start`].
+    pub async fn start_with_master_key_of(other: &TestServer) -> Self {
         let directory = tempfile::tempdir().expect("make a temporary directory");
+        let key = directory.path().join("master.key");
+        std::fs::copy(other.master_key_file(), key).expect("copy the master key");
+        Self::start_in(directory).await
+    }
+
+    async fn start_in(directory: TempDir) -> Self {
         std::fs::write(directory.path().join("server.conf"), config()).expect("write the configuration");
         std::fs::write(directory.path().join(PASSWORD_FILE), PASSWORD).expect("write the password");
         let child = spawn(directory.path(), 0);
@@ -161,6 +176,14 @@ impl TestServer {
         stream.cached_info().state.messages
     }
 
+    /// Listens to a replay.
+    pub async fn listen_to_replay(&self, name: &str) -> Replayed {
+        let client = self.store().await.client;
+        let subscriber = client.subscribe(subject::replay(name)).await.expect("subscribe");
+        client.flush().await.expect("the subscription reaches the server");
+        Replayed(subscriber)
+    }
+
     /// The payload of a dead letter and the reason that stands beside it.
     pub async fn dead_letter(&self, sequence: u64) -> (bytes::Bytes, String) {
         let stream = self.store().await.jetstream.get_stream(subject::DEAD_LETTERS).await;
@@ -197,6 +220,20 @@ impl TestServer {
             assert!(Instant::now() < deadline, "nats-server did not start in {START_WAIT:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+}
+
+/// What is heard of a replay.
+pub struct Replayed(async_nats::Subscriber);
+
+impl Replayed {
+    /// The next message: its place in the log, and its payload.
+    pub async fn next(&mut self) -> (u64, bytes::Bytes) {
+        let message = tokio::time::timeout(START_WAIT, self.0.next()).await.expect("a message in time");
+        let message = message.expect("the subscription goes on");
+        let headers = message.headers.unwrap_or_default();
+        let sequence = headers.get(subject::header::SEQUENCE).expect("a message has its place");
+        (sequence.as_str().parse().expect("a place is a number"), message.payload)
     }
 }
 

@@ -45,6 +45,10 @@ const WRAPPING_CONTEXT: &str = "mcpcan 2026-11-21 wrapping of secret keys v1";
 const DIGEST_CONTEXT: &str = "mcpcan 2026-11-21 digests of credentials v1";
 const SESSION_CONTEXT: &str = "mcpcan 2026-11-21 sealing of session ids v1";
 const CHAIN_CONTEXT: &str = "mcpcan 2026-11-21 hash chain over the log v1";
+const FINGERPRINT_CONTEXT: &str = "mcpcan 2026-11-21 fingerprint of the master key v1";
+
+/// How many bytes of a digest name a master key: enough to tell two apart.
+const FINGERPRINT_BYTES: usize = 16;
 
 type Key = Zeroizing<[u8; KEY_BYTES]>;
 
@@ -143,6 +147,7 @@ pub struct Vault {
     digesting: Key,
     sessions: Key,
     chain: ChainKey,
+    fingerprint: String,
 }
 
 impl fmt::Debug for Vault {
@@ -153,7 +158,10 @@ impl fmt::Debug for Vault {
 
 impl Vault {
     pub(crate) fn new(master: &MasterKey, jetstream: jetstream::Context) -> Self {
+        let fingerprint =
+            blake3::Hash::from_bytes(blake3::derive_key(FINGERPRINT_CONTEXT, master.0.as_slice()));
         Vault {
+            fingerprint: fingerprint.to_hex()[..2 * FINGERPRINT_BYTES].to_owned(),
             jetstream,
             bucket: Arc::default(),
             wrapping: Zeroizing::new(blake3::derive_key(WRAPPING_CONTEXT, master.0.as_slice())),
@@ -166,6 +174,11 @@ impl Vault {
     /// What the hash chain over the log is made with.
     pub(crate) fn chain_key(&self) -> &ChainKey {
         &self.chain
+    }
+
+    /// Names the master key and gives nothing away: where it is another, secrets do not open.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// The digest that a credential is found by. Does no IO.
@@ -206,6 +219,25 @@ impl Vault {
     /// NATS did not answer.
     pub async fn shred(&self, owner: Uuid) -> Result<(), Unavailable> {
         self.bucket().await?.delete(owner.to_string()).await.during("shred a key")
+    }
+
+    /// Keeps the key of an owner that another system has wrapped under the same master key. False if there is, or
+    /// was, a key already.
+    ///
+    /// # Errors
+    /// NATS did not answer.
+    pub(crate) async fn keep_wrapped(&self, owner: Uuid, wrapped: bytes::Bytes) -> Result<bool, Unavailable> {
+        const OPERATION: &str = "keep an imported key";
+        let bucket = self.bucket().await?;
+        // What is known here counts, and what was shredded here stays shredded: then there is an entry, too.
+        if bucket.entry(owner.to_string()).await.during(OPERATION)?.is_some() {
+            return Ok(false);
+        }
+        match bucket.create(owner.to_string(), wrapped).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(Unavailable::new(OPERATION, error)),
+        }
     }
 
     async fn key_or_create(&self, owner: Uuid) -> Result<Key, OpenError> {

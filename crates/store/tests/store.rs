@@ -11,6 +11,8 @@ mod generations;
 mod given;
 #[path = "store/history.rs"]
 mod history;
+#[path = "store/import.rs"]
+mod import;
 #[path = "store/journal.rs"]
 mod journal;
 #[path = "store/lease.rs"]

@@ -6,7 +6,9 @@ use http::StatusCode as S;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::error::problem_type as T;
-use crate::events::{EventDocument, TraceDocument, VerificationDocument, VerifyProgressDocument};
+use crate::events::{
+    EventDocument, TraceDocument, UndoneDocument, VerificationDocument, VerifyProgressDocument,
+};
 use crate::openapi::{Answer, Operation, field};
 use crate::problem::Problem;
 
@@ -95,6 +97,55 @@ pub(crate) fn tail() -> Operation {
         .problems([T::INSTANCE_NOT_FOUND, T::TOO_MANY_TAILS, T::STORE_UNAVAILABLE])
 }
 
+pub(crate) fn export() -> Operation {
+    let file = Answer::of_type::<String>(
+        "application/vnd.msgpack",
+        "The file; with `format=jsonl` it is `application/jsonl`",
+    );
+    Operation::new("export_events", "Export the log as a file that can be imported")
+        .description(
+            "A header, the wrapped keys of secrets, the events as they are stored, a checksum after each run of them, \
+             and a footer. An answer that breaks off has no footer, and is refused by every import.",
+        )
+        .answers(S::OK, file)
+        .problems([T::TOO_MANY_TAILS, T::STORE_UNAVAILABLE])
+}
+
+pub(crate) fn import() -> Operation {
+    let stream = Answer::of_type::<String>("text/event-stream", "`progress` frames, then `end` or `problem`");
+    Operation::new("import_events", "Import a file of exported events")
+        .description(
+            "The file is checked to its end before anything is changed. Its events are appended at their own \
+             sequences; those that the log has already are compared. May be repeated: what is there stays as it is. \
+             Other commands wait meanwhile.",
+        )
+        .answers(S::OK, stream)
+        .problems([
+            T::BODY_TIMEOUT,
+            T::BODY_INCOMPLETE,
+            T::ARCHIVE_DAMAGED,
+            T::OTHER_MASTER_KEY,
+            T::IMPORT_RUNNING,
+            T::LOG_DIFFERS,
+            T::LOG_GAP,
+            T::NO_ROOM,
+            T::TOO_MANY_TAILS,
+        ])
+}
+
+pub(crate) fn replay() -> Operation {
+    let stream = Answer::of_type::<String>("text/event-stream", "`progress` frames, then `end` or `problem`");
+    Operation::new("replay_events", "Publish events once more, at a subject of NATS")
+        .description(
+            "Each message is the event as `GET /events` shows it, or with `raw=true` as it is stored, with the header \
+             fields `Mcpcan-Sequence` and `Mcpcan-Subject`. Nothing is stored: who does not listen misses it. The \
+             replay ends when the client goes.",
+        )
+        .header(field::LAST_EVENT_ID)
+        .answers(S::OK, stream)
+        .problems([T::INSTANCE_NOT_FOUND, T::TOO_MANY_TAILS, T::STORE_UNAVAILABLE])
+}
+
 pub(crate) fn show() -> Operation {
     Operation::new("show_event", "Show an event with what led to it and what it led to")
         .answers(S::OK, Answer::json::<TraceDocument>("The event among those that it hangs together with"))
@@ -111,3 +162,28 @@ pub(crate) fn verify() -> Operation {
         .answers(S::OK, Answer::of_type::<VerifyFrame>("text/event-stream", "One frame for each step"))
         .problems([T::TOO_MANY_TAILS])
 }
+
+pub(crate) fn undo() -> Operation {
+    Operation::new("undo_event", "Take a change back")
+        .description(
+            "A command is made of the event, of what was before it and of what is now. It is refused with a `reason` \
+             where such a change is never taken back (`keys_shredded`, `fact`, `restart`, `part`), where somebody has \
+             changed the same again (`overtaken`), or where it is gone (`gone`); and by the decider, if somebody is \
+             faster. The log keeps both.",
+        )
+        .answers(S::OK, Answer::json::<UndoneDocument>("The command, and the event that came of it"))
+        .problems(REFUSALS_OF_UNDO)
+}
+
+/// What can stand in the way of a compensating command, beside its form.
+const REFUSALS_OF_UNDO: [crate::problem::ProblemType; 9] = [
+    T::EVENT_NOT_FOUND,
+    T::NOT_UNDONE,
+    T::REVISION_CHANGED,
+    T::NAME_TAKEN,
+    T::INSTANCE_NOT_FOUND,
+    T::INSTANCE_DELETED,
+    T::TOKEN_NOT_FOUND,
+    T::TOKEN_REVOKED,
+    T::BEYOND_A_BOUND,
+];

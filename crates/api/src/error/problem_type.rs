@@ -77,6 +77,21 @@ pub(crate) const TOKEN_EXISTS: ProblemType = problem(S::CONFLICT, "token_exists"
 pub(crate) const AMBIGUOUS_LABEL: ProblemType = problem(S::CONFLICT, "ambiguous_label", "Ambiguous label");
 pub(crate) const NO_ACTIVE_TOKEN: ProblemType = problem(S::CONFLICT, "no_active_token", "No active token");
 
+pub(crate) const NOT_UNDONE: ProblemType = problem(S::CONFLICT, "not_undone", "Change not undone");
+
+// Imports.
+pub(crate) const ARCHIVE_DAMAGED: ProblemType =
+    problem(S::UNPROCESSABLE_ENTITY, "archive_damaged", "No whole file of exported events");
+pub(crate) const OTHER_MASTER_KEY: ProblemType =
+    problem(S::CONFLICT, "other_master_key", "Another master key");
+pub(crate) const IMPORT_RUNNING: ProblemType = passing(S::CONFLICT, "import_running", "Import under way");
+pub(crate) const IMPORT_BUSY: ProblemType = passing(S::CONFLICT, "import_busy", "Commands under way");
+pub(crate) const LOG_DIFFERS: ProblemType =
+    problem(S::CONFLICT, "log_differs", "The log says something else");
+pub(crate) const LOG_GAP: ProblemType = problem(S::CONFLICT, "log_gap", "Events before these are missing");
+pub(crate) const NO_ROOM: ProblemType =
+    problem(S::SERVICE_UNAVAILABLE, "no_room", "No room to keep the file");
+
 // The platform.
 pub(crate) const UNDECIDED: ProblemType =
     passing(S::SERVICE_UNAVAILABLE, "undecided", "Command not decided yet");

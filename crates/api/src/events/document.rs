@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use domain::claim::{self, Credentials, InstanceNames, TemplateNames};
 use domain::instance::{Access, Hosted, Remote};
-use domain::{CommandId, Digest, Event, Recorded, Sealed, instance, retention_plan, template, token};
+use domain::{
+    Command, CommandId, Digest, Event, Recorded, Sealed, instance, retention_plan, template, token,
+};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -196,4 +198,90 @@ fn mask_token(event: token::Event) -> token::Event {
         E::Edited(edited) => E::Edited(token::Edited { headers: edited.headers.map(mask_all), ..edited }),
         E::Revoked(_) | E::Expired(_) => event,
     }
+}
+
+/// A command as people may see it. Every command is named: a new one compiles only when somebody has decided what of it
+/// may be seen.
+pub(super) fn mask_command(command: Command) -> Command {
+    match command {
+        Command::Instance { id, command } => Command::Instance { id, command: mask_of_instance(command) },
+        Command::Token { id, command } => Command::Token { id, command: mask_of_token(command) },
+        Command::Template { id, command } => Command::Template { id, command: mask_of_template(command) },
+        Command::RetentionPlan { .. } => command,
+    }
+}
+
+fn mask_of_instance(command: instance::Command) -> instance::Command {
+    use instance::Command as C;
+    match command {
+        C::Create { name, access, profile, template } => {
+            C::Create { name, access: mask_access(access), profile, template }
+        }
+        C::Edit(edit) => C::Edit(Box::new(mask_edit(*edit))),
+        C::ChangeAccess { access } => C::ChangeAccess { access: mask_access(access) },
+        C::Rename { .. }
+        | C::Scale { .. }
+        | C::Start
+        | C::Stop
+        | C::Restart
+        | C::Delete
+        | C::Report { .. } => command,
+    }
+}
+
+fn mask_of_template(command: template::Command) -> template::Command {
+    use template::Command as C;
+    match command {
+        C::Create { name, access, profile, from } => {
+            C::Create { name, access: mask_access(access), profile, from }
+        }
+        C::Edit(edit) => C::Edit(Box::new(mask_edit(*edit))),
+        C::Rename { .. } | C::Delete => command,
+    }
+}
+
+fn mask_of_token(command: token::Command) -> token::Command {
+    use token::Command as C;
+    match command {
+        C::Issue {
+            instance,
+            kind,
+            label,
+            digest: _,
+            masked: shown,
+            sealed: _,
+            expiry,
+            headers,
+            passthrough,
+        } => {
+            let headers = mask_all(headers);
+            let digest = Digest(MASK.to_owned());
+            C::Issue {
+                instance,
+                kind,
+                label,
+                digest,
+                masked: shown,
+                sealed: masked(),
+                expiry,
+                headers,
+                passthrough,
+            }
+        }
+        C::Edit { label, expiry, headers, passthrough } => {
+            C::Edit { label, expiry, headers: mask_changes(headers), passthrough }
+        }
+        C::Rotate { digest: _, masked: shown, sealed: _ } => {
+            C::Rotate { digest: Digest(MASK.to_owned()), masked: shown, sealed: masked() }
+        }
+        C::Revoke | C::Expire { .. } => command,
+    }
+}
+
+fn mask_edit(edit: instance::Edit) -> instance::Edit {
+    instance::Edit { env: mask_changes(edit.env), headers: mask_changes(edit.headers), ..edit }
+}
+
+fn mask_changes(changes: BTreeMap<String, Option<Sealed>>) -> BTreeMap<String, Option<Sealed>> {
+    changes.into_iter().map(|(name, value)| (name, value.map(|_| masked()))).collect()
 }

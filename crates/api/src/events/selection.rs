@@ -47,11 +47,11 @@ pub(crate) struct SelectEvents {
     pub(crate) raw: Option<String>,
 }
 
-fn start_schema(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn start_schema(_: &mut SchemaGenerator) -> Schema {
     place_or_moment("new|beginning")
 }
 
-fn end_schema(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn end_schema(_: &mut SchemaGenerator) -> Schema {
     place_or_moment("now")
 }
 
@@ -122,7 +122,7 @@ fn last_event_id(headers: &HeaderMap, violations: &mut Violations) -> Option<u64
     next
 }
 
-fn start(from: Option<&str>, now: Timestamp, violations: &mut Violations) -> Start {
+pub(super) fn start(from: Option<&str>, now: Timestamp, violations: &mut Violations) -> Start {
     let from = match from {
         None | Some("new") => return Start::New,
         Some("beginning") => return Start::Beginning,
@@ -142,7 +142,7 @@ fn start(from: Option<&str>, now: Timestamp, violations: &mut Violations) -> Sta
     }
 }
 
-fn end(until: &str, now: Timestamp, violations: &mut Violations) -> Option<End> {
+pub(super) fn end(until: &str, now: Timestamp, violations: &mut Violations) -> Option<End> {
     if let Ok(sequence) = until.parse() {
         return Some(End::Sequence(sequence));
     }

@@ -153,7 +153,8 @@ fn related(events: &[StoredEvent]) -> Result<Vec<Related>, Error> {
     events.iter().map(|event| read(event).map(|recorded| Related::new(&recorded))).collect()
 }
 
-fn read(event: &StoredEvent) -> Result<Recorded, Error> {
+/// An event in words of the domain.
+pub(super) fn read(event: &StoredEvent) -> Result<Recorded, Error> {
     event.recorded().map_err(|error| {
         tracing::error!(error = &error as &dyn std::error::Error, "event cannot be read");
         Error::LogUnreadable

@@ -89,6 +89,9 @@ fn operation(route: &Described, routes: &[Described], schemas: &mut Schemas) -> 
         document["requestBody"] =
             json!({ "required": true, "content": { "application/json": { "schema": schema } } });
     }
+    if route.operation.takes_bytes {
+        document["requestBody"] = json!({ "required": true, "content": { "application/octet-stream": {} } });
+    }
     document
 }
 

@@ -8,6 +8,7 @@ use super::{Answer, Operation, field};
 use crate::command::Caller;
 use crate::commands::CommandDocument;
 use crate::error::problem_type as T;
+use crate::events::Upload;
 use crate::extract::{Json, Path, Query};
 
 /// An extractor that knows what it takes from a request, and how a request can fail to give it.
@@ -54,6 +55,13 @@ impl<B: JsonSchema> Input for Json<B> {
             T::MALFORMED_JSON,
             T::INVALID_REQUEST,
         ]);
+    }
+}
+
+/// What is wrong with the bytes is for the operation to say.
+impl Input for Upload {
+    fn describe(operation: &mut Operation) {
+        operation.takes_bytes = true;
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Operation {
     /// An object whose properties are the query parameters.
     pub(super) query: Option<SchemaOf>,
     pub(super) body: Option<SchemaOf>,
+    /// Whether the body is taken as it comes.
+    pub(super) takes_bytes: bool,
     pub(super) answers: BTreeMap<u16, Answer>,
     pub(super) problems: BTreeSet<ProblemType>,
 }
@@ -34,6 +36,7 @@ impl Operation {
             headers: vec![],
             query: None,
             body: None,
+            takes_bytes: false,
             answers: BTreeMap::new(),
             problems: BTreeSet::new(),
         }

@@ -12,4 +12,6 @@ mod platform;
 mod secrets;
 mod state;
 mod tokens;
+mod transfer;
+mod undo;
 mod views;

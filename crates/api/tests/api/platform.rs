@@ -41,18 +41,26 @@ impl Platform {
 
     /// With the access log at this address.
     pub(crate) async fn start_beside(clickhouse: &str) -> Self {
-        let mut platform = Self::start_roles(clickhouse, api::COMMAND_WAIT).await;
+        let server = TestServer::start().await;
+        let mut platform = Self::start_roles(server, clickhouse, api::COMMAND_WAIT).await;
+        platform.start_decider().await;
+        platform
+    }
+
+    /// An empty one that can open the secrets of this one.
+    pub(crate) async fn start_another(&self) -> Self {
+        let server = TestServer::start_with_master_key_of(&self.server).await;
+        let mut platform = Self::start_roles(server, NO_CLICKHOUSE, api::COMMAND_WAIT).await;
         platform.start_decider().await;
         platform
     }
 
     /// Commands stay on the bus; the api waits for their outcomes as long as it is told.
     pub(crate) async fn start_without_decider(command_wait: Duration) -> Self {
-        Self::start_roles(NO_CLICKHOUSE, command_wait).await
+        Self::start_roles(TestServer::start().await, NO_CLICKHOUSE, command_wait).await
     }
 
-    async fn start_roles(clickhouse: &str, command_wait: Duration) -> Self {
-        let server = TestServer::start().await;
+    async fn start_roles(server: TestServer, clickhouse: &str, command_wait: Duration) -> Self {
         let (shutdown, mut roles) = (CancellationToken::new(), JoinSet::new());
         let context = Context { shutdown: shutdown.clone(), readiness: Readiness::default() };
         let access_log = AccessLog::connect(clickhouse, "default", "").unwrap();

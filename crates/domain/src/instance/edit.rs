@@ -1,5 +1,9 @@
 //! A change of some settings. What it does not name stays as it is, whoever changed it last.
 
+mod between;
+
+pub(crate) use between::changes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};

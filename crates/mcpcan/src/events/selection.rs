@@ -31,6 +31,14 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
+    /// With an end, if none was asked for.
+    pub(crate) fn ending(mut self, until: &str) -> Self {
+        if self.until.is_none() {
+            self.until = Some(until.to_owned());
+        }
+        self
+    }
+
     /// The query that says the same to the api.
     pub(crate) fn query(self) -> Vec<(&'static str, String)> {
         let given = [

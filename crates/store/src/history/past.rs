@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use domain::Recorded;
+use domain::{CommandId, Recorded};
 use jiff::Timestamp;
 use views::View;
 
@@ -11,6 +11,7 @@ use crate::connection::Store;
 use crate::error::{During, Unavailable, Unreadable};
 use crate::stored_event::StoredEvent;
 use crate::subject;
+use crate::upcast::Stored;
 
 /// How many events one request for an aggregate's past brings. The next request is under way while they are folded.
 const PAST_PAGE_EVENTS: usize = 2000;
@@ -30,6 +31,13 @@ pub struct Past<T> {
     pub first: Option<Place>,
     /// Its last event up to the sequence.
     pub last: Option<Place>,
+}
+
+/// An aggregate before one of its events, and now.
+#[derive(Clone, Debug)]
+pub struct StatesAround<D: Stored> {
+    pub before: D::State,
+    pub now: D::State,
 }
 
 /// Why the past cannot be told.
@@ -80,6 +88,41 @@ impl Store {
             match next {
                 Some(next) => page = next.await.during("read an aggregate's past")??,
                 None => return Ok(past),
+            }
+        }
+    }
+
+    /// The states of an aggregate before one of its events, and now; or, if the command `before_command` was carried
+    /// out already, as it found the aggregate.
+    ///
+    /// # Errors
+    /// NATS did not answer, or an event of the aggregate cannot be read.
+    pub async fn states_around<D: Stored>(
+        &self,
+        id: &D::Id,
+        sequence: u64,
+        before_command: CommandId,
+    ) -> Result<StatesAround<D>, PastError> {
+        let before_command = before_command.to_string();
+        let subjects = subject::event(D::NAME, id);
+        let mut states: StatesAround<D> =
+            StatesAround { before: D::State::default(), now: D::State::default() };
+        let mut from = 1;
+        loop {
+            let page = self.event_page(&subjects, from, PAST_PAGE_EVENTS).await?;
+            for event in &page.events {
+                if event.command_id() == Some(before_command.as_str()) {
+                    return Ok(states);
+                }
+                if event.sequence == sequence {
+                    states.before = states.now.clone();
+                }
+                let after = D::evolve(std::mem::take(&mut states.now), &event.of::<D>()?);
+                states.now = after.map_err(|error| Unreadable::new(&subjects, event.sequence, error))?;
+                from = event.sequence + 1;
+            }
+            if !page.more || page.events.is_empty() {
+                return Ok(states);
             }
         }
     }

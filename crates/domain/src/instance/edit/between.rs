@@ -1,0 +1,68 @@
+//! The edit that leads from some settings to others.
+
+use std::collections::BTreeMap;
+
+use super::Edit;
+use crate::instance::{Access, Hosted, Profile, Remote, Source};
+
+impl Edit {
+    /// The edit that makes `to` of `from`; none if no edit does, because the access modes differ.
+    pub fn between(from: &Access, from_profile: &Profile, to: &Access, to_profile: &Profile) -> Option<Edit> {
+        let mut edit = match (from, to) {
+            (Access::Hosted(from), Access::Hosted(to)) => between_hosted(from, to),
+            (Access::Proxy(from), Access::Proxy(to)) | (Access::Direct(from), Access::Direct(to)) => {
+                between_remote(from, to)
+            }
+            (Access::Hosted(_) | Access::Proxy(_) | Access::Direct(_), _) => return None,
+        };
+        edit.labels = changes(&from_profile.labels, &to_profile.labels);
+        edit.notes = new(&from_profile.notes, &to_profile.notes);
+        edit.icon = new(&from_profile.icon, &to_profile.icon);
+        Some(edit)
+    }
+}
+
+fn between_hosted(from: &Hosted, to: &Hosted) -> Edit {
+    let mut edit = Edit {
+        env: changes(&from.env, &to.env),
+        ports: new(&from.ports, &to.ports),
+        mounts: changes(&from.mounts, &to.mounts),
+        resources: new(&from.resources, &to.resources),
+        ..Edit::default()
+    };
+    match (&from.source, &to.source) {
+        // Program and arguments are settings of their own.
+        (Source::Command(from), Source::Command(to)) => {
+            edit.program = new(&from.program, &to.program);
+            edit.args = new(&from.args, &to.args);
+        }
+        (from, to) => edit.source = new(from, to),
+    }
+    edit
+}
+
+fn between_remote(from: &Remote, to: &Remote) -> Edit {
+    Edit {
+        transport: new(&from.transport, &to.transport),
+        url: new(&from.url, &to.url),
+        headers: changes(&from.headers, &to.headers),
+        ..Edit::default()
+    }
+}
+
+fn new<T: Clone + PartialEq>(from: &T, to: &T) -> Option<T> {
+    (from != to).then(|| to.clone())
+}
+
+/// What is put into a map, and what is taken away.
+pub(crate) fn changes<V: Clone + PartialEq>(
+    from: &BTreeMap<String, V>,
+    to: &BTreeMap<String, V>,
+) -> BTreeMap<String, Option<V>> {
+    let gone = from.keys().filter(|key| !to.contains_key(*key)).map(|key| (key.clone(), None));
+    let put = to
+        .iter()
+        .filter(|(key, value)| from.get(*key) != Some(*value))
+        .map(|(key, value)| (key.clone(), Some(value.clone())));
+    gone.chain(put).collect()
+}

@@ -1,0 +1,69 @@
+//! Which command takes a change of an instance back.
+
+use super::{Access, Command, Edit, Event, Live, State};
+use crate::undo::{Impossible, NotUndone, unless_overtaken};
+
+/// The command that makes of `now` what was `before` the event, as far as the event changed it.
+///
+/// # Errors
+/// The change is never taken back, or it no longer applies.
+pub fn undo(event: &Event, before: &State, now: &State) -> Result<Command, NotUndone> {
+    let impossible = |why| Err(NotUndone::Impossible(why));
+    match event {
+        Event::Created(_) => live(now).map(|_| Command::Delete),
+        Event::Renamed(renamed) => {
+            let command = Command::Rename { name: renamed.from.clone() };
+            unless_overtaken(live(now)?.name == renamed.to, command)
+        }
+        Event::Edited(edited) => {
+            let (before, now) = (live(before)?, live(now)?);
+            let there = Edit::between(&before.access, &before.profile, &edited.access, &edited.profile);
+            let back = Edit::between(&edited.access, &edited.profile, &before.access, &before.profile);
+            let (Some(there), Some(back)) = (there, back) else { return Err(NotUndone::Overtaken) };
+            // The edit once more changes nothing where nobody has changed again what it changed.
+            let again = there.apply(&now.access, &now.profile);
+            let is_untouched = again.is_ok_and(|again| again == (now.access.clone(), now.profile.clone()));
+            unless_overtaken(is_untouched, Command::Edit(Box::new(back)))
+        }
+        Event::AccessChanged(changed) => {
+            let command = Command::ChangeAccess { access: live(before)?.access.clone() };
+            unless_overtaken(live(now)?.access == changed.access, command)
+        }
+        Event::Scaled(scaled) => {
+            let before = replicas(&live(before)?.access).ok_or(NotUndone::Overtaken)?;
+            let is_untouched = replicas(&live(now)?.access) == Some(scaled.replicas);
+            unless_overtaken(is_untouched, Command::Scale { replicas: before })
+        }
+        // A generation is opened by every start, and by nothing that leaves a stopped instance stopped.
+        Event::Started(started) => match now {
+            State::Running(live) => unless_overtaken(live.generation == started.generation, Command::Stop),
+            State::Stopped(_) => Err(NotUndone::Overtaken),
+            State::Absent | State::Deleted => Err(NotUndone::Gone),
+        },
+        Event::Stopped(_) => match now {
+            State::Stopped(now) => {
+                unless_overtaken(now.generation == live(before)?.generation, Command::Start)
+            }
+            State::Running(_) => Err(NotUndone::Overtaken),
+            State::Absent | State::Deleted => Err(NotUndone::Gone),
+        },
+        Event::Restarted(_) => impossible(Impossible::Restart),
+        Event::Deleted(_) => impossible(Impossible::KeysShredded),
+        Event::ReplicaStarting(_)
+        | Event::ReplicaHandshaking(_)
+        | Event::ReplicaReady(_)
+        | Event::ReplicaFailed(_)
+        | Event::ReplicaStopped(_) => impossible(Impossible::Fact),
+    }
+}
+
+fn live(state: &State) -> Result<&Live, NotUndone> {
+    state.live().ok_or(NotUndone::Gone)
+}
+
+fn replicas(access: &Access) -> Option<u16> {
+    access.hosted().map(|hosted| hosted.replicas)
+}
+
+#[cfg(test)]
+mod tests;
