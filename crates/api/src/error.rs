@@ -10,6 +10,7 @@ use domain::undo::NotUndone;
 use domain::{Refusal, TokenId, claim, import, instance, retention_plan, template, token};
 use http::HeaderValue;
 use http::header::{ETAG, WWW_AUTHENTICATE};
+use jiff::Timestamp;
 use serde_json::json;
 use store::archive::ArchiveError;
 use store::subject::VIEWS;
@@ -71,6 +72,8 @@ pub(crate) enum Error {
     AmbiguousLabel { label: String, ids: Vec<TokenId> },
     #[error("the token was revoked, and its credential went with it")]
     TokenRevoked,
+    #[error("the token would have expired at {0} already: a time to come is needed")]
+    ExpiryPassed(Timestamp),
     #[error("the token's time was over, and its credential went with it")]
     TokenExpired,
     #[error(
@@ -160,6 +163,7 @@ impl Error {
             Error::ViewNotFound(_) => Problem::new(T::VIEW_NOT_FOUND),
             Error::AmbiguousLabel { ids, .. } => Problem::new(T::AMBIGUOUS_LABEL).with("ids", json!(ids)),
             Error::TokenRevoked => Problem::new(T::TOKEN_REVOKED),
+            Error::ExpiryPassed(_) => Problem::new(T::EXPIRY_PASSED),
             Error::TokenExpired => Problem::new(T::TOKEN_EXPIRED),
             Error::NoActiveToken(_) => Problem::new(T::NO_ACTIVE_TOKEN),
             Error::DirectHasNoTokens => Problem::new(T::DIRECT_HAS_NO_TOKENS),

@@ -1,6 +1,6 @@
 //! Instances: create, list, show, start, stop, restart, delete.
 
-mod create;
+pub(crate) mod create;
 mod document;
 
 use axum::extract::State;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use jiff::{Span, SpanRelativeTo, Timestamp};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::violation::{Place, Violations};
@@ -56,12 +56,20 @@ pub(crate) fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
 }
 
 fn ago(text: &str, now: Timestamp) -> Option<Timestamp> {
+    now.checked_sub(duration(text)?).ok()
+}
+
+/// The time that lies so far ahead: `30d` after `now`; a day has 24 hours.
+pub(crate) fn ahead(text: &str, now: Timestamp) -> Option<Timestamp> {
+    now.checked_add(duration(text)?).ok()
+}
+
+fn duration(text: &str) -> Option<SignedDuration> {
     let span: Span = text.parse().ok()?;
     if span.is_negative() {
         return None;
     }
-    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
-    now.checked_sub(duration).ok()
+    span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
 }
 
 #[cfg(test)]

@@ -1,50 +1,33 @@
 //! Tokens of an instance: issue, list, show, edit, rotate, revoke.
 
 mod credential;
+mod request;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::token::{Command, Expiry, Kind, LABEL_CHARS_MAX};
+use domain::token::{Command, Expiry, Kind};
 use domain::{InstanceId, TokenId};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use jiff::Timestamp;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use views::{TokenRow, TokenState};
 
 use crate::app::App;
 use crate::client_config::{self, ClientConfig};
 use crate::command::{Caller, Wish};
-use crate::directory::is_active;
 use crate::error::Error;
 use crate::extract::{Json, Path, Query};
+use crate::instances::create::{SecretText, seal_all};
 use crate::paging::{self, Cursor, Limit, Page};
 use crate::router::API;
 use crate::violation::Violations;
 use credential::SealedCredential;
-
-/// The body of `POST /instances/{instance}/tokens`.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct IssueToken {
-    kind: Kind,
-    #[serde(default)]
-    #[schemars(with = "Label")]
-    label: String,
-}
-
-/// The body of `PATCH /instances/{instance}/tokens/{token}`.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct EditToken {
-    #[schemars(with = "Label")]
-    label: String,
-}
+use request::{CheckedIssue, EditToken, IssueToken, lower_case, require_ahead};
 
 /// A token as answers show it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -57,7 +40,13 @@ pub(crate) struct TokenDocument<'a> {
     #[schemars(extend("enum" = ["active", "revoked", "expired"]))]
     state: &'static str,
     issued_at: Timestamp,
+    /// Refused from then on; none if it does not expire.
+    expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
+    /// The names of the header fields that the gateway adds. Nothing shows their values again.
+    headers: Vec<&'a str>,
+    /// The client's own header fields that the gateway passes on.
+    passthrough: &'a BTreeSet<String>,
     revision: u64,
     /// The document shows the log up to this event of the token.
     sequence: u64,
@@ -80,15 +69,19 @@ pub(crate) async fn issue_token(
     caller: Caller,
     Json(request): Json<IssueToken>,
 ) -> Result<Response, Error> {
-    check_label(&request.label)?;
+    let now = Timestamp::now();
+    let checked = request.check(now)?;
     let wish = app.wish(&caller, "token.issue", &[&reference], &request).await?;
     let id = TokenId(caller.derive_id("token"));
     let instance = match app.directory.token(id) {
         // The request comes again. What its instance was called then, another may be called now, or nothing.
         Some(issued) => issued.instance,
-        None => app.directory.instance_id(&reference)?,
+        None => {
+            require_ahead(checked.expiry, now)?;
+            app.directory.instance_id(&reference)?
+        }
     };
-    issue(&app, &caller, id, instance, &request, wish).await?;
+    issue(&app, &caller, id, instance, request, checked, wish).await?;
     let location = format!("{API}/instances/{instance}/tokens/{id}");
     let shown = show_credential(&app, &caller, id).await?;
     Ok((StatusCode::CREATED, [(LOCATION, location)], shown).into_response())
@@ -99,10 +92,10 @@ async fn show_credential(app: &App, caller: &Caller, id: TokenId) -> Result<Resp
     let row = app.directory.token(id).ok_or_else(|| Error::TokenNotFound(id.to_string()))?;
     let instance = app.directory.instance(row.instance).ok_or(Error::InstanceGone)?;
     let token = match client_config::open_credential(app, &row).await {
-        // A repeated request has sealed a credential anew for a token that was revoked in the meantime.
-        Err(Error::TokenRevoked) => {
+        // A repeated request has sealed a credential anew for a token that has ended in the meantime.
+        Err(ended @ (Error::TokenRevoked | Error::TokenExpired)) => {
             app.discard_token_key(caller, id).await;
-            return Err(Error::TokenRevoked);
+            return Err(ended);
         }
         opened => opened?,
     };
@@ -116,21 +109,24 @@ async fn issue(
     caller: &Caller,
     id: TokenId,
     instance: InstanceId,
-    request: &IssueToken,
+    request: IssueToken,
+    CheckedIssue { expiry, passthrough }: CheckedIssue,
     wish: Wish,
 ) -> Result<(), Error> {
+    let vault = app.store.vault();
+    let value = request.value.as_ref().map(|SecretText(value)| value.as_str());
     let SealedCredential { digest, masked, sealed } =
-        SealedCredential::generate(app.store.vault(), id).await?;
+        SealedCredential::given_or_random(vault, id, value).await?;
     let command = Command::Issue {
         instance,
         kind: request.kind,
-        label: request.label.clone(),
+        label: request.label,
         digest,
         masked,
         sealed,
-        expiry: Expiry::Never,
-        headers: BTreeMap::new(),
-        passthrough: BTreeSet::new(),
+        expiry,
+        headers: seal_all(lower_case(request.headers).collect(), id.0, vault).await?,
+        passthrough,
     };
     carry_out_sealed(app, caller, id, command, wish).await
 }
@@ -149,44 +145,6 @@ async fn carry_out_sealed(
         app.discard_token_key(caller, id).await;
     }
     carried_out.map(drop)
-}
-
-/// The form of a label, which `check_label` checks.
-struct Label;
-
-impl JsonSchema for Label {
-    fn schema_name() -> Cow<'static, str> {
-        "Label".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // Neither control characters, nor blanks around it.
-        let inside = r"[^\u0000-\u001f\u007f-\u009f]";
-        let edge = r"[^\s\u0000-\u001f\u007f-\u009f]";
-        json_schema!({
-            "type": "string",
-            "maxLength": LABEL_CHARS_MAX,
-            "pattern": format!("^({edge}({inside}*{edge})?)?$"),
-        })
-    }
-}
-
-fn check_label(label: &str) -> Result<(), Error> {
-    let mut violations = Violations::default();
-    if label.chars().count() > LABEL_CHARS_MAX {
-        violations.add_at(&["label"], format!("a label has at most {LABEL_CHARS_MAX} characters"));
-    }
-    if label.chars().any(char::is_control) {
-        violations.add_at(&["label"], "a label has no control characters");
-    }
-    if label.trim() != label {
-        violations.add_at(&["label"], "a label has no blanks around it");
-    }
-    if label.parse::<TokenId>().is_ok() {
-        violations
-            .add_at(&["label"], "a label must not have the form of an id: it works wherever an id does");
-    }
-    violations.into_result()
 }
 
 /// The query of `GET /instances/{instance}/tokens`.
@@ -238,16 +196,23 @@ pub(crate) async fn edit_token(
     caller: Caller,
     Json(request): Json<EditToken>,
 ) -> Result<Response, Error> {
-    check_label(&request.label)?;
     let wish = app.wish(&caller, "token.edit", &[&instance, &token], &request).await?;
+    let now = Timestamp::now();
+    let edit = request.check(now)?;
+    require_ahead(edit.expiry.unwrap_or(Expiry::Never), now)?;
     let id = target(&app, &wish, &instance, &token)?;
-    let command = Command::Edit {
-        label: Some(request.label),
-        expiry: None,
-        headers: BTreeMap::new(),
-        passthrough: None,
-    };
-    app.carry_out(&caller, &domain::Command::Token { id, command }, wish).await?;
+    require_active(&app, id)?;
+    let mut headers = BTreeMap::new();
+    for (name, value) in edit.headers {
+        let sealed = match value {
+            Some(SecretText(value)) => Some(app.store.vault().seal(id.0, value.as_bytes()).await?),
+            None => None,
+        };
+        headers.insert(name, sealed);
+    }
+    let (label, expiry, passthrough) = (edit.label, edit.expiry, edit.passthrough);
+    let command = Command::Edit { label, expiry, headers, passthrough };
+    carry_out_sealed(&app, &caller, id, command, wish).await?;
     let row = app.directory.token(id).ok_or(Error::TokenNotFound(token))?;
     Ok(show(&row))
 }
@@ -262,11 +227,9 @@ pub(crate) async fn rotate_token(
 ) -> Result<Response, Error> {
     let wish = app.wish(&caller, "token.rotate", &[&instance, &token], &()).await?;
     let id = target(&app, &wish, &instance, &token)?;
-    if app.directory.token(id).is_some_and(|row| !is_active(&row)) {
-        return Err(Error::TokenRevoked);
-    }
+    require_active(&app, id)?;
     let SealedCredential { digest, masked, sealed } =
-        SealedCredential::generate(app.store.vault(), id).await?;
+        SealedCredential::given_or_random(app.store.vault(), id, None).await?;
     let command = Command::Rotate { digest, masked, sealed };
     carry_out_sealed(&app, &caller, id, command, wish).await?;
     show_credential(&app, &caller, id).await
@@ -283,6 +246,15 @@ pub(crate) async fn revoke_token(
     app.carry_out(&caller, &domain::Command::Token { id, command: Command::Revoke }, wish).await?;
     let row: Arc<TokenRow> = app.directory.token(id).ok_or(Error::TokenNotFound(token))?;
     Ok(show(&row))
+}
+
+/// Nothing is sealed for a token that has ended: it would make the key anew that was shredded.
+fn require_active(app: &App, id: TokenId) -> Result<(), Error> {
+    match app.directory.token(id).map(|row| row.state.clone()) {
+        Some(TokenState::Revoked { .. }) => Err(Error::TokenRevoked),
+        Some(TokenState::Expired { .. }) => Err(Error::TokenExpired),
+        Some(TokenState::Active { .. }) | None => Ok(()),
+    }
 }
 
 /// The token that a request is for.
@@ -309,7 +281,13 @@ impl<'a> TokenDocument<'a> {
             masked: &row.masked,
             state,
             issued_at: row.issued_at,
+            expires_at: match row.expiry {
+                Expiry::At(at) => Some(at),
+                Expiry::Never => None,
+            },
             revoked_at,
+            headers: row.headers.keys().map(String::as_str).collect(),
+            passthrough: &row.passthrough,
             revision: row.revision,
             sequence: row.sequence,
         }

@@ -27,15 +27,17 @@ pub(crate) fn issue() -> Operation {
     Operation::new("issue_token", "Issue a token")
         .answers(S::CREATED, issued.identifies("instance", "/instance").identifies("token", "/id"))
         .problems(CREDENTIAL_PROBLEMS)
-        .problems([T::DIRECT_HAS_NO_TOKENS, T::TOKEN_EXISTS])
+        .problems([T::DIRECT_HAS_NO_TOKENS, T::TOKEN_EXISTS, T::EXPIRY_PASSED, T::BEYOND_A_BOUND])
 }
 
 /// What stands in the way of a new credential.
-const CREDENTIAL_PROBLEMS: [crate::problem::ProblemType; 6] = [
+const CREDENTIAL_PROBLEMS: [crate::problem::ProblemType; 8] = [
     T::INSTANCE_NOT_FOUND,
     T::INSTANCE_DELETED,
     T::TOKEN_NOT_FOUND,
     T::TOKEN_REVOKED,
+    T::TOKEN_EXPIRED,
+    T::CREDENTIAL_TAKEN,
     T::SECRET_UNREADABLE,
     T::NO_RANDOMNESS,
 ];
@@ -53,6 +55,10 @@ pub(crate) fn edit() -> Operation {
         T::INSTANCE_NOT_FOUND,
         T::TOKEN_NOT_FOUND,
         T::TOKEN_REVOKED,
+        T::TOKEN_EXPIRED,
+        T::EXPIRY_PASSED,
+        T::BEYOND_A_BOUND,
+        T::SECRET_UNREADABLE,
         T::AMBIGUOUS_LABEL,
     ])
 }

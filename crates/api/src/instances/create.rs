@@ -1,7 +1,7 @@
 //! The request that creates an instance: its form, and what goes with what. `rules` has the rules on single values.
 
-mod rules;
-mod schema;
+pub(crate) mod rules;
+pub(crate) mod schema;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,6 +11,7 @@ use domain::{InstanceId, Name, Sealed};
 use serde::{Deserialize, Serialize};
 use store::Vault;
 use url::Url;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -62,7 +63,7 @@ struct Command {
 /// A value that may be a credential. Serialized only into the request's keyed fingerprint.
 #[derive(Deserialize, Serialize)]
 #[serde(transparent)]
-struct SecretText(Zeroizing<String>);
+pub(crate) struct SecretText(pub(crate) Zeroizing<String>);
 
 impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,7 +100,7 @@ impl NewInstance {
     pub(crate) async fn seal(self, id: InstanceId, vault: &Vault) -> Result<(Name, Access), Error> {
         let access = match self.access {
             NewAccess::Hosted { command, env } => {
-                Access::Hosted(Hosted::new(Source::Command(command), seal_all(env, id, vault).await?))
+                Access::Hosted(Hosted::new(Source::Command(command), seal_all(env, id.0, vault).await?))
             }
             NewAccess::Proxy(remote) => Access::Proxy(remote.seal(id, vault).await?),
             NewAccess::Direct(remote) => Access::Direct(remote.seal(id, vault).await?),
@@ -113,19 +114,19 @@ impl NewRemote {
         Ok(Remote {
             transport: self.transport,
             url: self.url.into(),
-            headers: seal_all(self.headers, id, vault).await?,
+            headers: seal_all(self.headers, id.0, vault).await?,
         })
     }
 }
 
-async fn seal_all(
+pub(crate) async fn seal_all(
     secrets: BTreeMap<String, SecretText>,
-    id: InstanceId,
+    owner: Uuid,
     vault: &Vault,
 ) -> Result<BTreeMap<String, Sealed>, Error> {
     let mut sealed = BTreeMap::new();
     for (name, SecretText(secret)) in secrets {
-        sealed.insert(name, vault.seal(id.0, secret.as_bytes()).await?);
+        sealed.insert(name, vault.seal(owner, secret.as_bytes()).await?);
     }
     Ok(sealed)
 }

@@ -1,9 +1,12 @@
-//! The form of the credentials that the platform makes.
+//! The form of the credentials that the platform makes, and of those that people bring.
 //!
 //! `mcpcan_` followed by 44 characters of base62 (256 random bits, each half of 128 bits as 22 digits) and 6 more
 //! (the CRC-32 of everything before them, also in base62). The prefix and the checksum let a secret scanner tell a
 //! leaked token from any other text without asking anybody: `mcpcan_[0-9A-Za-z]{50}`. The checksum proves nothing
 //! about the token; only the platform knows which of them it issued.
+//!
+//! A custom credential is a `b64token` (RFC 6750 section 2.1), because that is what follows `Bearer`. How hard it is to
+//! guess, only its length tells; the digest that finds it is keyed, so whoever has the log cannot try values.
 
 use domain::{Digest, Sealed, TokenId};
 use store::Vault;
@@ -23,6 +26,21 @@ const CHECKSUM_DIGITS: usize = 6;
 /// than 200 unknown.
 const SHOWN: usize = 4;
 
+/// The shortest custom credential, in bytes.
+pub(super) const CUSTOM_BYTES_MIN: usize = 20;
+
+/// The longest custom credential, in bytes: it has to fit into one header field anywhere.
+pub(super) const CUSTOM_BYTES_MAX: usize = 512;
+
+/// The masked form of a custom credential shows one of so many characters, from its end.
+const SHOWN_OF: usize = 10;
+
+/// Whether a text is a `b64token`.
+pub(super) fn is_b64token(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    !body.is_empty() && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
+}
+
 /// A credential in clear. Wiped from memory when dropped; it has no `Debug`.
 struct Credential(Zeroizing<String>);
 
@@ -40,9 +58,28 @@ impl SealedCredential {
     /// The operating system gave no random bytes, or the vault cannot seal.
     pub(super) async fn generate(vault: &Vault, id: TokenId) -> Result<Self, Error> {
         let credential = Credential::generate().map_err(Error::NoRandomness)?;
-        let secret = credential.0.as_bytes();
+        let masked = credential.masked();
+        Self::seal(vault, id, credential.0.as_bytes(), masked).await
+    }
+
+    /// The credential that somebody brings, which keeps the rules, or a new random one.
+    ///
+    /// # Errors
+    /// The operating system gave no random bytes, or the vault cannot seal.
+    pub(super) async fn given_or_random(
+        vault: &Vault,
+        id: TokenId,
+        given: Option<&str>,
+    ) -> Result<Self, Error> {
+        match given {
+            Some(given) => Self::seal(vault, id, given.as_bytes(), masked_custom(given)).await,
+            None => Self::generate(vault, id).await,
+        }
+    }
+
+    async fn seal(vault: &Vault, id: TokenId, secret: &[u8], masked: String) -> Result<Self, Error> {
         let (digest, sealed) = (vault.digest(secret), vault.seal(id.0, secret).await?);
-        Ok(SealedCredential { digest, masked: credential.masked(), sealed })
+        Ok(SealedCredential { digest, masked, sealed })
     }
 }
 
@@ -74,6 +111,12 @@ impl Credential {
     }
 }
 
+/// What lists show instead of a custom credential.
+fn masked_custom(custom: &str) -> String {
+    let shown = (custom.len() / SHOWN_OF).min(SHOWN);
+    format!("…{}", &custom[custom.len() - shown..])
+}
+
 fn big_endian(half: &[u8]) -> u128 {
     half.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
@@ -100,6 +143,18 @@ mod tests {
             let (body, checksum) = text.split_at(51);
             assert_eq!(base62::decode(checksum).unwrap(), crc32fast::hash(body.as_bytes()).into());
         }
+    }
+
+    #[test]
+    fn a_custom_credential_is_a_b64token_and_its_masked_form_keeps_it() {
+        for good in ["a", "AZaz09-._~+/", "YWJjZA=="] {
+            assert!(is_b64token(good), "{good}");
+        }
+        for bad in ["", "=", "a=b", "a b", "ä", "a\"", "a,b", "a:b"] {
+            assert!(!is_b64token(bad), "{bad}");
+        }
+        assert_eq!(masked_custom(&"abcdefghij".repeat(2)), "…ij");
+        assert_eq!(masked_custom(&"abcdefghij".repeat(50)), "…ghij");
     }
 
     #[test]

@@ -42,7 +42,8 @@ async fn a_token_is_issued_with_the_configuration_that_clients_take() {
         assert_eq!(answer.header("etag"), "\"1\"");
         let expected = json!({
             "id": id, "instance": instance_id, "kind": "bearer", "label": "dev", "masked": issued["masked"],
-            "state": "active", "issued_at": issued["issued_at"], "revoked_at": null,
+            "state": "active", "issued_at": issued["issued_at"], "expires_at": null, "revoked_at": null,
+            "headers": [], "passthrough": [],
             "revision": 1, "sequence": issued["sequence"],
         });
         assert_eq!(shown, expected);
@@ -119,9 +120,9 @@ async fn a_label_is_changed_and_means_the_same_token() {
     assert_eq!(again, edited, "a wish that is true already");
     edit("dev", json!({"label": "x"})).await.problem(StatusCode::NOT_FOUND, "token_not_found");
 
-    for wrong in
-        [json!({}), json!({"label": " x"}), json!({"label": 1}), json!({"label": "x", "kind": "bearer"})]
-    {
+    let same = edit("laptop", json!({})).await.expect(StatusCode::OK);
+    assert_eq!(same, edited, "a patch that changes nothing");
+    for wrong in [json!({"label": " x"}), json!({"label": 1}), json!({"label": "x", "kind": "bearer"})] {
         edit("laptop", wrong).await.problem(StatusCode::BAD_REQUEST, "invalid_request");
     }
     client.delete("/instances/everything/tokens/laptop").await.expect(StatusCode::OK);
@@ -235,5 +236,165 @@ async fn an_instance_that_does_not_exist_has_no_tokens() {
         answer.problem(StatusCode::NOT_FOUND, "instance_not_found");
         platform.client.get(&path).await.problem(StatusCode::NOT_FOUND, "instance_not_found");
     }
+    platform.stop().await;
+}
+
+async fn issue(client: &Client, body: &Value) -> crate::platform::Answer {
+    client.post("/instances/everything/tokens", body).await
+}
+
+async fn edit(client: &Client, token: &str, body: Value) -> crate::platform::Answer {
+    let request = client.request(Method::PATCH, &format!("/instances/everything/tokens/{token}"));
+    client.send(request.header("content-type", "application/json"), body.to_string()).await
+}
+
+/// The places that a problem document names.
+fn places(problem: &Value) -> Vec<&str> {
+    let errors = problem["errors"].as_array().unwrap();
+    errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_credential_of_ones_own_is_sealed_masked_and_unique_within_its_instance() {
+    const VALUE: &str = "correct-horse-battery-staple~1/+==";
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("everything").await;
+    platform.create("else").await;
+    let body = json!({"kind": "bearer", "label": "own", "value": VALUE});
+    let path = "/instances/everything/tokens";
+    let issued = client.post_as("own", path, &body).await.expect(StatusCode::CREATED);
+    assert_eq!((&issued["token"], &issued["masked"]), (&json!(VALUE), &json!("…+==")));
+    assert_eq!(authorization(&issued["config"], "everything"), format!("Bearer {VALUE}"));
+    assert_eq!(client.post_as("own", path, &body).await.expect(StatusCode::CREATED), issued);
+    let shown = client.get("/instances/everything/tokens/own").await.expect(StatusCode::OK);
+    assert!(!shown.to_string().contains(VALUE));
+
+    let taken = issue(client, &body).await;
+    let problem = taken.problem(StatusCode::CONFLICT, "credential_taken");
+    assert_eq!(problem["holder"], issued["id"]);
+    assert!(!taken.json().to_string().contains("horse"));
+    client.post("/instances/else/tokens", &body).await.expect(StatusCode::CREATED);
+    client.delete("/instances/everything/tokens/own").await.expect(StatusCode::OK);
+    issue(client, &body).await.expect(StatusCode::CREATED);
+
+    for wrong in
+        ["short", &"a".repeat(513), "blank in the middle of it", "=====================", "ünïcödé-ünïcödé"]
+    {
+        let body = json!({"kind": "bearer", "value": wrong});
+        let answer = issue(client, &body).await;
+        let problem = answer.problem(StatusCode::BAD_REQUEST, "invalid_request");
+        assert!(places(&problem).iter().all(|place| *place == "/value"), "{problem}");
+        assert!(!problem.to_string().contains(wrong), "{problem}");
+    }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn of_many_that_want_one_credential_one_gets_it() {
+    let mut platform = Platform::start().await;
+    platform.start_decider().await;
+    platform.create("everything").await;
+    let body = json!({"kind": "bearer", "value": "wanted-by-all-of-them"});
+    let wishes = (0..8).map(|_| issue(&platform.client, &body));
+    let answers = futures_util::future::join_all(wishes).await;
+    let (won, lost): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == StatusCode::CREATED);
+    let [winner] = won[..] else { panic!("{answers:?}") };
+    for answer in lost {
+        let problem = answer.problem(StatusCode::CONFLICT, "credential_taken");
+        assert_eq!(problem["holder"], winner.json()["id"]);
+    }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_ends_when_it_was_told_to() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("everything").await;
+    let body = json!({"kind": "bearer", "label": "dev", "expires_at": "2100-01-31T14:05:00+01:00"});
+    let issued = issue(client, &body).await.expect(StatusCode::CREATED);
+    assert_eq!(issued["expires_at"], "2100-01-31T13:05:00Z");
+    let of_both = json!({"kind": "bearer", "expires_at": "2100-01-31T13:05:00Z", "expires_in": "30d"});
+    let issued = issue(client, &of_both).await.expect(StatusCode::CREATED);
+    let time = |document: &Value, field: &str| -> jiff::Timestamp {
+        document[field].as_str().unwrap().parse().unwrap()
+    };
+    let days = time(&issued, "expires_at").duration_since(time(&issued, "issued_at")).as_hours() / 24;
+    assert!((29..=30).contains(&days), "the earlier counts: {issued}");
+
+    let never = edit(client, "dev", json!({"expires_at": null})).await.expect(StatusCode::OK);
+    assert_eq!((&never["expires_at"], &never["revision"]), (&Value::Null, &json!(2)));
+    for (body, status, code) in [
+        (json!({"expires_at": "2020-01-01T00:00:00Z"}), StatusCode::UNPROCESSABLE_ENTITY, "expiry_passed"),
+        (json!({"expires_in": "0s"}), StatusCode::UNPROCESSABLE_ENTITY, "expiry_passed"),
+        (json!({"expires_at": "tomorrow"}), StatusCode::BAD_REQUEST, "invalid_request"),
+        (json!({"expires_in": "-1d"}), StatusCode::BAD_REQUEST, "invalid_request"),
+    ] {
+        edit(client, "dev", body.clone()).await.problem(status, code);
+        let mut body = body;
+        body["kind"] = json!("bearer");
+        issue(client, &body).await.problem(status, code);
+    }
+
+    edit(client, "dev", json!({"expires_in": "1s"})).await.expect(StatusCode::OK);
+    let expired = async {
+        loop {
+            let shown = client.get("/instances/everything/tokens/dev").await.expect(StatusCode::OK);
+            if shown["state"] == "expired" {
+                return shown;
+            }
+        }
+    };
+    let shown = tokio::time::timeout(crate::platform::WAIT, expired).await.expect("it expires");
+    assert!(shown["expires_at"].is_string() && shown["revoked_at"].is_null(), "{shown}");
+    edit(client, "dev", json!({"label": "x"})).await.problem(StatusCode::GONE, "token_expired");
+    let rotated = client.post("/instances/everything/tokens/dev/rotate", &json!({})).await;
+    rotated.problem(StatusCode::GONE, "token_expired");
+    let config = client.get("/instances/everything/config?token=dev").await;
+    config.problem(StatusCode::GONE, "token_expired");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn header_fields_are_sealed_and_edited_one_by_one() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("everything").await;
+    let body = json!({
+        "kind": "bearer", "label": "dev",
+        "headers": {"X-Team": "hunter2", "x-user": "hunter3"}, "passthrough": ["Cookie", "cookie", "X-Api-Key"],
+    });
+    let issued = issue(client, &body).await.expect(StatusCode::CREATED);
+    assert_eq!(issued["headers"], json!(["x-team", "x-user"]));
+    assert_eq!(issued["passthrough"], json!(["cookie", "x-api-key"]));
+
+    let patch = json!({"headers": {"X-USER": null, "x-new": "hunter4", "x-none": null}});
+    let edited = edit(client, "dev", patch).await.expect(StatusCode::OK);
+    assert_eq!(edited["headers"], json!(["x-new", "x-team"]));
+    assert_eq!(edited["passthrough"], json!(["cookie", "x-api-key"]), "what is not named stays");
+    let edited = edit(client, "dev", json!({"passthrough": null, "label": null})).await;
+    let edited = edited.expect(StatusCode::OK);
+    assert_eq!((&edited["passthrough"], &edited["label"]), (&json!([]), &json!("")));
+    assert_eq!(edited["revision"], 3);
+    assert!(!edited.to_string().contains("hunter"));
+
+    for (wrong, place) in [
+        (json!({"headers": {"Host": "x"}}), "/headers/Host"),
+        (json!({"headers": {"transfer-encoding": null}}), "/headers/transfer-encoding"),
+        (json!({"headers": {"a b": "x"}}), "/headers/a b"),
+        (json!({"headers": {"x": "line\nbreak"}}), "/headers/x"),
+        (json!({"passthrough": ["Connection"]}), "/passthrough/0"),
+        (json!({"passthrough": ["x", "ü"]}), "/passthrough/1"),
+        (json!({"passthrough": vec!["x"; 65]}), "/passthrough"),
+    ] {
+        let id = edited["id"].as_str().unwrap();
+        let answer = edit(client, id, wrong).await;
+        assert_eq!(places(&answer.problem(StatusCode::BAD_REQUEST, "invalid_request")), [place]);
+    }
+    let many: std::collections::BTreeMap<_, _> = (0..63).map(|n| (format!("x-{n}"), "v")).collect();
+    let answer = edit(client, edited["id"].as_str().unwrap(), json!({"headers": many})).await;
+    answer.problem(StatusCode::UNPROCESSABLE_ENTITY, "beyond_a_bound");
     platform.stop().await;
 }

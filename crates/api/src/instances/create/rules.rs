@@ -164,26 +164,29 @@ pub(super) fn check_url(text: &str, violations: &mut Violations) -> Option<Url> 
     Some(url)
 }
 
-pub(super) fn check_headers(headers: &BTreeMap<String, SecretText>, violations: &mut Violations) {
+pub(crate) fn check_headers(headers: &BTreeMap<String, SecretText>, violations: &mut Violations) {
     check_secrets(&["headers"], headers, HEADERS_MAX, violations);
     let mut seen = BTreeSet::new();
     for (name, SecretText(value)) in headers {
         let path = ["headers", name.as_str()];
-        if name.len() > HEADER_NAME_BYTES_MAX || HeaderName::from_bytes(name.as_bytes()).is_err() {
-            let detail = format!("a header field's name is a token of at most {HEADER_NAME_BYTES_MAX} bytes");
-            violations.add_at(&path, detail);
-        }
-        let lower = name.to_ascii_lowercase();
-        if HEADERS_REFUSED.contains(&lower.as_str()) {
-            violations.add_at(&path, "this header field is set by the gateway or by HTTP itself");
-        }
-        if !seen.insert(lower) {
+        check_header_name(&path, name, violations);
+        if !seen.insert(name.to_ascii_lowercase()) {
             violations.add_at(&path, "this header field is given twice: the case of a name does not count");
         }
         if !is_header_value(value) {
             let detail = "a header field's value is visible ASCII with single blanks or tabs inside";
             violations.add_at(&path, detail);
         }
+    }
+}
+
+pub(crate) fn check_header_name(path: &[&str], name: &str, violations: &mut Violations) {
+    if name.len() > HEADER_NAME_BYTES_MAX || HeaderName::from_bytes(name.as_bytes()).is_err() {
+        let detail = format!("a header field's name is a token of at most {HEADER_NAME_BYTES_MAX} bytes");
+        violations.add_at(path, detail);
+    }
+    if HEADERS_REFUSED.contains(&name.to_ascii_lowercase().as_str()) {
+        violations.add_at(path, "this header field is set by the gateway or by HTTP itself");
     }
 }
 

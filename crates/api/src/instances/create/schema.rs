@@ -112,20 +112,29 @@ fn url() -> Schema {
     })
 }
 
-fn headers() -> Schema {
+pub(crate) fn headers() -> Schema {
     json_schema!({
         "description": "Header fields for the server. The case of a name does not count. The values are kept sealed.",
         "type": ["object", "null"],
         "maxProperties": HEADERS_MAX,
-        "propertyNames": {
-            "maxLength": HEADER_NAME_BYTES_MAX,
-            "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
-            "not": { "enum": HEADERS_REFUSED },
-        },
-        "additionalProperties": {
-            "type": "string",
-            "maxLength": SECRET_BYTES_MAX,
-            "pattern": r"^([!-~]([\t -~]*[!-~])?)?$",
-        },
+        "propertyNames": header_name(),
+        "additionalProperties": header_value(),
+    })
+}
+
+pub(crate) fn header_name() -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": HEADER_NAME_BYTES_MAX,
+        "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+        "not": { "enum": HEADERS_REFUSED },
+    })
+}
+
+pub(crate) fn header_value() -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": SECRET_BYTES_MAX,
+        "pattern": r"^([!-~]([\t -~]*[!-~])?)?$",
     })
 }

@@ -1,0 +1,211 @@
+//! What requests say of a token, and the rules on it. Header fields keep the rules of instances'.
+
+mod schema;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::TokenId;
+use domain::token::{Expiry, Kind, LABEL_CHARS_MAX, PASSTHROUGH_MAX};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::credential::{CUSTOM_BYTES_MAX, CUSTOM_BYTES_MIN, is_b64token};
+use crate::error::Error;
+use crate::instances::create::SecretText;
+use crate::instances::create::rules::{check_header_name, check_headers};
+use crate::moment;
+use crate::violation::Violations;
+
+/// The body of `POST /instances/{instance}/tokens`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IssueToken {
+    pub(super) kind: Kind,
+    #[serde(default)]
+    #[schemars(with = "schema::Label")]
+    pub(super) label: String,
+    /// A credential of your own, unique within the instance; without it a random one is made.
+    #[schemars(with = "Option<schema::Value>")]
+    pub(super) value: Option<SecretText>,
+    /// When it expires. Of this and `expires_in`, the earlier counts; without both it does not expire.
+    #[schemars(with = "Option<schema::Time>")]
+    expires_at: Option<String>,
+    /// How long from now it expires. A day has 24 hours.
+    #[schemars(with = "Option<schema::Duration>")]
+    expires_in: Option<String>,
+    /// Header fields that the gateway adds to this token's requests to a proxied server, after the instance's. The case
+    /// of a name does not count.
+    #[serde(default)]
+    #[schemars(with = "schema::Headers")]
+    pub(super) headers: BTreeMap<String, SecretText>,
+    /// The client's own header fields that reach a proxied server, though otherwise those of that name do not.
+    #[serde(default)]
+    #[schemars(with = "schema::Passthrough")]
+    passthrough: Vec<String>,
+}
+
+/// The body of `PATCH /instances/{instance}/tokens/{token}`: a JSON merge patch (RFC 7396).
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EditToken {
+    /// `null` takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<schema::Label>")]
+    label: Option<Option<String>>,
+    /// When it expires; `null` means never. Of this and `expires_in`, the earlier counts.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<schema::Time>")]
+    expires_at: Option<Option<String>>,
+    /// How long from now it expires. A day has 24 hours.
+    #[schemars(with = "Option<schema::Duration>")]
+    expires_in: Option<String>,
+    /// Header fields to be set; `null` takes one away. What is not named stays.
+    #[serde(default)]
+    #[schemars(with = "schema::HeadersPatch")]
+    headers: BTreeMap<String, Option<SecretText>>,
+    /// The whole list; `null` empties it.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<schema::Passthrough>")]
+    passthrough: Option<Option<Vec<String>>>,
+}
+
+/// An edit that keeps the rules. Its header values are still in clear.
+pub(super) struct CheckedEdit {
+    pub(super) label: Option<String>,
+    pub(super) expiry: Option<Expiry>,
+    pub(super) headers: BTreeMap<String, Option<SecretText>>,
+    pub(super) passthrough: Option<BTreeSet<String>>,
+}
+
+/// Tells `null` from what is not there.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(value).map(Some)
+}
+
+/// What a request that issues a token asks for besides its credential.
+pub(super) struct CheckedIssue {
+    pub(super) expiry: Expiry,
+    pub(super) passthrough: BTreeSet<String>,
+}
+
+impl IssueToken {
+    /// # Errors
+    /// `Error::Invalid` with every rule that the request breaks.
+    pub(super) fn check(&self, now: Timestamp) -> Result<CheckedIssue, Error> {
+        let mut violations = Violations::default();
+        check_label(&self.label, &mut violations);
+        if let Some(SecretText(value)) = &self.value {
+            check_value(value, &mut violations);
+        }
+        check_headers(&self.headers, &mut violations);
+        let at = self.expires_at.as_deref();
+        let expiry = expiry(at, self.expires_in.as_deref(), now, &mut violations);
+        let passthrough = check_passthrough(&self.passthrough, &mut violations);
+        violations.into_result()?;
+        Ok(CheckedIssue { expiry: expiry.unwrap_or(Expiry::Never), passthrough })
+    }
+}
+
+impl EditToken {
+    /// # Errors
+    /// `Error::Invalid` with every rule that the request breaks.
+    pub(super) fn check(self, now: Timestamp) -> Result<CheckedEdit, Error> {
+        let mut violations = Violations::default();
+        let label = self.label.map(Option::unwrap_or_default);
+        check_label(label.as_deref().unwrap_or_default(), &mut violations);
+        let never = matches!(self.expires_at, Some(None));
+        let at = self.expires_at.flatten();
+        let expiry = expiry(at.as_deref(), self.expires_in.as_deref(), now, &mut violations)
+            .or(never.then_some(Expiry::Never));
+        let (set, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            self.headers.into_iter().partition(|(_, value)| value.is_some());
+        for name in gone.keys() {
+            check_header_name(&["headers", name], name, &mut violations);
+        }
+        let set: BTreeMap<_, _> = set.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        check_headers(&set, &mut violations);
+        let passthrough = self.passthrough.map(Option::unwrap_or_default);
+        let passthrough = passthrough.map(|names| check_passthrough(&names, &mut violations));
+        violations.into_result()?;
+        // A field that is set and taken away in other letters is set.
+        let mut headers: BTreeMap<_, _> = lower_case(gone).map(|(name, _)| (name, None)).collect();
+        headers.extend(lower_case(set).map(|(name, value)| (name, Some(value))));
+        Ok(CheckedEdit { label, expiry, headers, passthrough })
+    }
+}
+
+/// The entries under names that are compared without case.
+pub(super) fn lower_case<V>(entries: BTreeMap<String, V>) -> impl Iterator<Item = (String, V)> {
+    entries.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value))
+}
+
+/// # Errors
+/// `Error::ExpiryPassed` if the token would be expired already.
+pub(super) fn require_ahead(expiry: Expiry, now: Timestamp) -> Result<(), Error> {
+    match expiry {
+        Expiry::At(at) if expiry.is_over(now) => Err(Error::ExpiryPassed(at)),
+        Expiry::At(_) | Expiry::Never => Ok(()),
+    }
+}
+
+/// The earlier of both ends; none where none is named.
+fn expiry(
+    at: Option<&str>,
+    within: Option<&str>,
+    now: Timestamp,
+    violations: &mut Violations,
+) -> Option<Expiry> {
+    let at = at.and_then(|text| {
+        let time = text.parse().ok();
+        if time.is_none() {
+            violations.add_at(&["expires_at"], "a time such as `2027-01-31T14:05:00Z` was expected");
+        }
+        time
+    });
+    let within = within.and_then(|text| {
+        let time = moment::ahead(text, now);
+        if time.is_none() {
+            violations.add_at(&["expires_in"], "a duration such as `12h` or `30d` was expected");
+        }
+        time
+    });
+    at.into_iter().chain(within).min().map(Expiry::At)
+}
+
+fn check_label(label: &str, violations: &mut Violations) {
+    if label.chars().count() > LABEL_CHARS_MAX {
+        violations.add_at(&["label"], format!("a label has at most {LABEL_CHARS_MAX} characters"));
+    }
+    if label.chars().any(char::is_control) {
+        violations.add_at(&["label"], "a label has no control characters");
+    }
+    if label.trim() != label {
+        violations.add_at(&["label"], "a label has no blanks around it");
+    }
+    if label.parse::<TokenId>().is_ok() {
+        violations
+            .add_at(&["label"], "a label must not have the form of an id: it works wherever an id does");
+    }
+}
+
+fn check_value(value: &str, violations: &mut Violations) {
+    if !(CUSTOM_BYTES_MIN..=CUSTOM_BYTES_MAX).contains(&value.len()) {
+        let detail = format!("a credential has {CUSTOM_BYTES_MIN} to {CUSTOM_BYTES_MAX} characters");
+        violations.add_at(&["value"], detail);
+    }
+    if !is_b64token(value) {
+        let detail = "a credential has only letters, digits and - . _ ~ + /, and = at its end";
+        violations.add_at(&["value"], detail);
+    }
+}
+
+fn check_passthrough(names: &[String], violations: &mut Violations) -> BTreeSet<String> {
+    if names.len() > PASSTHROUGH_MAX {
+        violations.add_at(&["passthrough"], format!("at most {PASSTHROUGH_MAX} header fields are passed on"));
+    }
+    for (index, name) in names.iter().enumerate() {
+        check_header_name(&["passthrough", &index.to_string()], name, violations);
+    }
+    names.iter().map(|name| name.to_ascii_lowercase()).collect()
+}
