@@ -1,6 +1,6 @@
 //! `instance …`: the MCP servers of this platform.
 
-mod create;
+pub(crate) mod create;
 mod progress;
 
 use std::time::Duration;

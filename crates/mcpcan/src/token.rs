@@ -1,13 +1,16 @@
 //! `token …`: the credentials of one instance.
 
+mod fields;
+
 use clap::{Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::config;
 use crate::failure::Failure;
 use crate::output::{Output, field, table};
 use crate::rest::Rest;
 use crate::terms::Terms;
+use fields::{ChangedFields, NewFields};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -18,9 +21,8 @@ pub(crate) enum Command {
         /// How clients present it.
         #[arg(long, value_enum, default_value_t)]
         kind: Kind,
-        /// What you call it. Several tokens may be called the same, but then only the id names one of them.
-        #[arg(long, default_value = "")]
-        label: String,
+        #[command(flatten)]
+        fields: NewFields,
     },
     /// List the tokens of an instance.
     List {
@@ -34,15 +36,14 @@ pub(crate) enum Command {
         /// Id or label.
         token: String,
     },
-    /// Call a token something else.
+    /// Change what a token is called, when it expires, or what reaches the server with it. What is not named stays.
     Edit {
         /// Name or id of the instance.
         instance: String,
         /// Id or label.
         token: String,
-        /// What you call it from now on.
-        #[arg(long)]
-        label: String,
+        #[command(flatten)]
+        fields: ChangedFields,
         #[command(flatten)]
         terms: Terms,
     },
@@ -83,29 +84,43 @@ impl Kind {
 
 pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result<(), Failure> {
     match command {
-        Command::Issue { instance, kind, label } => issue(rest, output, &instance, kind, &label).await,
+        Command::Issue { instance, kind, fields } => {
+            let body = fields.body(kind.as_str())?;
+            let issued = rest.post(&["instances", &instance, "tokens"], Some(&body)).await?;
+            Ok(output.one(&issued, || credential(&issued))?)
+        }
         Command::List { instance } => {
             let tokens = rest.items(&["instances", &instance, "tokens"], &[], usize::MAX).await?;
-            Ok(output.list(&tokens, ["id", "label", "kind", "token", "state", "issued"], |token| {
-                ["/id", "/label", "/kind", "/masked", "/state", "/issued_at"]
+            let columns = ["id", "label", "kind", "token", "state", "issued", "expires"];
+            Ok(output.list(&tokens, columns, |token| {
+                ["/id", "/label", "/kind", "/masked", "/state", "/issued_at", "/expires_at"]
                     .map(|pointer| field(token, pointer))
             })?)
         }
         Command::Show { instance, token } => {
             let token = rest.get(&["instances", &instance, "tokens", &token], &[]).await?;
-            let shown =
-                ["id", "instance", "revision", "label", "kind", "masked", "state", "issued_at", "revoked_at"];
+            let shown = [
+                "id",
+                "instance",
+                "revision",
+                "label",
+                "kind",
+                "masked",
+                "state",
+                "issued_at",
+                "expires_at",
+                "revoked_at",
+            ];
             let rows = shown.map(|name| [name.to_owned(), field(&token, &format!("/{name}"))]);
+            let lists = ["headers", "passthrough"].map(|name| [name.to_owned(), listed(&token, name)]);
+            let rows: Vec<_> = rows.into_iter().chain(lists).collect();
             Ok(output
                 .one(&token, || table(["token", ""], rows.into_iter().filter(|row| !row[1].is_empty())))?)
         }
-        Command::Edit { instance, token, label, terms } => {
+        Command::Edit { instance, token, fields, terms } => {
             let path = ["instances", &instance, "tokens", &token];
-            let edited = rest.on(terms).patch(&path, &json!({ "label": label })).await?;
-            Ok(output.one(&edited, || match label.as_str() {
-                "" => format!("{token} has no label any more"),
-                label => format!("{token} is now called {label}"),
-            })?)
+            let edited = rest.on(terms).patch(&path, &fields.body()?).await?;
+            Ok(output.one(&edited, || format!("{token} is changed"))?)
         }
         Command::Rotate { instance, token, terms } => {
             let path = ["instances", &instance, "tokens", &token, "rotate"];
@@ -119,10 +134,10 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
     }
 }
 
-async fn issue(rest: &Rest, output: Output, instance: &str, kind: Kind, label: &str) -> Result<(), Failure> {
-    let body = json!({ "kind": kind.as_str(), "label": label });
-    let issued = rest.post(&["instances", instance, "tokens"], Some(&body)).await?;
-    Ok(output.one(&issued, || credential(&issued))?)
+/// The names in a list of a token, in one line.
+fn listed(token: &Value, name: &str) -> String {
+    let names = token.get(name).and_then(Value::as_array).into_iter().flatten();
+    names.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// A credential in clear, and what clients take.

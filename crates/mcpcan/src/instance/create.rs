@@ -98,7 +98,7 @@ fn wire_name(value: impl ValueEnum) -> String {
     value.get_name().to_owned()
 }
 
-fn object(pairs: &[(String, String)], option: &str) -> Result<Value, Failure> {
+pub(crate) fn object(pairs: &[(String, String)], option: &str) -> Result<Value, Failure> {
     let mut object = Map::new();
     for (name, value) in pairs {
         if object.insert(name.clone(), json!(value)).is_some() {
@@ -116,7 +116,7 @@ fn env_pair(text: &str) -> Result<(String, String), String> {
     Ok((text.to_owned(), value))
 }
 
-fn header_pair(text: &str) -> Result<(String, String), &'static str> {
+pub(crate) fn header_pair(text: &str) -> Result<(String, String), &'static str> {
     let (name, value) = pair(text, ':').ok_or("NAME:VALUE was expected")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
