@@ -64,12 +64,20 @@ async fn no_secret_shows_where_it_does_not_belong() {
 
     let issued = platform.issue("hosted", "dev").await;
     let token = issued["token"].as_str().unwrap().to_owned();
+    let (own, own_header) = ("own-credential-5b1e-of-somebody", "token-header-secret-31fd");
+    let body = json!({"kind": "bearer", "label": "own", "value": own, "headers": {"X-User": own_header}});
+    client.post("/instances/hosted/tokens", &body).await.expect(StatusCode::CREATED);
+    seen.push(client.post("/instances/hosted/tokens", &body).await.body);
+    for wrong in [json!([own]), json!(format!("{own} "))] {
+        let body = json!({"kind": "bearer", "value": wrong, "headers": {"X-User": [own_header]}});
+        seen.push(client.post("/instances/hosted/tokens", &body).await.body);
+    }
     let path = "/instances/hosted/tokens/dev/rotate";
     let rotated = client.post(path, &json!({})).await.expect(StatusCode::OK);
     let other_token = rotated["token"].as_str().unwrap().to_owned();
-    let config = client.get("/instances/hosted/config").await.expect(StatusCode::OK);
+    let config = client.get("/instances/hosted/config?token=dev").await.expect(StatusCode::OK);
     assert!(config.to_string().contains(&other_token), "the configuration holds the token");
-    for path in ["", "/hosted", "/proxy", "/hosted/tokens", "/hosted/tokens/dev"] {
+    for path in ["", "/hosted", "/proxy", "/hosted/tokens", "/hosted/tokens/dev", "/hosted/tokens/own"] {
         seen.push(client.get(&format!("/instances{path}")).await.body);
     }
     let mut events = client.open(client.request(Method::GET, "/events?from=beginning"), "").await.into_body();
@@ -90,7 +98,7 @@ async fn no_secret_shows_where_it_does_not_belong() {
     seen.push(diagnostics.into());
     for text in seen {
         let text = String::from_utf8_lossy(&text);
-        for secret in [env_secret, header_secret, &token, &other_token, ADMIN_KEY] {
+        for secret in [env_secret, header_secret, own, own_header, &token, &other_token, ADMIN_KEY] {
             if let Some(at) = text.find(secret) {
                 panic!(
                     "{secret} shows in: {}",
