@@ -28,6 +28,7 @@ async fn a_hosted_server_is_called_found_in_the_log_revoked_and_survives_a_crash
     session.a_revoked_token_is_refused_at_once(&dev).await;
     session.a_rotated_token_takes_effect_at_once().await;
     session.reads_logs_and_events().await;
+    session.rebuilds_views_and_verifies_the_log().await;
     session.stops_starts_and_restarts().await;
 
     let kept = session.issues_a_token("everything", "kept").await;

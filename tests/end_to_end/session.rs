@@ -205,6 +205,16 @@ impl<'a> Session<'a> {
         assert_eq!(names, expected.map(|name| json!(format!("instance.{name}"))));
     }
 
+    pub(crate) async fn rebuilds_views_and_verifies_the_log(&mut self) {
+        let rebuild = ["views", "rebuild", "--all"];
+        self.platform.run(&rebuild).await.success(&rebuild);
+        let views = self.platform.json(&["views", "list"]).await;
+        let rebuilt = views.as_array().expect("a list").iter().all(|view| view["generation"] == 2);
+        assert!(rebuilt, "{views}");
+        let found = self.platform.json(&["events", "verify"]).await;
+        assert_eq!(found["intact"], true, "{found}");
+    }
+
     pub(crate) async fn stops_starts_and_restarts(&mut self) {
         let replica = self.replica().await;
         self.changes("stop", "stopped").await;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use url::Url;
@@ -146,16 +146,18 @@ impl Rest {
     async fn answer(&self, request: RequestBuilder) -> Result<Value, Failure> {
         let response = self.send(self.terms.state(request)).await?;
         let status = response.status();
+        // What is accepted and shown elsewhere is a command; what is accepted and has no such place is on its way.
+        let is_command = status == StatusCode::ACCEPTED && response.headers().contains_key(LOCATION);
         let body = response.bytes().await.map_err(|error| self.unreachable(error))?;
         if body.is_empty() {
             return Ok(Value::Null);
         }
         let document: Value =
             serde_json::from_slice(&body).with_context(|| format!("read the answer of {}", self.base))?;
-        match status {
-            StatusCode::ACCEPTED if self.terms.haste.respond_async => Err(Failure::Accepted(document)),
-            StatusCode::ACCEPTED => Err(Failure::Undecided(field(&document, "/id"))),
-            _ => Ok(document),
+        match is_command {
+            true if self.terms.haste.respond_async => Err(Failure::Accepted(document)),
+            true => Err(Failure::Undecided(field(&document, "/id"))),
+            false => Ok(document),
         }
     }
 
