@@ -10,7 +10,9 @@ async fn what_goes_wrong_is_said_with_its_exit_code() {
     let hosted = |name: &'static str, command: &[&'static str]| {
         [&["instance", "create", name, "--access", "hosted", "--transport", "stdio", "--"], command].concat()
     };
-    let missing = hosted("missing", &["no-such-program"]);
+    let key = ["--env", "KEY=the-key-of-no-server-5d20"];
+    let missing = ["instance", "create", "missing", "--access", "hosted", "--transport", "stdio"];
+    let missing = [&missing[..], &key, &["--", "no-such-program"]].concat();
     let failed = platform.run(&missing).await.code(1, &missing);
     assert!(failed.stderr.contains("no-such-program"), "{}", failed.stderr);
 
@@ -28,7 +30,8 @@ async fn what_goes_wrong_is_said_with_its_exit_code() {
     platform.run(&["instance", "fly"]).await.code(2, &["instance", "fly"]);
 
     let remote = ["--access", "proxy", "--transport", "sse", "--url", "http://127.0.0.1:9/sse"];
-    let create = [&["instance", "create", "remote"][..], &remote].concat();
+    let header = ["--header", "Authorization: Bearer the-key-of-a-remote-server-91ab"];
+    let create = [&["instance", "create", "remote"][..], &remote, &header].concat();
     platform.run(&create).await.success(&create);
     let seen = platform.json(&["instance", "show", "remote"]).await["revision"].to_string();
     let stop = ["instance", "stop", "remote", "--if-match", &seen];
@@ -40,6 +43,13 @@ async fn what_goes_wrong_is_said_with_its_exit_code() {
     let show = ["command", "show", accepted["id"].as_str().expect("a command has an id"), "--wait"];
     let refused = platform.run(&show).await.code(3, &show);
     assert!(refused.stdout.contains("refused") && refused.stderr.contains("name"), "{refused:?}");
+
+    for wrong in
+        ["Authorization=Bearer the-key-of-a-remote-server-91ab", "Bad Name: the-key-of-a-remote-server-91ab"]
+    {
+        let wrong = [&["instance", "create", "other"][..], &remote, &["--header", wrong]].concat();
+        platform.run(&wrong).await.code(2, &wrong);
+    }
 
     let printed = platform.printed();
     let lines: Vec<_> = printed.lines().map(str::trim).filter(|line| line.contains(" everything ")).collect();

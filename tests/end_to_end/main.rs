@@ -13,13 +13,16 @@ use session::Session;
 /// The server of the README, as a user types it.
 const EVERYTHING: [&str; 4] = ["npx", "-y", "@modelcontextprotocol/server-everything@2026.8.31", "stdio"];
 
+/// What the server is given; the harness looks for it where it may not be.
+const SECRET: &str = "UPSTREAM_KEY=the-upstream-key-of-the-tests-8c1f";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hosted_server_is_called_found_in_the_log_revoked_and_survives_a_crash() {
     let scratch = tempfile::tempdir().expect("make a directory");
     let platform = Platform::up(&scratch.path().join("data")).await;
     let mut session = Session::new(&platform);
 
-    session.creates_an_instance("everything", &EVERYTHING).await;
+    session.creates_an_instance_with("everything", &["--env", SECRET], &EVERYTHING).await;
     let dev = session.issues_a_token("everything", "dev").await;
     session.official_clients_call(&dev).await;
     session.command_line_calls().await;

@@ -6,6 +6,7 @@ mod deployment;
 mod http;
 mod platform;
 mod processes;
+mod secrecy;
 mod tools;
 mod wait;
 

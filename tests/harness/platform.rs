@@ -11,6 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::processes::{Process, below};
+use crate::secrecy::Secrecy;
 use crate::{Tools, http, until};
 
 /// How long `up` may take until everything is ready. Debug builds of everything, on two cores, beside other tests.
@@ -28,6 +29,7 @@ pub struct Platform {
     tools: Tools,
     data: PathBuf,
     process: Child,
+    secrecy: Secrecy,
 }
 
 /// A command of the command line that has ended.
@@ -61,8 +63,10 @@ impl Platform {
             .kill_on_drop(true)
             .spawn()
             .expect("mcpcan starts");
-        let mut platform = Self { tools, data, process };
+        let secrecy = Secrecy::of(&data);
+        let mut platform = Self { tools, data, process, secrecy };
         platform.ready().await;
+        platform.secrecy.note_own();
         platform
     }
 
@@ -98,14 +102,21 @@ impl Platform {
         let mut command = Command::new(&self.tools.mcpcan);
         command.arg("--data").arg(&self.data).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
         command.env_remove("MCPCAN_API").env_remove("MCPCAN_ADMIN_KEY");
+        self.secrecy.note_arguments(arguments);
         let output = timeout(COMMAND_DEADLINE, command.output()).await;
         let output = output.unwrap_or_else(|_| panic!("`mcpcan {}` does not end", arguments.join(" ")));
         let output = output.expect("mcpcan runs");
-        Finished {
+        let finished = Finished {
             status: output.status,
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        };
+        self.secrecy.note_printed(&finished.stdout);
+        if !finished.status.success() {
+            let said = format!("{}{}", finished.stdout, finished.stderr);
+            self.secrecy.check_said(&arguments.join(" "), &said);
         }
+        finished
     }
 
     /// Runs a command that has to succeed; returns its JSON document.
@@ -140,22 +151,31 @@ impl Platform {
         below(&self.data)
     }
 
-    /// Ends it as Ctrl-C does, and checks that nothing is left.
+    /// Ends it as Ctrl-C does, and checks that nothing is left, and no secret where none may be.
     pub async fn stop(mut self) {
+        self.check_running().await;
         self.signal(Signal::INT);
         let status = timeout(STOP_DEADLINE, self.process.wait()).await;
         let status = status.expect("mcpcan up ends in time").expect("it can be waited for");
         let output = fs::read_to_string(output_file(&self.data)).unwrap_or_default();
         assert!(status.success(), "mcpcan up ended with {status}:\n{output}");
         assert_eq!(below(&self.data), [], "mcpcan up has ended and left processes behind");
+        self.secrecy.check_left();
     }
 
     /// Kills it without a word, as a power cut does to one process, and waits until all it started is gone too.
     pub async fn kill(mut self) {
+        self.check_running().await;
         self.process.kill().await.expect("it can be killed");
         let data = self.data.clone();
         let what = format!("all processes of {} are gone after a kill", data.display());
         until(&what, GONE_DEADLINE, async || below(&data).is_empty().then_some(())).await;
+        self.secrecy.check_left();
+    }
+
+    async fn check_running(&self) {
+        let run = self.run_file();
+        self.secrecy.check_running(run["clickhouse"].as_str().expect("ClickHouse has an address")).await;
     }
 
     fn signal(&self, signal: Signal) {

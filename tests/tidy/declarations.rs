@@ -39,7 +39,7 @@ fn streams_are_declared_under_their_name() {
 fn buckets_are_declared_under_their_name() {
     let buckets = declared("buckets", "/name");
     assert!(buckets.iter().all(|(stem, name)| *name == format!("KV_{stem}")), "{buckets:?}");
-    assert_same(&buckets, &BUCKETS);
+    assert_same(&buckets, BUCKETS);
 }
 
 #[test]

@@ -170,6 +170,11 @@ impl App {
     async fn send(&self, caller: &Caller, command: &Command, given: Given) -> Result<u64, Error> {
         let wait = caller.preference.wait(self.config.command_wait);
         let sequence = match self.store.send(command, &given, wait).await {
+            // Who does not wait gets one answer, whether or not a decider was as quick.
+            Ok(_) if wait.is_zero() => {
+                let respond_async = caller.preference.respond_async;
+                return Err(Error::Undecided(Accepted::new(given.command_id, respond_async)));
+            }
             Ok(Outcome::Done { sequence }) => sequence,
             Ok(Outcome::Refused { refusal }) => return Err(Error::Refused(refusal)),
             Ok(Outcome::Failed { reason }) => {

@@ -19,6 +19,8 @@ use crate::alone::{Rest, Work};
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(200);
 /// How long to wait between repetitions at most.
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
+/// How long a sink that has stopped is left to other projectors, which may be of the version that can read its record.
+const STOPPED_DELAY: Duration = Duration::from_secs(30);
 
 /// A row that a stream carries into a table.
 pub(crate) trait Row: DeserializeOwned + Send + Sync + 'static {
@@ -61,14 +63,19 @@ impl<R: Row> Work for Carry<R> {
     }
 
     async fn run(&self, store: &Store, ready: &ReadyFlag) -> Rest {
-        if let Err(error) = carry::<R>(store, &self.client, ready).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                stream = R::STREAM.name(),
-                "sink interrupted, trying again"
-            );
+        let stream = R::STREAM.name();
+        match carry::<R>(store, &self.client, ready).await {
+            Ok(()) => Rest::Interrupted(RETRY_DELAY_MIN),
+            Err(error @ SinkError::Unreadable { .. }) => {
+                tracing::error!(error = &error as &dyn std::error::Error, stream, "sink stopped");
+                Rest::Stopped(STOPPED_DELAY)
+            }
+            Err(error @ (SinkError::Unavailable(_) | SinkError::TakenOver)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, stream, "sink interrupted, trying again");
+                Rest::Interrupted(RETRY_DELAY_MIN)
+            }
         }
-        Rest::Interrupted(RETRY_DELAY_MIN)
     }
 }
 

@@ -206,28 +206,3 @@ fn differences(wanted: &Map<String, Value>, found: &Map<String, Value>) -> Vec<S
         .map(|(setting, _)| setting.clone())
         .collect()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::subject;
-
-    #[test]
-    fn what_is_declared_is_what_the_program_names() {
-        let names = |files: &[(&'static str, &'static str)]| -> Vec<&str> {
-            files.iter().map(|(name, _)| *name).collect()
-        };
-        assert_eq!(names(STREAM_FILES), subject::STREAMS);
-        assert_eq!(names(BUCKET_FILES), subject::BUCKETS);
-        assert_eq!(names(CONSUMER_FILES), subject::CONSUMERS);
-        for (name, file) in STREAM_FILES {
-            assert_eq!(declaration(file)["name"], *name);
-        }
-        for (name, file) in BUCKET_FILES {
-            assert_eq!(declaration(file)["name"], format!("KV_{name}"));
-        }
-        for (name, file) in CONSUMER_FILES {
-            assert_eq!(declaration(file)["config"]["durable_name"], *name);
-        }
-    }
-}

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::kv::{CreateErrorKind, UpdateErrorKind};
+use async_nats::jetstream::kv::{CreateErrorKind, Operation, UpdateErrorKind};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -44,6 +44,16 @@ pub enum SinkError {
     Unavailable(#[from] Unavailable),
     #[error("another sink has taken over")]
     TakenOver,
+    /// Trying again does not help. Beginning anew by itself could put rows into ClickHouse twice.
+    #[error(
+        "the record of sink {sink} in bucket sinks cannot be read: run the version that wrote it, or delete the key \
+         {sink} from the bucket, after which the stream is carried from its first message on"
+    )]
+    Unreadable {
+        sink: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 /// What is recorded before a batch is handed out.
@@ -76,12 +86,19 @@ impl Store {
     ///
     /// # Errors
     /// NATS did not answer, or the record cannot be read.
-    pub async fn sink(&self, stream: DataStream) -> Result<Sink, Unavailable> {
+    pub async fn sink(&self, stream: DataStream) -> Result<Sink, SinkError> {
         const OPERATION: &str = "open a sink";
         let key = stream.name();
         let entry = self.sinks_bucket().await?.entry(key).await.during(OPERATION)?;
         let (recorded, revision) = match entry {
-            Some(entry) => (codec::decode::<Cut>(&entry.value).during(OPERATION)?, entry.revision),
+            Some(entry) if entry.operation == Operation::Put => {
+                let unreadable = |source: rmp_serde::decode::Error| SinkError::Unreadable {
+                    sink: key,
+                    source: source.into(),
+                };
+                (codec::decode::<Cut>(&entry.value).map_err(unreadable)?, entry.revision)
+            }
+            Some(entry) => (Cut::default(), entry.revision),
             None => (Cut::default(), 0),
         };
         let bounds = reader::bounds(self, key).await?;

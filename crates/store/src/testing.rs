@@ -1,6 +1,8 @@
 //! A real nats-server for tests: on a free port, in a temporary directory, with the users of `nats/permissions.conf`,
 //! provisioned, ended when dropped.
 
+mod secrets;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,8 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 use uuid::Uuid;
 use zeroize::Zeroizing;
+
+pub use secrets::Secrets;
 
 use crate::upcast::Stored;
 use crate::{Credentials, Given, MasterKey, Options, Role, Store, Write, journal, provision, role, subject};
@@ -196,6 +200,14 @@ impl TestServer {
     /// Ends the server with SIGKILL: what it had not handed to the operating system is gone.
     pub fn kill(&mut self) {
         self.child.kill().expect("kill nats-server");
+        self.child.wait().expect("wait for nats-server");
+    }
+
+    /// Ends the server in order: everything that it holds is on disk.
+    pub fn end(&mut self) {
+        let ended =
+            Command::new("kill").arg(self.child.id().to_string()).status().expect("signal nats-server");
+        assert!(ended.success(), "nats-server can be signalled");
         self.child.wait().expect("wait for nats-server");
     }
 

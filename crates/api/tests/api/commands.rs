@@ -63,7 +63,7 @@ async fn a_key_is_for_one_request_only() {
     let shown = client.get("/instances/everything").await.expect(StatusCode::OK);
     assert_eq!(shown["wanted"], true);
     // The order of members does not make another request of it, nor does a member that says what is so anyway.
-    let same = r#"{"command":{"env":{"API_KEY":"hunter2"},"args":["-y","server"],"program":"npx"},
+    let same = r#"{"command":{"env":{"API_KEY":"hunter2-of-the-tests"},"args":["-y","server"],"program":"npx"},
         "transport":"stdio","url":null,"access":"hosted","name":"everything"}"#;
     let request = client.request(Method::POST, "/instances").header("idempotency-key", "key");
     let answer = client.send(request.header("content-type", "application/json"), same).await;

@@ -84,7 +84,7 @@ async fn a_server_elsewhere_is_proxied_or_only_listed() {
         let name = format!("{access}-{transport}");
         let body = json!({
             "name": name, "access": access, "transport": transport, "url": "https://mcp.example/x",
-            "headers": {"X-Key": "hunter2"},
+            "headers": {"X-Key": "hunter2-of-the-tests"},
         });
         let created = platform.client.post("/instances", &body).await.expect(StatusCode::CREATED);
         let id = created["id"].as_str().unwrap();

@@ -1,5 +1,6 @@
 //! The platform around the api, and a client that knows the admin key.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use access_log::Client as AccessLog;
@@ -13,7 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use service::{CancellationToken, Context, Readiness};
 use store::Role;
-use store::testing::TestServer;
+use store::testing::{Secrets, TestServer};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -74,7 +75,8 @@ impl Platform {
     /// Another replica of the api, and a client of it.
     pub(crate) async fn start_api(&mut self) -> Client {
         let access_log = AccessLog::connect(NO_CLICKHOUSE, "default", "").unwrap();
-        spawn_api(&self.server, &mut self.roles, &self.shutdown, access_log, api::COMMAND_WAIT).await
+        let client = spawn_api(&self.server, &mut self.roles, &self.shutdown, access_log, api::COMMAND_WAIT);
+        Client { secrets: self.client.secrets.clone(), ..client.await }
     }
 
     pub(crate) async fn start_decider(&mut self) {
@@ -82,7 +84,7 @@ impl Platform {
         self.roles.spawn(decider::run(self.server.store_as(Role::Decider).await, context));
     }
 
-    /// Asks all roles to end, and waits until they have.
+    /// Asks all roles to end, waits until they have, and looks for every secret in what NATS has kept.
     pub(crate) async fn stop(mut self) {
         self.shutdown.cancel();
         tokio::time::timeout(WAIT, async {
@@ -92,6 +94,10 @@ impl Platform {
         })
         .await
         .expect("the roles end when asked to");
+        self.server.end();
+        let master_key = self.server.master_key_file();
+        self.client.secrets.note(&std::fs::read_to_string(&master_key).unwrap());
+        self.client.secrets.assert_absent_below(self.server.directory(), &[master_key]);
     }
 
     /// A hosted instance of this name.
@@ -125,7 +131,8 @@ async fn spawn_api(
 
 /// The body that creates a hosted instance.
 pub(crate) fn hosted(name: &str) -> Value {
-    let command = json!({"program": "npx", "args": ["-y", "server"], "env": {"API_KEY": "hunter2"}});
+    let command =
+        json!({"program": "npx", "args": ["-y", "server"], "env": {"API_KEY": "hunter2-of-the-tests"}});
     json!({"name": name, "access": "hosted", "transport": "stdio", "command": command})
 }
 
@@ -134,6 +141,8 @@ pub(crate) fn hosted(name: &str) -> Value {
 pub(crate) struct Client {
     http: HttpClient<HttpConnector, Full<Bytes>>,
     base: String,
+    /// What was sent and answered that must not lie in any stream or bucket.
+    secrets: Arc<Secrets>,
 }
 
 /// An answer, read to its end.
@@ -146,7 +155,9 @@ pub(crate) struct Answer {
 
 impl Client {
     fn new(base: String) -> Self {
-        Client { http: HttpClient::builder(TokioExecutor::new()).build_http(), base }
+        let secrets = Arc::<Secrets>::default();
+        secrets.note(ADMIN_KEY);
+        Client { http: HttpClient::builder(TokioExecutor::new()).build_http(), base, secrets }
     }
 
     /// The address of the api: `host:port`.
@@ -177,9 +188,14 @@ impl Client {
     }
 
     pub(crate) async fn send(&self, request: http::request::Builder, body: impl Into<Bytes>) -> Answer {
-        let (head, body) = self.open(request, body).await.into_parts();
-        let body = tokio::time::timeout(WAIT, body.collect()).await.expect("a body in time").unwrap();
-        Answer { status: head.status, headers: head.headers, body: body.to_bytes() }
+        let sent: Bytes = body.into();
+        let (head, body) = self.open(request, sent.clone()).await.into_parts();
+        let body =
+            tokio::time::timeout(WAIT, body.collect()).await.expect("a body in time").unwrap().to_bytes();
+        for document in [&sent, &body].into_iter().filter_map(|text| serde_json::from_slice(text).ok()) {
+            self.secrets.note_document(&document);
+        }
+        Answer { status: head.status, headers: head.headers, body }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -209,13 +209,13 @@ async fn clients_of_a_direct_instance_get_its_own_address() {
     let client = &platform.client;
     let body = json!({
         "name": "elsewhere", "access": "direct", "transport": "sse", "url": "https://mcp.example/sse",
-        "headers": {"X-Key": "hunter2"},
+        "headers": {"X-Key": "hunter2-of-the-tests"},
     });
     client.post("/instances", &body).await.expect(StatusCode::CREATED);
     assert_eq!(
         config(client, "elsewhere", "").await,
         json!({"mcpServers": {"elsewhere": {
-            "type": "sse", "url": "https://mcp.example/sse", "headers": {"X-Key": "hunter2"},
+            "type": "sse", "url": "https://mcp.example/sse", "headers": {"X-Key": "hunter2-of-the-tests"},
             "timeout": 30_000, "sseReadTimeout": 60_000,
         }}})
     );

@@ -9,8 +9,8 @@ use crate::platform::Platform;
 async fn last(platform: &Platform, event_type: &str) -> u64 {
     let answer = platform.client.get(&format!("/events?from=1&until=now&type={event_type}")).await;
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
-    let ids = text.lines().filter_map(|line| line.strip_prefix("id: "));
-    ids.last().unwrap().parse().unwrap()
+    let mut ids = text.lines().filter_map(|line| line.strip_prefix("id: "));
+    ids.next_back().unwrap().parse().unwrap()
 }
 
 async fn undo(platform: &Platform, sequence: u64) -> Value {

@@ -21,14 +21,14 @@ pub(crate) struct CreateArguments {
     #[arg(long, value_enum)]
     transport: Transport,
     /// An environment variable of the server; repeat for more. Kept sealed. NAME alone takes the value from this shell.
-    #[arg(long, value_name = "NAME[=VALUE]", value_parser = env_pair)]
-    env: Vec<(String, String)>,
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
     /// Where the server is (proxy and direct).
     #[arg(long)]
     url: Option<Url>,
     /// A header field for the server (proxy and direct); repeat for more. Kept sealed.
-    #[arg(long, value_name = "NAME:VALUE", value_parser = header_pair)]
-    header: Vec<(String, String)>,
+    #[arg(long, value_name = "NAME:VALUE")]
+    header: Vec<String>,
     #[command(flatten)]
     haste: Haste,
     #[command(flatten)]
@@ -74,7 +74,7 @@ fn body(arguments: &CreateArguments) -> Result<Value, Failure> {
         let Some((program, args)) = arguments.command.split_first() else {
             return Err(usage("--access hosted needs the server's command: add `-- PROGRAM ARGUMENT …`"));
         };
-        let env = object(&arguments.env, "--env")?;
+        let env = object(&arguments.env, "--env", env_pair)?;
         body.insert("command".to_owned(), json!({ "program": program, "args": args, "env": env }));
     } else {
         if !arguments.command.is_empty() || !arguments.env.is_empty() {
@@ -84,7 +84,7 @@ fn body(arguments: &CreateArguments) -> Result<Value, Failure> {
             return Err(usage("--access proxy and direct need --url: where the server is"));
         };
         body.insert("url".to_owned(), json!(url));
-        body.insert("headers".to_owned(), object(&arguments.header, "--header")?);
+        body.insert("headers".to_owned(), object(&arguments.header, "--header", header_pair)?);
     }
     Ok(Value::Object(body))
 }
@@ -98,9 +98,16 @@ fn wire_name(value: impl ValueEnum) -> String {
     value.get_name().to_owned()
 }
 
-pub(crate) fn object(pairs: &[(String, String)], option: &str) -> Result<Value, Failure> {
+/// The pairs that an option gave. They are taken apart here, since clap repeats a value that it does not understand,
+/// and these are secrets.
+pub(crate) fn object(
+    given: &[String],
+    option: &str,
+    pair: fn(&str) -> Result<(String, String), String>,
+) -> Result<Value, Failure> {
     let mut object = Map::new();
-    for (name, value) in pairs {
+    for text in given {
+        let (name, value) = pair(text).map_err(|reason| usage(&format!("{option}: {reason}")))?;
         if object.insert(name.clone(), json!(value)).is_some() {
             return Err(usage(&format!("{option} {name} is given twice")));
         }
@@ -116,7 +123,7 @@ fn env_pair(text: &str) -> Result<(String, String), String> {
     Ok((text.to_owned(), value))
 }
 
-pub(crate) fn header_pair(text: &str) -> Result<(String, String), &'static str> {
+pub(crate) fn header_pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = pair(text, ':').ok_or("NAME:VALUE was expected")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }

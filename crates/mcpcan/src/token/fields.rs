@@ -50,8 +50,8 @@ struct Fields {
     #[arg(long, value_name = "WHEN")]
     expires: Option<String>,
     /// A header field that the gateway adds for a proxied server; repeat for more. Kept sealed.
-    #[arg(long, value_name = "NAME:VALUE", value_parser = header_pair)]
-    header: Vec<(String, String)>,
+    #[arg(long, value_name = "NAME:VALUE")]
+    header: Vec<String>,
     /// A header field of the client that reaches a proxied server though it otherwise would not, such as `cookie`;
     /// repeat for more. An edit gives the whole list.
     #[arg(long, value_name = "NAME")]
@@ -111,7 +111,7 @@ impl Fields {
             Some(duration) => drop(body.insert("expires_in".to_owned(), json!(duration))),
         }
         if !self.header.is_empty() {
-            body.insert("headers".to_owned(), object(&self.header, "--header")?);
+            body.insert("headers".to_owned(), object(&self.header, "--header", header_pair)?);
         }
         if !self.passthrough.is_empty() {
             body.insert("passthrough".to_owned(), json!(self.passthrough));

@@ -77,3 +77,22 @@ async fn a_stream_that_was_made_anew_is_read_from_its_first_message_under_other_
     assert_eq!(new.messages[0], Bytes::from("3"));
     assert_ne!(old.deduplication_token, new.deduplication_token);
 }
+
+#[tokio::test]
+async fn a_sink_whose_record_cannot_be_read_says_what_to_do() {
+    let server = TestServer::start().await;
+    let nats = async_nats::jetstream::new(server.nats().await);
+    let bucket = nats.get_key_value("sinks").await.unwrap();
+    bucket.put("TRACES", "of another form".into()).await.unwrap();
+    let Err(error) = server.store().await.sink(DataStream::Traces).await else { panic!("it was read") };
+    assert!(
+        matches!(error, SinkError::Unreadable { .. }) && error.to_string().contains("delete the key"),
+        "{error}"
+    );
+
+    bucket.delete("TRACES").await.unwrap();
+    let store = server.store().await;
+    publish(&store, 0..1).await;
+    let batch = store.sink(DataStream::Traces).await.unwrap().next().await.unwrap();
+    assert_eq!(batch.first_sequence, 1);
+}
