@@ -16,6 +16,8 @@ pub(crate) enum Hold {
     Setback { generation: u64, failures: u32, not_before: Duration },
     /// The log refused a replica that the row at `sequence` asked for: the row is out of date, a newer one comes.
     Behind { sequence: u64 },
+    /// This runtime cannot run what this generation asks for; only other settings can change that.
+    Unsupported { generation: u64 },
 }
 
 /// The hold after one more failure. `ready_for` is how long the failed replica had been ready, if it ever was.
@@ -28,7 +30,7 @@ pub(crate) fn after_failure(
     let steady = ready_for.is_some_and(|ready_for| ready_for >= STEADY_AFTER);
     let earlier = match before {
         Some(Hold::Setback { generation: held, failures, .. }) if *held == generation && !steady => *failures,
-        Some(Hold::Setback { .. } | Hold::Behind { .. }) | None => 0,
+        Some(Hold::Setback { .. } | Hold::Behind { .. } | Hold::Unsupported { .. }) | None => 0,
     };
     let not_before = now.saturating_add(pause(earlier));
     Hold::Setback { generation, failures: earlier.saturating_add(1), not_before }
@@ -46,7 +48,7 @@ mod tests {
     fn not_before(hold: &Hold) -> Duration {
         match hold {
             Hold::Setback { not_before, .. } => *not_before,
-            Hold::Behind { .. } => panic!("a failure gives a setback"),
+            Hold::Behind { .. } | Hold::Unsupported { .. } => panic!("a failure gives a setback"),
         }
     }
 

@@ -68,6 +68,8 @@ pub(crate) enum How {
     Told,
     /// The log did not want it.
     Unwanted,
+    /// This runtime cannot run what is asked for.
+    Unsupported,
     Failed {
         /// How long it had been ready, if it ever was.
         ready_for: Option<Duration>,

@@ -49,7 +49,7 @@ pub(crate) enum Stage {
 /// One thing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Start a new replica. `sequence` is the state of the row that asked for it.
+    /// Start one new replica. `sequence` is the state of the row that asked for it.
     Start { instance: InstanceId, generation: u64, sequence: u64 },
     /// End a replica of this worker.
     End { replica: ReplicaId, why: Why },
@@ -68,6 +68,10 @@ pub(crate) enum Why {
     Stopped,
     /// A newer generation is wanted.
     Superseded,
+    /// The server runs elsewhere from now on.
+    Elsewhere,
+    /// Fewer replicas are wanted.
+    Surplus,
 }
 
 /// What to do now, and when to look again even if nothing changes.
@@ -80,45 +84,87 @@ pub(crate) struct Plan {
 /// Compares what is wanted with what is.
 pub(crate) fn plan(snapshot: &Snapshot<'_>) -> Plan {
     let mut plan = Plan::default();
-    let occupied = occupied(snapshot.observed);
-    end_unwanted(snapshot, &mut plan);
+    let crews = crews(snapshot.observed);
+    end_unwanted(snapshot, &crews, &mut plan);
+    let nobody = Crew::default();
     for row in snapshot.rows.values() {
         let lost = disown_unknown(snapshot, row, &mut plan);
+        let crew = crews.get(&row.id).unwrap_or(&nobody);
         // The end of the old comes before the start of the new, in the log as on the machine.
-        if !lost && !occupied.contains(&row.id) {
-            start_wanted(snapshot, row, &mut plan);
+        if !lost && !crew.is_leaving(row) {
+            start_wanted(snapshot, row, crew, &mut plan);
         }
     }
-    let gone = |instance: &&InstanceId| !snapshot.rows.contains_key(instance) && !occupied.contains(instance);
+    let gone =
+        |instance: &&InstanceId| !snapshot.rows.contains_key(instance) && !crews.contains_key(instance);
     let clear =
         snapshot.directories.iter().filter(gone).map(|instance| Action::Clear { instance: *instance });
     plan.actions.extend(clear);
     plan
 }
 
-/// The instances of which something still runs or ends here.
-fn occupied(observed: &BTreeMap<ReplicaId, Observed>) -> BTreeSet<InstanceId> {
-    observed
-        .values()
-        .filter(|observed| !matches!(observed.stage, Stage::Ended { .. }))
-        .map(|observed| observed.instance)
-        .collect()
+/// What runs or ends here of one instance.
+#[derive(Debug, Default)]
+struct Crew {
+    /// The replicas that run with their generations, oldest first: ids sort by the time they were made at.
+    running: Vec<(ReplicaId, u64)>,
+    /// Whether a replica has been told to end and has not.
+    ending: bool,
 }
 
-fn end_unwanted(snapshot: &Snapshot<'_>, plan: &mut Plan) {
-    for (replica, observed) in snapshot.observed {
-        if observed.stage != Stage::Running {
-            continue;
-        }
-        let why = match snapshot.rows.get(&observed.instance) {
-            None => Why::Gone,
-            Some(row) if !row.wanted => Why::Stopped,
-            Some(row) if row.generation > observed.generation => Why::Superseded,
-            // A view that is behind the log may show an older generation than the one that was started.
-            Some(_) => continue,
-        };
-        plan.actions.push(Action::End { replica: *replica, why });
+impl Crew {
+    /// Whether something has to be gone before anything is started.
+    fn is_leaving(&self, row: &InstanceRow) -> bool {
+        self.ending || self.running.iter().any(|(_, generation)| *generation < row.generation)
     }
+}
+
+/// The crews of all instances that have one.
+fn crews(observed: &BTreeMap<ReplicaId, Observed>) -> BTreeMap<InstanceId, Crew> {
+    let mut crews = BTreeMap::<InstanceId, Crew>::new();
+    for (replica, observed) in observed {
+        match observed.stage {
+            Stage::Running => {
+                crews.entry(observed.instance).or_default().running.push((*replica, observed.generation));
+            }
+            Stage::Ending => crews.entry(observed.instance).or_default().ending = true,
+            Stage::Ended { .. } => {}
+        }
+    }
+    crews
+}
+
+fn end_unwanted(snapshot: &Snapshot<'_>, crews: &BTreeMap<InstanceId, Crew>, plan: &mut Plan) {
+    for (instance, crew) in crews {
+        let row = snapshot.rows.get(instance);
+        let mut surplus = row.map_or(0, |row| surplus(row, crew));
+        // The newest go first: who has served for long is the better known.
+        for (replica, generation) in crew.running.iter().rev() {
+            let why = match row {
+                None => Why::Gone,
+                Some(row) if !row.wanted => Why::Stopped,
+                Some(row) if !row.access.is_hosted() => Why::Elsewhere,
+                Some(row) if row.generation > *generation => Why::Superseded,
+                Some(row) if row.generation == *generation && surplus > 0 => {
+                    surplus -= 1;
+                    Why::Surplus
+                }
+                // A view that is behind the log may show an older generation than the one that was started.
+                Some(_) => continue,
+            };
+            plan.actions.push(Action::End { replica: *replica, why });
+        }
+    }
+}
+
+/// How many replicas of the wanted generation run beyond those that are wanted.
+fn surplus(row: &InstanceRow, crew: &Crew) -> usize {
+    let current = crew.running.iter().filter(|(_, generation)| *generation == row.generation).count();
+    current.saturating_sub(replicas_wanted(row))
+}
+
+fn replicas_wanted(row: &InstanceRow) -> usize {
+    row.access.hosted().filter(|_| row.wanted).map_or(0, |hosted| usize::from(hosted.replicas))
 }
 
 /// Whether the row names replicas that this worker does not know.
@@ -134,23 +180,33 @@ fn disown_unknown(snapshot: &Snapshot<'_>, row: &InstanceRow, plan: &mut Plan) -
     plan.actions.len() > before
 }
 
-fn start_wanted(snapshot: &Snapshot<'_>, row: &InstanceRow, plan: &mut Plan) {
-    if !row.wanted || !row.access.is_hosted() {
+fn start_wanted(snapshot: &Snapshot<'_>, row: &InstanceRow, crew: &Crew, plan: &mut Plan) {
+    let missing = replicas_wanted(row).saturating_sub(crew.running.len());
+    if missing == 0 {
         return;
     }
-    match snapshot.holds.get(&row.id) {
-        Some(Hold::Behind { sequence }) if row.sequence <= *sequence => {}
-        Some(Hold::Setback { generation, not_before, .. })
-            if *generation == row.generation && *not_before > snapshot.now =>
-        {
-            plan.wake_at = Some(plan.wake_at.map_or(*not_before, |earlier| earlier.min(*not_before)));
+    let starts = match snapshot.holds.get(&row.id) {
+        Some(Hold::Behind { sequence }) if row.sequence <= *sequence => 0,
+        Some(Hold::Unsupported { generation }) if *generation == row.generation => 0,
+        Some(Hold::Setback { generation, not_before, .. }) if *generation == row.generation => {
+            if *not_before > snapshot.now {
+                plan.wake_at = Some(plan.wake_at.map_or(*not_before, |earlier| earlier.min(*not_before)));
+                0
+            } else {
+                // What has failed may fail again: one tries, and the others follow once it is ready.
+                usize::from(is_all_ready(row, crew))
+            }
         }
-        Some(Hold::Behind { .. } | Hold::Setback { .. }) | None => plan.actions.push(Action::Start {
-            instance: row.id,
-            generation: row.generation,
-            sequence: row.sequence,
-        }),
-    }
+        Some(Hold::Behind { .. } | Hold::Unsupported { .. } | Hold::Setback { .. }) | None => missing,
+    };
+    let start = Action::Start { instance: row.id, generation: row.generation, sequence: row.sequence };
+    plan.actions.extend(std::iter::repeat_n(start, starts));
+}
+
+/// Whether every replica that runs has answered a handshake, as far as the view tells.
+fn is_all_ready(row: &InstanceRow, crew: &Crew) -> bool {
+    let is_ready = |replica| row.replicas.iter().any(|known| known.replica == replica && known.url.is_some());
+    crew.running.iter().all(|(replica, _)| is_ready(*replica))
 }
 
 #[cfg(test)]

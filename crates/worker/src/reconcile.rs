@@ -257,6 +257,7 @@ impl Reconciler {
                 let hold = match ended.how {
                     How::Told => return,
                     How::Unwanted => Hold::Behind { sequence: subject.cause },
+                    How::Unsupported => Hold::Unsupported { generation: subject.generation },
                     How::Failed { ready_for } => {
                         let before = self.holds.get(&subject.instance);
                         hold::after_failure(before, subject.generation, ready_for, now)

@@ -77,7 +77,16 @@ pub(super) fn last_fact(halt: Option<Halt>) -> (Fact, How) {
         }
         Some(Halt::Failed { reason, detail, ready_for }) => {
             tracing::warn!(reason = reason.as_str(), detail, "replica failed");
-            (Fact::Failed { reason, detail }, How::Failed { ready_for })
+            let how = match reason {
+                FailureReason::Unsupported => How::Unsupported,
+                FailureReason::ProgramNotFound
+                | FailureReason::SpawnFailed
+                | FailureReason::Exited
+                | FailureReason::HandshakeTimeout
+                | FailureReason::ProtocolError
+                | FailureReason::Lost => How::Failed { ready_for },
+            };
+            (Fact::Failed { reason, detail }, how)
         }
     }
 }

@@ -14,6 +14,7 @@ const INSTANCE: InstanceId = InstanceId(Uuid::from_u128(0xa));
 const OTHER: InstanceId = InstanceId(Uuid::from_u128(0xb));
 const FIRST: ReplicaId = ReplicaId(Uuid::from_u128(1));
 const SECOND: ReplicaId = ReplicaId(Uuid::from_u128(2));
+const THIRD: ReplicaId = ReplicaId(Uuid::from_u128(3));
 const ENDED: Stage = Stage::Ended { sequence: 10 };
 
 /// A world to plan for. The fields say what is; `check` says what is to be done about it.
@@ -92,6 +93,11 @@ fn wanted(id: InstanceId, generation: u64, sequence: u64) -> InstanceRow {
         revision: 1,
         sequence,
     }
+}
+
+fn scaled(mut row: InstanceRow, replicas: u16) -> InstanceRow {
+    row.access.scale(replicas);
+    row
 }
 
 fn listing(mut row: InstanceRow, replica: ReplicaId, generation: u64) -> InstanceRow {
@@ -286,6 +292,151 @@ fn after_a_refusal_a_newer_row_is_awaited() {
         at(7),
         expect![[r#"
             start a generation 1 at 7
+        "#]],
+    );
+}
+
+#[test]
+fn as_many_replicas_are_started_as_are_missing() {
+    let rows = vec![scaled(listing(wanted(INSTANCE, 1, 7), FIRST, 1), 3)];
+    let observed = vec![replica(FIRST, 1, Stage::Running)];
+    check(
+        World { rows: rows.clone(), observed, ..World::default() },
+        expect![[r#"
+            start a generation 1 at 7
+            start a generation 1 at 7
+        "#]],
+    );
+    let observed = [FIRST, SECOND, THIRD].map(|id| replica(id, 1, Stage::Running)).to_vec();
+    check(World { rows, observed, ..World::default() }, expect![""]);
+}
+
+#[test]
+fn the_newest_replicas_go_first_when_fewer_are_wanted() {
+    let rows = vec![scaled(wanted(INSTANCE, 1, 9), 1)];
+    let with = |stages: [Stage; 3]| World {
+        rows: rows.clone(),
+        observed: [FIRST, SECOND, THIRD]
+            .into_iter()
+            .zip(stages)
+            .map(|(id, stage)| replica(id, 1, stage))
+            .collect(),
+        ..World::default()
+    };
+    check(
+        with([Stage::Running; 3]),
+        expect![[r#"
+            end 3 Surplus
+            end 2 Surplus
+        "#]],
+    );
+    check(
+        with([Stage::Running, Stage::Running, Stage::Ending]),
+        expect![[r#"
+        end 2 Surplus
+    "#]],
+    );
+    check(with([Stage::Running, Stage::Ending, Stage::Ending]), expect![""]);
+}
+
+#[test]
+fn nothing_is_started_while_something_of_the_instance_ends() {
+    let rows = vec![scaled(wanted(INSTANCE, 1, 9), 3)];
+    let with = |stage| World {
+        rows: rows.clone(),
+        observed: vec![replica(FIRST, 1, Stage::Running), replica(SECOND, 1, stage)],
+        ..World::default()
+    };
+    check(with(Stage::Ending), expect![""]);
+    check(
+        with(ENDED),
+        expect![[r#"
+            start a generation 1 at 9
+            start a generation 1 at 9
+        "#]],
+    );
+}
+
+#[test]
+fn a_new_generation_replaces_every_replica() {
+    let rows = vec![scaled(wanted(INSTANCE, 2, 9), 2)];
+    let with = |stages: [Stage; 2]| World {
+        rows: rows.clone(),
+        observed: vec![replica(FIRST, 1, stages[0]), replica(SECOND, 1, stages[1])],
+        ..World::default()
+    };
+    check(
+        with([Stage::Running; 2]),
+        expect![[r#"
+            end 2 Superseded
+            end 1 Superseded
+        "#]],
+    );
+    check(with([ENDED, Stage::Ending]), expect![""]);
+    check(
+        with([ENDED; 2]),
+        expect![[r#"
+            start a generation 2 at 9
+            start a generation 2 at 9
+        "#]],
+    );
+}
+
+#[test]
+fn after_a_failure_replicas_come_back_one_by_one() {
+    let setback = Hold::Setback { generation: 1, failures: 1, not_before: Duration::from_secs(5) };
+    let with = |url: Option<&str>, now_s| {
+        let mut row = listing(scaled(wanted(INSTANCE, 1, 9), 3), FIRST, 1);
+        row.replicas[0].url = url.map(str::to_owned);
+        World {
+            rows: vec![row],
+            observed: vec![replica(FIRST, 1, Stage::Running)],
+            holds: vec![(INSTANCE, setback)],
+            now_s,
+            ..World::default()
+        }
+    };
+    check(
+        with(Some("http://127.0.0.1:1/mcp"), 4),
+        expect![[r#"
+        wake at 5 s
+    "#]],
+    );
+    check(with(None, 5), expect![""]);
+    check(
+        with(Some("http://127.0.0.1:1/mcp"), 5),
+        expect![[r#"
+            start a generation 1 at 9
+        "#]],
+    );
+}
+
+#[test]
+fn a_server_that_runs_elsewhere_from_now_on_is_ended_here() {
+    let rows = vec![InstanceRow { access: proxied(), ..wanted(INSTANCE, 2, 9) }];
+    let observed = vec![replica(FIRST, 1, Stage::Running), replica(SECOND, 1, Stage::Running)];
+    check(
+        World { rows, observed, ..World::default() },
+        expect![[r#"
+            end 2 Elsewhere
+            end 1 Elsewhere
+        "#]],
+    );
+}
+
+#[test]
+fn what_cannot_be_run_is_not_tried_again_until_its_settings_change() {
+    let at = |generation| World {
+        rows: vec![wanted(INSTANCE, generation, 9)],
+        holds: vec![(INSTANCE, Hold::Unsupported { generation: 1 })],
+        now_s: 10_000,
+        ..World::default()
+    };
+    check(at(1), expect![""]);
+    check(
+        at(2),
+        expect![[r#"
+            start a generation 2 at 9
         "#]],
     );
 }

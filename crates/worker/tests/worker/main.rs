@@ -3,5 +3,6 @@
 
 mod harness;
 mod lifecycle;
+mod scale;
 mod secrets;
 mod start;
