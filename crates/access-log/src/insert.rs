@@ -7,11 +7,13 @@
 //! days become one block per day, each remembered under the same token in its own partition.
 //!
 //! The caller's part: the same token means the same rows, for ever. A sink makes it from the stream's name and the
-//! first and last sequence of the batch, and after a crash builds the same batch again.
+//! first and last sequence of the batch, and after a crash builds the same batch again. For how long rows are kept is
+//! no part of that: a block is known by its token and its day, so rows that went in keep the time that they had then.
 
 use std::time::Duration;
 
 use clickhouse::insert::Insert;
+use uuid::Uuid;
 
 use crate::client::Client;
 use crate::error::Error;
@@ -42,7 +44,8 @@ const SETTINGS: [(&str, &str); 7] = [
 ];
 
 impl Client {
-    /// Inserts `records` once, however often it is called with the same token.
+    /// Inserts `records` once, however often it is called with the same token, each to be kept for as many days as
+    /// `days` says of its instance.
     ///
     /// Returns when ClickHouse has them. An empty slice is nothing to do.
     ///
@@ -52,11 +55,12 @@ impl Client {
         &self,
         deduplication_token: &str,
         records: &[TraceRecord],
+        days: impl Fn(Uuid) -> u16,
     ) -> Result<(), Error> {
         if is_nothing(deduplication_token, records.len())? {
             return Ok(());
         }
-        let inserted = self.insert_trace_rows(deduplication_token, records).await;
+        let inserted = self.insert_trace_rows(deduplication_token, records, days).await;
         self.forget_tables_unless_inserted(inserted).await
     }
 
@@ -64,18 +68,19 @@ impl Client {
         &self,
         deduplication_token: &str,
         records: &[TraceRecord],
+        days: impl Fn(Uuid) -> u16,
     ) -> Result<(), Error> {
         let operation = "insert traces";
         let describe = self.clickhouse().insert_unescaped::<TraceRow<'_>>("mcpcan.access_log");
         let mut insert = once(self.within(operation, describe).await?, deduplication_token);
         for record in records {
-            let row = TraceRow::of(record)?;
+            let row = TraceRow::of(record, days(record.instance_id))?;
             insert.write(&row).await.map_err(|error| Error::during(operation, error))?;
         }
         insert.end().await.map_err(|error| Error::during(operation, error))
     }
 
-    /// Inserts `lines` once, however often it is called with the same token. As [`Client::insert_traces`].
+    /// Inserts `lines` once, however often it is called with the same token, each kept for `days` of its instance. As [`Client::insert_traces`].
     ///
     /// # Errors
     /// As [`Client::insert_traces`].
@@ -83,11 +88,12 @@ impl Client {
         &self,
         deduplication_token: &str,
         lines: &[ContainerLine],
+        days: impl Fn(Uuid) -> u16,
     ) -> Result<(), Error> {
         if is_nothing(deduplication_token, lines.len())? {
             return Ok(());
         }
-        let inserted = self.insert_line_rows(deduplication_token, lines).await;
+        let inserted = self.insert_line_rows(deduplication_token, lines, days).await;
         self.forget_tables_unless_inserted(inserted).await
     }
 
@@ -104,12 +110,13 @@ impl Client {
         &self,
         deduplication_token: &str,
         lines: &[ContainerLine],
+        days: impl Fn(Uuid) -> u16,
     ) -> Result<(), Error> {
         let operation = "insert lines";
         let describe = self.clickhouse().insert_unescaped::<LineRow<'_>>("mcpcan.container_log");
         let mut insert = once(self.within(operation, describe).await?, deduplication_token);
         for line in lines {
-            let row = LineRow::of(line)?;
+            let row = LineRow::of(line, days(line.instance_id))?;
             insert.write(&row).await.map_err(|error| Error::during(operation, error))?;
         }
         insert.end().await.map_err(|error| Error::during(operation, error))

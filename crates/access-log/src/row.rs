@@ -11,6 +11,8 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::record::{ContainerLine, Level, Stream, TraceEvent, TraceRecord};
 
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
+
 /// One row of `access_log`, borrowing its text from a record or from the network buffer.
 #[derive(Row, Serialize, Deserialize)]
 pub(crate) struct TraceRow<'a> {
@@ -41,6 +43,8 @@ pub(crate) struct TraceRow<'a> {
     user_agent: &'a str,
     content_type: &'a str,
     error: &'a str,
+    /// In seconds since 1970.
+    expires_at: u32,
 }
 
 /// One row of `container_log`.
@@ -53,10 +57,12 @@ pub(crate) struct LineRow<'a> {
     replica_id: Uuid,
     stream: i8,
     text: &'a str,
+    /// In seconds since 1970.
+    expires_at: u32,
 }
 
 impl<'a> TraceRow<'a> {
-    pub(crate) fn of(record: &'a TraceRecord) -> Result<Self, Error> {
+    pub(crate) fn of(record: &'a TraceRecord, days: u16) -> Result<Self, Error> {
         Ok(Self {
             time: nanoseconds(record.time).map_err(|source| Error::Rejected {
                 operation: "insert traces",
@@ -87,6 +93,7 @@ impl<'a> TraceRow<'a> {
             user_agent: &record.user_agent,
             content_type: &record.content_type,
             error: &record.error,
+            expires_at: expires_at(record.time, days),
         })
     }
 
@@ -125,7 +132,7 @@ impl<'a> TraceRow<'a> {
 }
 
 impl<'a> LineRow<'a> {
-    pub(crate) fn of(line: &'a ContainerLine) -> Result<Self, Error> {
+    pub(crate) fn of(line: &'a ContainerLine, days: u16) -> Result<Self, Error> {
         Ok(Self {
             time: nanoseconds(line.time).map_err(|source| Error::Rejected {
                 operation: "insert lines",
@@ -136,6 +143,7 @@ impl<'a> LineRow<'a> {
             replica_id: line.replica_id,
             stream: stream_number(line.stream),
             text: &line.text,
+            expires_at: expires_at(line.time, days),
         })
     }
 
@@ -162,6 +170,12 @@ struct UnknownNumber(i8);
 
 fn nanoseconds(time: Timestamp) -> Result<i64, TimeOutOfRange> {
     i64::try_from(time.as_nanosecond()).map_err(|_| TimeOutOfRange(time))
+}
+
+/// When a row may go. What the column type `DateTime` cannot hold (after 2106) is kept as long as it can say.
+fn expires_at(time: Timestamp, days: u16) -> u32 {
+    let expires_at = time.as_second().saturating_add(i64::from(days) * SECONDS_PER_DAY);
+    u32::try_from(expires_at.max(0)).unwrap_or(u32::MAX)
 }
 
 fn timestamp(nanoseconds: i64) -> Result<Timestamp, Error> {

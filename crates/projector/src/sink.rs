@@ -9,9 +9,12 @@ use std::time::Duration;
 
 use access_log::{Client, ContainerLine, Error, MAX_ROWS_PER_INSERT, TraceRecord};
 use bytes::Bytes;
+use domain::retention_plan::Days;
 use serde::de::DeserializeOwned;
 use service::ReadyFlag;
-use store::{Batch, DataStream, SinkError, Store, Task, Unavailable};
+use store::{Batch, DataStream, Follower, SinkError, Store, Task, Unavailable};
+use uuid::Uuid;
+use views::RetentionPlans;
 
 use crate::alone::{Rest, Work};
 
@@ -26,22 +29,41 @@ const STOPPED_DELAY: Duration = Duration::from_secs(30);
 pub(crate) trait Row: DeserializeOwned + Send + Sync + 'static {
     const STREAM: DataStream;
 
-    fn insert(client: &Client, token: &str, rows: &[Self]) -> impl Future<Output = Result<(), Error>> + Send;
+    fn insert(
+        client: &Client,
+        token: &str,
+        rows: &[Self],
+        retention: &Retention,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 impl Row for TraceRecord {
     const STREAM: DataStream = DataStream::Traces;
 
-    async fn insert(client: &Client, token: &str, rows: &[Self]) -> Result<(), Error> {
-        client.insert_traces(token, rows).await
+    async fn insert(client: &Client, token: &str, rows: &[Self], retention: &Retention) -> Result<(), Error> {
+        client.insert_traces(token, rows, |instance| retention.days(instance).access_log).await
     }
 }
 
 impl Row for ContainerLine {
     const STREAM: DataStream = DataStream::Logs;
 
-    async fn insert(client: &Client, token: &str, rows: &[Self]) -> Result<(), Error> {
-        client.insert_lines(token, rows).await
+    async fn insert(client: &Client, token: &str, rows: &[Self], retention: &Retention) -> Result<(), Error> {
+        client.insert_lines(token, rows, |instance| retention.days(instance).container_log).await
+    }
+}
+
+/// For how long rows are kept, by what people have said of their instances.
+pub(crate) struct Retention(Follower<RetentionPlans>);
+
+impl Retention {
+    /// Waits until it is known: rows that went in for too short a time could not be had back.
+    async fn follow(store: &Store) -> Result<Self, Unavailable> {
+        Ok(Retention(store.follow::<RetentionPlans>(|_, _| {}).await?))
+    }
+
+    fn days(&self, instance: Uuid) -> Days {
+        self.0.get(instance).and_then(|plan| plan.days).unwrap_or_default()
     }
 }
 
@@ -80,11 +102,13 @@ impl<R: Row> Work for Carry<R> {
 }
 
 async fn carry<R: Row>(store: &Store, client: &Client, ready: &ReadyFlag) -> Result<(), SinkError> {
+    let retention = Retention::follow(store).await?;
     let mut sink = store.sink(R::STREAM).await?;
     while let Err(error) = client.ping().await {
         tracing::warn!(error = &error as &dyn std::error::Error, "ask ClickHouse again");
         tokio::time::sleep(RETRY_DELAY_MIN).await;
     }
+    let target = Target { client, ready, retention };
     loop {
         ready.set(true);
         let batch = sink.next().await?;
@@ -95,17 +119,19 @@ async fn carry<R: Row>(store: &Store, client: &Client, ready: &ReadyFlag) -> Res
                 "the stream dropped messages before they were taken: it is too small for the outage"
             );
         }
-        insert_batch::<R>(store, client, ready, &batch).await?;
+        insert_batch::<R>(store, &target, &batch).await?;
     }
 }
 
+/// Where rows go, and what is known on the way.
+struct Target<'a> {
+    client: &'a Client,
+    ready: &'a ReadyFlag,
+    retention: Retention,
+}
+
 /// Inserts a batch; if ClickHouse will never take it, message by message.
-async fn insert_batch<R: Row>(
-    store: &Store,
-    client: &Client,
-    ready: &ReadyFlag,
-    batch: &Batch,
-) -> Result<(), Unavailable> {
+async fn insert_batch<R: Row>(store: &Store, target: &Target<'_>, batch: &Batch) -> Result<(), Unavailable> {
     let mut rows = Vec::new();
     for message in &batch.messages {
         match store::decode::<Vec<R>>(message) {
@@ -113,14 +139,14 @@ async fn insert_batch<R: Row>(
             Err(error) => bury::<R>(store, message, &error).await?,
         }
     }
-    let Err(error) = insert_rows::<R>(client, ready, &batch.deduplication_token, &rows).await else {
+    let Err(error) = insert_rows::<R>(target, &batch.deduplication_token, &rows).await else {
         return Ok(());
     };
     tracing::warn!(error = &error as &dyn std::error::Error, "batch refused, inserting message by message");
     for (index, message) in batch.messages.iter().enumerate() {
         let Ok(rows) = store::decode::<Vec<R>>(message) else { continue };
         let token = format!("{}/{index}", batch.deduplication_token);
-        if let Err(error) = insert_rows::<R>(client, ready, &token, &rows).await {
+        if let Err(error) = insert_rows::<R>(target, &token, &rows).await {
             bury::<R>(store, message, &error).await?;
         }
     }
@@ -128,16 +154,12 @@ async fn insert_batch<R: Row>(
 }
 
 /// Inserts rows, waiting out an absent ClickHouse. An error is final.
-async fn insert_rows<R: Row>(
-    client: &Client,
-    ready: &ReadyFlag,
-    token: &str,
-    rows: &[R],
-) -> Result<(), Error> {
+async fn insert_rows<R: Row>(target: &Target<'_>, token: &str, rows: &[R]) -> Result<(), Error> {
+    let Target { client, ready, retention } = target;
     for (part, rows) in rows.chunks(MAX_ROWS_PER_INSERT).enumerate() {
         let token = format!("{token}#{part}");
         let mut delay = RETRY_DELAY_MIN;
-        while let Err(error) = R::insert(client, &token, rows).await {
+        while let Err(error) = R::insert(client, &token, rows, retention).await {
             if !error.is_retryable() {
                 return Err(error);
             }

@@ -1,19 +1,25 @@
 //! The projector between a real nats-server and the real ClickHouse engine: every row arrives, none twice.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use access_log::{ContainerLine, Level, LineQuery, Stream, TraceEvent, TraceQuery, TraceRecord};
+use domain::InstanceId;
+use domain::retention_plan::{Days, Event as PlanEvent, RetentionPlanDecider, Set};
 use jiff::Timestamp;
 use service::{CancellationToken, Context, Readiness};
-use store::testing::TestServer;
-use store::{DataStream, Role, Store};
+use store::testing::{TestServer, given};
+use store::{DataStream, Role, Store, Write};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
+use views::RetentionPlans;
 
 /// How long rows may take to arrive: generous, because engines and servers are restarted in between.
 const WAIT: Duration = Duration::from_secs(60);
@@ -221,6 +227,71 @@ async fn what_cannot_be_read_goes_to_the_dead_letters_and_holds_up_nothing() {
     let (payload, reason) = server.dead_letter(1).await;
     assert_eq!(payload, "this is no array of lines");
     assert!(!reason.is_empty(), "the reason stands beside it");
+    projector.shutdown.cancel();
+    projector.task.await.unwrap().unwrap();
+}
+
+/// Notes a plan in the log, as the decider does.
+async fn set_plan(store: &Store, instance: Uuid, access_log: u16, container_log: u16) {
+    let days = Days { access_log, container_log };
+    let write =
+        Write::new::<RetentionPlanDecider>(&InstanceId(instance), 0, &[PlanEvent::Set(Set { days })]);
+    let sequence = store.append(&[write], &given().metadata()).await.unwrap();
+    let plans = store.follow::<RetentionPlans>(|_, _| {}).await.unwrap();
+    plans.reached(sequence, WAIT).await.unwrap();
+}
+
+/// How many days each row of a table is kept, by instance.
+async fn days_kept(engine: &Engine, table: &str) -> BTreeMap<Uuid, i64> {
+    let sql = format!(
+        "SELECT toString(instance_id), dateDiff('day', toDateTime(time, 'UTC'), expires_at) \
+         FROM mcpcan.{table} FORMAT TSV"
+    );
+    let mut stream = TcpStream::connect(&engine.address).await.unwrap();
+    let request = format!("POST / HTTP/1.0\r\nContent-Length: {}\r\n\r\n{sql}", sql.len());
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(" 200 "), "{answer}");
+    let row = |line: &str| {
+        let (instance, days) = line.split_once('\t').unwrap();
+        (instance.parse().unwrap(), days.parse().unwrap())
+    };
+    text.lines().map(row).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_kept_for_as_long_as_the_plan_of_their_instance_says() {
+    let (server, data) = (TestServer::start().await, TempDir::new().unwrap());
+    let engine = Engine::start(data.path(), "127.0.0.1:0");
+    let client = engine.client().await;
+    client.migrate().await.unwrap();
+    let (store, planned, unplanned) = (server.store().await, Uuid::now_v7(), Uuid::now_v7());
+    let projector = run_projector(server.store().await, client.clone());
+    set_plan(&store, planned, 90, 30).await;
+
+    let line = |instance_id| ContainerLine {
+        time: Timestamp::now(),
+        instance_id,
+        replica_id: Uuid::nil(),
+        stream: Stream::Stdout,
+        text: "kept".to_owned(),
+    };
+    let lines = [line(planned), line(unplanned)];
+    store.publish(DataStream::Logs, "x", "lines", store::encode(&lines).into()).await.unwrap();
+    for instance in [planned, unplanned] {
+        publish(&store, instance, 0..1).await;
+        rows(&client, instance, 1).await;
+    }
+    let expected = |plan, default| BTreeMap::from([(planned, plan), (unplanned, default)]);
+    assert_eq!(days_kept(&engine, "access_log").await, expected(90, 7));
+    let arrived = async {
+        while days_kept(&engine, "container_log").await != expected(30, 3) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(WAIT, arrived).await.expect("the lines arrive and are kept as planned");
     projector.shutdown.cancel();
     projector.task.await.unwrap().unwrap();
 }

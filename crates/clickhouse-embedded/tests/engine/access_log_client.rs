@@ -84,10 +84,10 @@ async fn a_full_batch_is_one_block_and_the_same_token_adds_nothing() {
     let engine = Engine::start();
     let client = migrated(&engine).await;
     let batch: Vec<_> = (0..MAX_ROWS_PER_INSERT as i64).map(|n| record(at(n), n)).collect();
-    client.insert_traces("TRACES 1-100000", &batch).await.unwrap();
+    client.insert_traces("TRACES 1-100000", &batch, |_| 7).await.unwrap();
     let parts = "SELECT count() FROM system.parts WHERE database = 'mcpcan' AND table = 'access_log'";
     assert_eq!(number(&engine, parts).await, 1);
-    client.insert_traces("TRACES 1-100000", &batch).await.unwrap();
+    client.insert_traces("TRACES 1-100000", &batch, |_| 7).await.unwrap();
     assert_eq!(number(&engine, "SELECT count() FROM mcpcan.access_log").await, batch.len() as u64);
     assert_eq!(number(&engine, "SELECT uniqExact(span_id) FROM mcpcan.access_log").await, batch.len() as u64);
 }
@@ -107,7 +107,7 @@ async fn many_small_batches_over_several_days_are_each_deduplicated() {
         .collect();
     for _retry in 0..2 {
         for (position, batch) in batches.iter().enumerate() {
-            client.insert_traces(&format!("TRACES {position}"), batch).await.unwrap();
+            client.insert_traces(&format!("TRACES {position}"), batch, |_| 7).await.unwrap();
         }
     }
     assert_eq!(number(&engine, "SELECT count() FROM mcpcan.access_log").await, 100_000);
@@ -129,7 +129,7 @@ async fn a_repeated_batch_is_not_counted_twice_behind_a_materialised_view() {
     // Two batches whose rollup is the same row: told apart by their tokens, not by their content.
     for token in ["TRACES 1-10", "TRACES 11-20", "TRACES 1-10", "TRACES 11-20"] {
         let batch: Vec<_> = (0..10).map(|n| record(at(n), n)).collect();
-        client.insert_traces(token, &batch).await.unwrap();
+        client.insert_traces(token, &batch, |_| 7).await.unwrap();
     }
     assert_eq!(number(&engine, "SELECT count() FROM mcpcan.access_log").await, 20);
     assert_eq!(number(&engine, "SELECT sum(calls) FROM mcpcan.calls").await, 20);
@@ -141,11 +141,11 @@ async fn what_an_insert_cannot_carry_is_refused_before_it_starts() {
     let client = migrated(&engine).await;
     let one = record(at(0), 0);
     assert!(matches!(
-        client.insert_traces("", std::slice::from_ref(&one)).await,
+        client.insert_traces("", std::slice::from_ref(&one), |_| 7).await,
         Err(Error::EmptyDeduplicationToken)
     ));
     let too_many = vec![one; MAX_ROWS_PER_INSERT + 1];
-    assert!(matches!(client.insert_traces("x", &too_many).await, Err(Error::TooManyRows { .. })));
+    assert!(matches!(client.insert_traces("x", &too_many, |_| 7).await, Err(Error::TooManyRows { .. })));
     assert_eq!(number(&engine, "SELECT count() FROM mcpcan.access_log").await, 0);
 }
 
@@ -173,7 +173,7 @@ async fn every_filter_finds_its_rows_newest_first() {
     let engine = Engine::start();
     let client = migrated(&engine).await;
     let rows = varied();
-    client.insert_traces("TRACES 1-12", &rows).await.unwrap();
+    client.insert_traces("TRACES 1-12", &rows, |_| 7).await.unwrap();
 
     let all = TraceQuery::default();
     type Keeps = fn(&TraceRecord) -> bool;
@@ -219,7 +219,7 @@ async fn paging_gives_every_row_once_though_times_are_equal_and_rows_arrive() {
     let engine = Engine::start();
     let client = migrated(&engine).await;
     let rows: Vec<_> = (0..25).map(|n| record(at(n / 10), n)).collect();
-    client.insert_traces("TRACES 1-25", &rows).await.unwrap();
+    client.insert_traces("TRACES 1-25", &rows, |_| 7).await.unwrap();
 
     let mut query = TraceQuery { limit: 7, ..TraceQuery::default() };
     let mut found = Vec::new();
@@ -230,7 +230,7 @@ async fn paging_gives_every_row_once_though_times_are_equal_and_rows_arrive() {
         query.after = Some(cursor.parse().unwrap());
         found.extend(page);
         let newer = record(at(1_000 + found.len() as i64), 1_000 + found.len() as i64);
-        client.insert_traces(&format!("newer {}", found.len()), &[newer]).await.unwrap();
+        client.insert_traces(&format!("newer {}", found.len()), &[newer], |_| 7).await.unwrap();
     }
     let mut expected = rows;
     expected.reverse();
@@ -250,8 +250,8 @@ async fn lines_come_in_the_order_they_were_written() {
             text: format!("line {n}: {}", "ü".repeat(n as usize)),
         })
         .collect();
-    client.insert_lines("LOGS 1-30", &lines).await.unwrap();
-    client.insert_lines("LOGS 1-30", &lines).await.unwrap();
+    client.insert_lines("LOGS 1-30", &lines, |_| 3).await.unwrap();
+    client.insert_lines("LOGS 1-30", &lines, |_| 3).await.unwrap();
 
     let of =
         |instance: u128| lines.iter().filter(move |line| line.instance_id.as_u128() == instance).cloned();
@@ -270,7 +270,7 @@ async fn expired_rows_go_without_being_asked_for() {
     let engine = Engine::start();
     let client = migrated(&engine).await;
     let old = record("2020-01-01T00:00:00Z".parse().unwrap(), 1);
-    client.insert_traces("TRACES 1", &[old, record(at(1), 2)]).await.unwrap();
+    client.insert_traces("TRACES 1", &[old, record(at(1), 2)], |_| 7).await.unwrap();
     engine.client().query("OPTIMIZE TABLE mcpcan.access_log FINAL").execute().await.unwrap();
     assert_eq!(number(&engine, "SELECT count() FROM mcpcan.access_log").await, 1);
     let kept =
@@ -279,10 +279,47 @@ async fn expired_rows_go_without_being_asked_for() {
 }
 
 #[tokio::test]
+async fn each_row_is_kept_for_as_long_as_its_instance_says() {
+    let engine = Engine::start();
+    let client = migrated(&engine).await;
+    let of = |instance: u128| TraceRecord { instance_id: Uuid::from_u128(instance), ..record(at(1), 1) };
+    let line = |instance: u128| ContainerLine {
+        time: at(1),
+        instance_id: Uuid::from_u128(instance),
+        replica_id: Uuid::nil(),
+        stream: Stream::Stdout,
+        text: String::new(),
+    };
+    let days = |instance: Uuid| instance.as_u128() as u16;
+    for _retry in 0..2 {
+        client.insert_traces("TRACES 1", &[of(30), of(1)], days).await.unwrap();
+        client.insert_lines("LOGS 1", &[line(30), line(1)], days).await.unwrap();
+    }
+    // The type of the column ends in 2106.
+    client.insert_traces("TRACES 2", &[of(3650)], days).await.unwrap();
+    // A repetition under another plan is still a repetition.
+    client.insert_lines("LOGS 1", &[line(30), line(1)], |_| 100).await.unwrap();
+    for (table, instance, expected) in [
+        ("access_log", 30, 30 * 86_400),
+        ("access_log", 1, 86_400),
+        ("access_log", 3650, i64::from(u32::MAX) - at(1).as_second()),
+        ("container_log", 30, 30 * 86_400),
+        ("container_log", 1, 86_400),
+    ] {
+        let sql = format!(
+            "SELECT toUInt64(sum(toUnixTimestamp(expires_at) - toUnixTimestamp(toDateTime(time, 'UTC')))) \
+             FROM mcpcan.{table} WHERE instance_id = '{}'",
+            Uuid::from_u128(instance)
+        );
+        assert_eq!(number(&engine, &sql).await, expected as u64, "{table} {instance}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_is_away_or_not_migrated_or_closed_to_us_is_worth_a_retry() {
     let engine = Engine::start();
     let rows = [record(at(1), 1)];
-    let error = engine.access_log().insert_traces("TRACES 1", &rows).await.unwrap_err();
+    let error = engine.access_log().insert_traces("TRACES 1", &rows, |_| 7).await.unwrap_err();
     assert!(error.is_retryable(), "not migrated: {error:?}");
 
     let stranger = access_log::Client::connect(&engine.url, "default", "guess").unwrap();
@@ -295,6 +332,6 @@ async fn a_server_that_is_away_or_not_migrated_or_closed_to_us_is_worth_a_retry(
     let client_again = access_log::Client::connect(&url, "default", PASSWORD).unwrap();
     for client in [client, client_again] {
         assert!(client.ping().await.unwrap_err().is_retryable());
-        assert!(client.insert_traces("TRACES 1", &rows).await.unwrap_err().is_retryable());
+        assert!(client.insert_traces("TRACES 1", &rows, |_| 7).await.unwrap_err().is_retryable());
     }
 }

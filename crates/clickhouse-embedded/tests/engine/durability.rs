@@ -18,18 +18,18 @@ async fn a_retry_after_a_crash_adds_nothing() {
     let engine = Engine::start();
     engine.access_log().migrate().await.unwrap();
     let batch: Vec<_> = (0..5_000).map(|number| record(at(number), number)).collect();
-    engine.access_log().insert_traces("TRACES 1-5000", &batch).await.unwrap();
+    engine.access_log().insert_traces("TRACES 1-5000", &batch, |_| 7).await.unwrap();
 
     let engine = Engine::start_on(engine.kill());
-    engine.access_log().insert_traces("TRACES 1-5000", &batch).await.unwrap();
+    engine.access_log().insert_traces("TRACES 1-5000", &batch, |_| 7).await.unwrap();
     assert_eq!(count(&engine).await, 5_000);
 
     engine.terminate();
     let (status, data) = engine.wait();
     assert!(status.success(), "{status}");
     let engine = Engine::start_on(data);
-    engine.access_log().insert_traces("TRACES 1-5000", &batch).await.unwrap();
-    engine.access_log().insert_traces("TRACES 5001-10000", &batch).await.unwrap();
+    engine.access_log().insert_traces("TRACES 1-5000", &batch, |_| 7).await.unwrap();
+    engine.access_log().insert_traces("TRACES 5001-10000", &batch, |_| 7).await.unwrap();
     assert_eq!(count(&engine).await, 10_000);
 }
 
@@ -47,7 +47,7 @@ async fn every_acknowledged_batch_survives_a_kill_in_the_middle_of_inserts() {
                     let records: Vec<_> =
                         (first..first + 100).map(|number| record(at(number), number)).collect();
                     // The first error is the kill.
-                    if client.insert_traces(&format!("TRACES {first}"), &records).await.is_err() {
+                    if client.insert_traces(&format!("TRACES {first}"), &records, |_| 7).await.is_err() {
                         return;
                     }
                     acknowledged.send(first).unwrap();
