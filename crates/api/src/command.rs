@@ -9,8 +9,9 @@ mod preference;
 
 use axum::extract::FromRequestParts;
 use domain::instance::InstanceDecider;
+use domain::template::TemplateDecider;
 use domain::token::TokenDecider;
-use domain::{Actor, Command, CommandId, InstanceId, TokenId, instance, token};
+use domain::{Actor, Command, CommandId, InstanceId, TemplateId, TokenId, instance, token};
 use http::HeaderMap;
 use http::request::Parts;
 use jiff::Timestamp;
@@ -100,6 +101,11 @@ impl Wish {
     /// passed to another in between, or to nobody.
     pub(crate) fn target(&self, resolve: impl FnOnce() -> Result<Uuid, Error>) -> Result<Uuid, Error> {
         self.target.map_or_else(resolve, Ok)
+    }
+
+    /// Whether the same request has come before.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.target.is_some()
     }
 }
 
@@ -207,6 +213,13 @@ impl App {
             token::State::Absent | token::State::Revoked | token::State::Expired => true,
             token::State::Active(_) => false,
         });
+        self.discard_key(id.0, unused).await;
+    }
+
+    /// Purges the key of a template that was never created or is deleted.
+    pub(crate) async fn discard_template_key(&self, caller: &Caller, id: TemplateId) {
+        let loaded = self.store.load::<TemplateDecider>(&id, CommandId(caller.key.id())).await;
+        let unused = loaded.map(|template| template.state.active().is_none());
         self.discard_key(id.0, unused).await;
     }
 

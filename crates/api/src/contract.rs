@@ -6,15 +6,17 @@ pub(crate) mod commands;
 pub(crate) mod events;
 pub(crate) mod instances;
 pub(crate) mod platform;
+pub(crate) mod retention;
 pub(crate) mod state;
+pub(crate) mod templates;
 pub(crate) mod tokens;
 pub(crate) mod views;
 
 use schemars::{Schema, json_schema};
 
 /// The parts of a path that group operations: the last that a path has counts.
-pub(crate) const TAGS: [&str; 7] =
-    ["instances", "tokens", "access-logs", "events", "state", "commands", "views"];
+pub(crate) const TAGS: [&str; 9] =
+    ["instances", "tokens", "access-logs", "events", "state", "commands", "views", "retention", "templates"];
 
 /// What a parameter of a path is. The same name means the same everywhere.
 ///
@@ -26,6 +28,7 @@ pub(crate) fn path_parameter(name: &str) -> (&'static str, Schema) {
         "command" => ("A command by its id.", json_schema!({ "type": "string", "format": "uuid" })),
         "instance" => ("An instance by id or by name.", text()),
         "token" => ("A token of the instance by id, or by a label that only one has.", text()),
+        "template" => ("A template by id or by name.", text()),
         "aggregate" => {
             ("A kind of aggregate.", json_schema!({ "type": "string", "enum": ["instance", "token"] }))
         }

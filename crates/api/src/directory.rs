@@ -5,11 +5,14 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::{Command, InstanceId, Name, TokenId};
+use domain::{Command, InstanceId, Name, TemplateId, TokenId};
 use parking_lot::RwLock;
 use store::{Follower, NotReached, Store, Unavailable};
 use uuid::Uuid;
-use views::{InstanceRow, Instances, TokenRow, TokenState, Tokens};
+use views::{
+    InstanceRow, Instances, RetentionPlanRow, RetentionPlans, TemplateRow, Templates, TokenRow, TokenState,
+    Tokens,
+};
 
 use crate::error::Error;
 
@@ -18,8 +21,11 @@ use crate::error::Error;
 pub(crate) struct Directory {
     instances: Follower<Instances>,
     tokens: Follower<Tokens>,
+    templates: Follower<Templates>,
+    plans: Follower<RetentionPlans>,
     names: Arc<RwLock<Index<Name>>>,
     tokens_of: Arc<RwLock<Index<InstanceId>>>,
+    template_names: Arc<RwLock<Index<Name>>>,
 }
 
 impl Directory {
@@ -35,12 +41,23 @@ impl Directory {
         let tokens = store
             .follow::<Tokens>(move |id, row| index_tokens.write().set(id, row.map(|row| row.instance)))
             .await?;
-        Ok(Directory { instances, tokens, names, tokens_of })
+        let template_names = Arc::<RwLock<Index<_>>>::default();
+        let index_templates = template_names.clone();
+        let templates = store
+            .follow::<Templates>(move |id, row| {
+                index_templates.write().set(id, row.map(|row| row.name.clone()));
+            })
+            .await?;
+        let plans = store.follow::<RetentionPlans>(|_, _| {}).await?;
+        Ok(Directory { instances, tokens, templates, plans, names, tokens_of, template_names })
     }
 
     /// Whether the views follow the log, or lag only for a moment.
     pub(crate) fn is_current(&self) -> bool {
-        self.instances.is_current() && self.tokens.is_current()
+        self.instances.is_current()
+            && self.tokens.is_current()
+            && self.templates.is_current()
+            && self.plans.is_current()
     }
 
     /// Waits until every event up to `sequence` shows, `wait` at most.
@@ -48,10 +65,21 @@ impl Directory {
         let deadline = Instant::now() + wait;
         loop {
             let wait = deadline.saturating_duration_since(Instant::now());
-            tokio::try_join!(self.instances.reached(sequence, wait), self.tokens.reached(sequence, wait))?;
-            // A view falls back for a moment when the server of its bucket was killed, perhaps while the other one was
-            // awaited: both have to be there at the same time.
-            if self.instances.position() >= sequence && self.tokens.position() >= sequence {
+            tokio::try_join!(
+                self.instances.reached(sequence, wait),
+                self.tokens.reached(sequence, wait),
+                self.templates.reached(sequence, wait),
+                self.plans.reached(sequence, wait),
+            )?;
+            // A view falls back for a moment when the server of its bucket was killed, perhaps while another one was
+            // awaited: all have to be there at the same time.
+            let positions = [
+                self.instances.position(),
+                self.tokens.position(),
+                self.templates.position(),
+                self.plans.position(),
+            ];
+            if positions.iter().all(|position| *position >= sequence) {
                 return Ok(());
             }
         }
@@ -62,7 +90,8 @@ impl Directory {
         match command {
             Command::Instance { id, .. } => self.instance(*id).map(|row| row.revision),
             Command::Token { id, .. } => self.token(*id).map(|row| row.revision),
-            Command::Template { .. } | Command::RetentionPlan { .. } => None,
+            Command::Template { id, .. } => self.template(*id).map(|row| row.revision),
+            Command::RetentionPlan { id, .. } => Some(self.plan(*id).map_or(0, |row| row.revision)),
         }
     }
 
@@ -101,6 +130,42 @@ impl Directory {
     fn named(&self, name: &Name) -> Option<InstanceId> {
         let ids = self.names.read().ids(name);
         ids.into_iter().map(InstanceId).find(|id| self.instance(*id).is_some_and(|row| row.name == *name))
+    }
+
+    /// Every template, by name.
+    pub(crate) fn templates(&self) -> Vec<Arc<TemplateRow>> {
+        let mut rows = self.templates.rows();
+        rows.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        rows
+    }
+
+    pub(crate) fn template(&self, id: TemplateId) -> Option<Arc<TemplateRow>> {
+        self.templates.get(id.0)
+    }
+
+    /// The template that a client means: by id or by name.
+    pub(crate) fn find_template(&self, reference: &str) -> Result<Arc<TemplateRow>, Error> {
+        self.template_id(reference)
+            .ok()
+            .and_then(|id| self.template(id))
+            .ok_or_else(|| Error::TemplateNotFound(reference.to_owned()))
+    }
+
+    /// The id of the template that a client means, as [`Self::instance_id`].
+    pub(crate) fn template_id(&self, reference: &str) -> Result<TemplateId, Error> {
+        if let Ok(id) = reference.parse() {
+            return Ok(id);
+        }
+        let named = reference.parse::<Name>().ok().and_then(|name| {
+            let ids = self.template_names.read().ids(&name);
+            ids.into_iter().map(TemplateId).find(|id| self.template(*id).is_some_and(|row| row.name == name))
+        });
+        named.ok_or_else(|| Error::TemplateNotFound(reference.to_owned()))
+    }
+
+    /// What somebody has said of how long the rows of an instance are kept.
+    pub(crate) fn plan(&self, instance: InstanceId) -> Option<Arc<RetentionPlanRow>> {
+        self.plans.get(instance.0)
     }
 
     pub(crate) fn token(&self, id: TokenId) -> Option<Arc<TokenRow>> {

@@ -66,6 +66,10 @@ pub(crate) enum Error {
     InstanceGone,
     #[error("there is no view `{0}`; there are {views}", views = VIEWS.join(", "))]
     ViewNotFound(String),
+    #[error("there is no template `{0}`")]
+    TemplateNotFound(String),
+    #[error("the command took effect, but the template has been deleted since")]
+    TemplateGone,
     #[error("the instance has no token `{0}`")]
     TokenNotFound(String),
     #[error("several tokens have the label `{label}`: name one by its id, {}", in_words(ids))]
@@ -159,6 +163,8 @@ impl Error {
             Error::KeyReused => Problem::new(T::KEY_REUSED),
             Error::InstanceNotFound(_) => Problem::new(T::INSTANCE_NOT_FOUND),
             Error::InstanceGone => Problem::new(T::INSTANCE_DELETED),
+            Error::TemplateNotFound(_) => Problem::new(T::TEMPLATE_NOT_FOUND),
+            Error::TemplateGone => Problem::new(T::TEMPLATE_DELETED),
             Error::TokenNotFound(_) => Problem::new(T::TOKEN_NOT_FOUND),
             Error::ViewNotFound(_) => Problem::new(T::VIEW_NOT_FOUND),
             Error::AmbiguousLabel { ids, .. } => Problem::new(T::AMBIGUOUS_LABEL).with("ids", json!(ids)),
@@ -250,7 +256,8 @@ fn refused_instance(refusal: &instance::Refusal) -> Problem {
         instance::Refusal::NotOfMode { setting, .. } => {
             Problem::new(T::NOT_OF_MODE).with("setting", setting.as_str())
         }
-        instance::Refusal::NoCommand => Problem::new(T::NO_COMMAND),
+        instance::Refusal::NoCommand | instance::Refusal::NothingToRun => Problem::new(T::NO_COMMAND),
+        instance::Refusal::RequestAboveLimit => Problem::new(T::REQUEST_ABOVE_LIMIT),
         instance::Refusal::Replicas { max } => Problem::new(T::BEYOND_A_BOUND).with("max", *max),
         instance::Refusal::TooMany { max, .. } | instance::Refusal::TooLarge { max } => {
             Problem::new(T::BEYOND_A_BOUND).with("max", *max)

@@ -1,5 +1,7 @@
 //! Extractors whose refusals are problem documents: body, query and path of a request.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -8,7 +10,9 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_path_to_error::{Path as ErrorPath, Segment};
 
 use crate::error::Error;
@@ -30,14 +34,60 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !is_json(request.headers()) {
             return Err(Error::NotJson);
         }
-        parse(&read(request).await?).map(Json)
+        parse::<Object<T>>(&read(request).await?).map(|Object(body)| Json(body))
+    }
+}
+
+/// A JSON object. What derives `Deserialize` would take its values without their names, too, as an array.
+#[derive(Debug, Default, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfMap<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OfMap<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(OfMap(PhantomData)).map(Object)
+    }
+}
+
+/// A JSON merge patch (RFC 7396), under its own media type or as plain JSON.
+pub(crate) struct MergePatch<T>(pub(crate) T);
+
+/// The media type of a JSON merge patch.
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for MergePatch<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
+        if !is_json(request.headers()) && !is_of_type(request.headers(), MERGE_PATCH) {
+            return Err(Error::NotJson);
+        }
+        parse::<Object<T>>(&read(request).await?).map(|Object(body)| MergePatch(body))
     }
 }
 
 fn is_json(headers: &http::HeaderMap) -> bool {
+    is_of_type(headers, "application/json")
+}
+
+fn is_of_type(headers: &http::HeaderMap, media_type: &str) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
     let essence = value.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
+    essence.eq_ignore_ascii_case(media_type)
 }
 
 async fn read(request: Request) -> Result<Bytes, Error> {
@@ -139,8 +189,6 @@ fn unreadable_path(rejection: &PathRejection) -> Error {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-
-    use serde::Deserialize;
 
     use super::*;
 

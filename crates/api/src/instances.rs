@@ -1,12 +1,12 @@
-//! Instances: create, list, show, start, stop, restart, delete.
+//! Instances: create, list, show, edit, rename, scale, change access, start, stop, restart, delete.
 
-pub(crate) mod create;
 mod document;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::InstanceId;
-use domain::instance::{Command, Profile};
+use domain::instance::Command;
+use domain::instance::access::REPLICAS_MAX;
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use schemars::JsonSchema;
@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use views::InstanceRow;
 
 use crate::app::App;
-use crate::command::Caller;
+use crate::command::{Caller, Wish};
 use crate::error::Error;
-use crate::extract::{Json, Path, Query};
+use crate::extract::{Json, MergePatch, Path, Query};
 use crate::paging::{self, Cursor, Limit, Page};
 use crate::router::API;
+use crate::settings::{CheckedEdit, CreateInstance, EditInstance, NewInstance, ReplaceAccess};
 use crate::violation::Violations;
-use create::CreateInstance;
 pub(crate) use document::InstanceDocument;
 
 /// `POST /instances`
@@ -31,21 +31,115 @@ pub(crate) async fn create_instance(
 ) -> Result<Response, Error> {
     let id = InstanceId(caller.derive_id("instance"));
     let wish = app.wish(&caller, "instance.create", &[], &request).await?;
-    let (name, access) = request.check()?.seal(id, app.store.vault()).await?;
-    let command = Command::Create { name, access, profile: Profile::default(), template: None };
-    let command = domain::Command::Instance { id, command };
-    let carried_out = app.carry_out(&caller, &command, wish).await;
-    if let Err(Error::Refused(_)) = &carried_out {
-        app.discard_instance_key(&caller, id).await;
-    }
-    carried_out?;
+    let NewInstance { name, profile, access } = request.check()?;
+    let access = access.seal(id.0, app.store.vault()).await?;
+    let command = Command::Create { name, access, profile, template: None };
+    carry_out_creation(&app, &caller, id, command, wish).await
+}
+
+/// Carries out a creation, and answers with what was created.
+pub(crate) async fn carry_out_creation(
+    app: &App,
+    caller: &Caller,
+    id: InstanceId,
+    command: Command,
+    wish: Wish,
+) -> Result<Response, Error> {
+    carry_out_sealed(app, caller, id, command, wish).await?;
     let Some(row) = app.directory.instance(id) else {
         // A repeated request has sealed its secrets anew for an instance that is gone.
-        app.discard_instance_key(&caller, id).await;
+        app.discard_instance_key(caller, id).await;
         return Err(Error::InstanceGone);
     };
-    let location = format!("{API}/instances/{id}");
-    Ok((StatusCode::CREATED, [(LOCATION, location)], show(&app, &row)).into_response())
+    Ok(show_created(app, &row))
+}
+
+pub(crate) fn show_created(app: &App, row: &InstanceRow) -> Response {
+    let location = format!("{API}/instances/{}", row.id);
+    (StatusCode::CREATED, [(LOCATION, location)], show(app, row)).into_response()
+}
+
+/// Carries out a command that may hold sealed secrets. Sealing has made the instance's key where there was none, so a
+/// refused command must not leave it behind.
+async fn carry_out_sealed(
+    app: &App,
+    caller: &Caller,
+    id: InstanceId,
+    command: Command,
+    wish: Wish,
+) -> Result<(), Error> {
+    let carried_out = app.carry_out(caller, &domain::Command::Instance { id, command }, wish).await;
+    if let Err(Error::Refused(_)) = &carried_out {
+        app.discard_instance_key(caller, id).await;
+    }
+    carried_out.map(drop)
+}
+
+/// `PATCH /instances/{instance}`
+pub(crate) async fn edit_instance(
+    State(app): State<App>,
+    Path(reference): Path<String>,
+    caller: Caller,
+    MergePatch(request): MergePatch<EditInstance>,
+) -> Result<Response, Error> {
+    let wish = app.wish(&caller, "instance.edit", &[&reference], &request).await?;
+    let checked = request.check()?;
+    let id = InstanceId(wish.target(|| Ok(app.directory.instance_id(&reference)?.0))?);
+    let command = match checked {
+        CheckedEdit::Rename(name) => Command::Rename { name },
+        CheckedEdit::Edit(edit) => Command::Edit(Box::new(edit.seal(id.0, app.store.vault()).await?)),
+    };
+    carry_out_sealed(&app, &caller, id, command, wish).await?;
+    show_changed(&app, id)
+}
+
+/// `PUT /instances/{instance}/access`
+pub(crate) async fn replace_access(
+    State(app): State<App>,
+    Path(reference): Path<String>,
+    caller: Caller,
+    Json(request): Json<ReplaceAccess>,
+) -> Result<Response, Error> {
+    let wish = app.wish(&caller, "instance.change_access", &[&reference], &request).await?;
+    let access = request.check()?;
+    let id = InstanceId(wish.target(|| Ok(app.directory.instance_id(&reference)?.0))?);
+    let access = access.seal(id.0, app.store.vault()).await?;
+    carry_out_sealed(&app, &caller, id, Command::ChangeAccess { access }, wish).await?;
+    show_changed(&app, id)
+}
+
+/// The body of `POST /instances/{instance}/scale`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scale {
+    /// How many replicas are wanted.
+    #[schemars(range(min = 1, max = REPLICAS_MAX))]
+    replicas: u16,
+}
+
+/// `POST /instances/{instance}/scale`
+pub(crate) async fn scale_instance(
+    State(app): State<App>,
+    Path(reference): Path<String>,
+    caller: Caller,
+    Json(request): Json<Scale>,
+) -> Result<Response, Error> {
+    let mut violations = Violations::default();
+    if !(1..=REPLICAS_MAX).contains(&request.replicas) {
+        let detail = format!("the platform runs 1 to {REPLICAS_MAX} replicas of an instance");
+        violations.add_at(&["replicas"], detail);
+    }
+    violations.into_result()?;
+    let wish = app.wish(&caller, "instance.scale", &[&reference], &request).await?;
+    let id = InstanceId(wish.target(|| Ok(app.directory.instance_id(&reference)?.0))?);
+    let command = Command::Scale { replicas: request.replicas };
+    app.carry_out(&caller, &domain::Command::Instance { id, command }, wish).await?;
+    show_changed(&app, id)
+}
+
+fn show_changed(app: &App, id: InstanceId) -> Result<Response, Error> {
+    let row = app.directory.instance(id).ok_or(Error::InstanceGone)?;
+    Ok(show(app, &row))
 }
 
 /// The query of `GET /instances`.
@@ -121,8 +215,7 @@ pub(crate) async fn restart_instance(
 
 async fn change(app: &App, reference: &str, caller: &Caller, command: Command) -> Result<Response, Error> {
     let (id, _) = send(app, reference, caller, command).await?;
-    let row = app.directory.instance(id).ok_or(Error::InstanceGone)?;
-    Ok(show(app, &row))
+    show_changed(app, id)
 }
 
 /// What is left to say of an instance that was deleted.

@@ -61,7 +61,6 @@ impl Routes {
         self.add((Method::PATCH, MethodFilter::PATCH), path, handler, is)
     }
 
-    #[expect(dead_code, reason = "the first PUT is on its way")]
     pub(crate) fn put<H: Handler<T, App>, T: Inputs>(self, path: &str, handler: H, is: Operation) -> Self {
         self.add((Method::PUT, MethodFilter::PUT), path, handler, is)
     }

@@ -17,8 +17,8 @@ use crate::error::Error;
 use crate::openapi::Routes;
 use crate::request_log::log_request;
 use crate::{
-    access_log, client_config, commands, container_log, contract, events, health, instances, state, tokens,
-    views,
+    access_log, client_config, commands, container_log, contract, events, health, instances, retention,
+    state, templates, tokens, views,
 };
 
 /// The path that everything but health and the OpenAPI document lies under.
@@ -33,10 +33,16 @@ fn guarded_routes() -> Routes {
         .get("/instances", instances::list_instances, contract::instances::list())
         .post("/instances", instances::create_instance, contract::instances::create())
         .get("/instances/{instance}", instances::show_instance, contract::instances::show())
+        .patch("/instances/{instance}", instances::edit_instance, contract::instances::edit())
         .delete("/instances/{instance}", instances::delete_instance, contract::instances::delete())
         .post("/instances/{instance}/start", instances::start_instance, contract::instances::start())
         .post("/instances/{instance}/stop", instances::stop_instance, contract::instances::stop())
         .post("/instances/{instance}/restart", instances::restart_instance, contract::instances::restart())
+        .post("/instances/{instance}/scale", instances::scale_instance, contract::instances::scale())
+        .put("/instances/{instance}/access", instances::replace_access, contract::instances::replace_access())
+        .get("/instances/{instance}/retention", retention::show_retention, contract::retention::show())
+        .put("/instances/{instance}/retention", retention::set_retention, contract::retention::set())
+        .delete("/instances/{instance}/retention", retention::reset_retention, contract::retention::reset())
         .get("/instances/{instance}/config", client_config::show_config, contract::instances::config())
         .get("/instances/{instance}/logs", container_log::list_lines, contract::instances::logs())
         .get("/instances/{instance}/tokens", tokens::list_tokens, contract::tokens::list())
@@ -45,6 +51,12 @@ fn guarded_routes() -> Routes {
         .patch("/instances/{instance}/tokens/{token}", tokens::edit_token, contract::tokens::edit())
         .delete("/instances/{instance}/tokens/{token}", tokens::revoke_token, contract::tokens::revoke())
         .post("/instances/{instance}/tokens/{token}/rotate", tokens::rotate_token, contract::tokens::rotate())
+        .get("/templates", templates::list_templates, contract::templates::list())
+        .post("/templates", templates::create_template, contract::templates::create())
+        .get("/templates/{template}", templates::show_template, contract::templates::show())
+        .patch("/templates/{template}", templates::edit_template, contract::templates::edit())
+        .delete("/templates/{template}", templates::delete_template, contract::templates::delete())
+        .post("/templates/{template}/instantiate", templates::instantiate_template, contract::templates::instantiate())
         .get("/access-logs", access_log::search_access_log, contract::access_logs::search())
         .get("/commands/{command}", commands::show_command, contract::commands::show())
         .get("/events", events::tail_events, contract::events::tail())

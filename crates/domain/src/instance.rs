@@ -24,11 +24,11 @@ mod state;
 mod undo;
 
 pub use access::{
-    Access, CommandLine, Hosted, HostedTransport, Mount, Remote, RemoteTransport, Resources, Source,
+    Access, CommandLine, Hosted, HostedTransport, Mount, Remote, RemoteTransport, Resource, Resources, Source,
 };
 pub use command::{Command, Fact};
-pub use edit::Edit;
 pub(crate) use edit::changes;
+pub use edit::{Change, Edit};
 pub use error::Refusal;
 pub use event::{
     AccessChanged, Created, Deleted, Edited, Event, FailureReason, Renamed, ReplicaFailed,

@@ -12,7 +12,7 @@ use crate::output::{Form, Output};
 use crate::rest::Rest;
 use crate::{
     access_log, bound, calls, clickhouse_embedded, command, config, events, instance, logs, nats_users,
-    provision, role, token, up, views,
+    provision, retention, role, template, token, up, views,
 };
 
 /// Hosts MCP servers behind one gateway with tokens, logs and an access log.
@@ -46,6 +46,12 @@ enum Command {
     /// Show what has become of a command that nobody waited for.
     #[command(subcommand)]
     Command(command::Command),
+    /// Create, edit and instantiate templates: settings of instances that are yet to be created.
+    #[command(subcommand)]
+    Template(template::Command),
+    /// Say for how many days the log rows of an instance are kept.
+    #[command(subcommand)]
+    Retention(retention::Command),
     /// Print the mcpServers JSON of an instance, ready to paste into a client.
     Config(config::Arguments),
     /// List the tools of an instance, through the gateway.
@@ -97,6 +103,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Up(arguments) => up::run(arguments, data, output),
         Command::Instance(command) => wait(async { instance::run(command, &rest()?, output).await }),
         Command::Token(command) => wait(async { token::run(command, &rest()?, output).await }),
+        Command::Template(command) => wait(async { template::run(command, &rest()?, output).await }),
+        Command::Retention(command) => wait(async { retention::run(command, &rest()?, output).await }),
         Command::Command(command) => wait(async { command::run(command, &rest()?, output).await }),
         Command::Config(arguments) => wait(async { config::run(arguments, &rest()?, output).await }),
         Command::Tools(arguments) => wait(async { calls::tools(arguments, &rest()?, output).await }),

@@ -1,6 +1,7 @@
 //! `instance …`: the MCP servers of this platform.
 
-pub(crate) mod create;
+mod create;
+mod edit;
 mod progress;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::rest::Rest;
 use crate::terms::Terms;
 
 pub(crate) use create::CreateArguments;
+use edit::{AccessArguments, EditArguments, RenameArguments, ScaleArguments};
 
 /// How long `create`, `start` and `restart` wait for a server unless told otherwise: it may have to be installed first.
 const TIMEOUT_SECONDS: &str = "300";
@@ -29,6 +31,14 @@ pub(crate) enum Command {
         /// Name or id.
         instance: String,
     },
+    /// Change some settings; what runs is replaced if it has to be.
+    Edit(EditArguments),
+    /// Call an instance something else; the old name is free.
+    Rename(RenameArguments),
+    /// Say how many replicas run.
+    Scale(ScaleArguments),
+    /// Change how an instance is reached; the settings of the old way are gone.
+    Access(AccessArguments),
     /// Let a stopped instance run again.
     Start(Control),
     /// Let an instance stand still; its configuration and tokens stay.
@@ -67,8 +77,10 @@ pub(crate) struct Patience {
 
 /// What a command waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Goal {
+pub(crate) enum Goal {
     Ready,
+    /// So many replicas are ready, and no others are there.
+    Replicas(usize),
     Stopped,
 }
 
@@ -90,6 +102,10 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
             let instance = rest.get(&["instances", &instance], &[]).await?;
             Ok(output.one(&instance, || describe(&instance))?)
         }
+        Command::Edit(arguments) => edit::edit(arguments, rest, output).await,
+        Command::Rename(arguments) => edit::rename(arguments, rest, output).await,
+        Command::Scale(arguments) => edit::scale(arguments, rest, output).await,
+        Command::Access(arguments) => edit::access(arguments, rest, output).await,
         Command::Start(control) => change(rest, output, &control, "start", Goal::Ready).await,
         Command::Stop(control) => change(rest, output, &control, "stop", Goal::Stopped).await,
         Command::Restart(control) => change(rest, output, &control, "restart", Goal::Ready).await,
@@ -113,14 +129,16 @@ async fn change(
 }
 
 /// Waits until an accepted command has had its effect, and prints the instance as it is then.
-async fn finish(
+pub(crate) async fn finish(
     rest: &Rest,
     output: Output,
     accepted: Value,
     goal: Goal,
     patience: Patience,
 ) -> Result<(), Failure> {
-    let waits = !patience.no_wait && accepted.get("access").and_then(Value::as_str) == Some("hosted");
+    let is_wanted = accepted.get("wanted").and_then(Value::as_bool) == Some(true) || goal == Goal::Stopped;
+    let is_hosted = accepted.get("access").and_then(Value::as_str) == Some("hosted");
+    let waits = !patience.no_wait && is_hosted && is_wanted;
     let instance =
         if waits { progress::follow(rest, &accepted, goal, patience.timeout).await? } else { accepted };
     Ok(output
@@ -129,7 +147,7 @@ async fn finish(
 
 /// Everything worth knowing about an instance, a line each.
 fn describe(instance: &Value) -> String {
-    const SHOWN: [(&str, &str); 15] = [
+    const SHOWN: [(&str, &str); 22] = [
         ("name", "/name"),
         ("id", "/id"),
         ("revision", "/revision"),
@@ -137,17 +155,24 @@ fn describe(instance: &Value) -> String {
         ("transport", "/transport"),
         ("phase", "/phase"),
         ("gateway", "/gateway_url"),
+        ("image", "/image"),
         ("program", "/command/program"),
         ("arguments", "/command/args"),
         ("environment", "/command/env"),
+        ("ports", "/ports"),
+        ("mounts", "/mounts"),
+        ("replicas", "/replicas_wanted"),
         ("url", "/url"),
+        ("labels", "/labels"),
+        ("notes", "/notes"),
+        ("icon", "/icon"),
         ("server", "/server/name"),
         ("version", "/server/version"),
         ("failure", "/failure/reason"),
         ("detail", "/failure/detail"),
     ];
     let rows = SHOWN.map(|(name, pointer)| [name.to_owned(), field(instance, pointer)]);
-    table(["instance", ""], rows.into_iter().filter(|row| !row[1].is_empty()))
+    table(["instance", ""], rows.into_iter().filter(|row| !matches!(row[1].as_str(), "" | "[]" | "{}")))
 }
 
 fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {

@@ -75,6 +75,10 @@ impl Rest {
         self.answer(self.request(Method::PATCH, path, &[]).timeout(REQUEST_TIMEOUT).json(body)).await
     }
 
+    pub(crate) async fn put(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
+        self.answer(self.request(Method::PUT, path, &[]).timeout(REQUEST_TIMEOUT).json(body)).await
+    }
+
     pub(crate) async fn delete(&self, path: &[&str]) -> Result<Value, Failure> {
         self.answer(self.request(Method::DELETE, path, &[]).timeout(REQUEST_TIMEOUT)).await
     }

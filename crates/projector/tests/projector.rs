@@ -234,8 +234,7 @@ async fn what_cannot_be_read_goes_to_the_dead_letters_and_holds_up_nothing() {
 /// Notes a plan in the log, as the decider does.
 async fn set_plan(store: &Store, instance: Uuid, access_log: u16, container_log: u16) {
     let days = Days { access_log, container_log };
-    let write =
-        Write::new::<RetentionPlanDecider>(&InstanceId(instance), 0, &[PlanEvent::Set(Set { days })]);
+    let write = Write::new::<RetentionPlanDecider>(&InstanceId(instance), 0, &[PlanEvent::Set(Set { days })]);
     let sequence = store.append(&[write], &given().metadata()).await.unwrap();
     let plans = store.follow::<RetentionPlans>(|_, _| {}).await.unwrap();
     plans.reached(sequence, WAIT).await.unwrap();
@@ -268,7 +267,7 @@ async fn rows_are_kept_for_as_long_as_the_plan_of_their_instance_says() {
     let client = engine.client().await;
     client.migrate().await.unwrap();
     let (store, planned, unplanned) = (server.store().await, Uuid::now_v7(), Uuid::now_v7());
-    let projector = run_projector(server.store().await, client.clone());
+    let projector = run_projector(server.store_as(Role::Projector).await, client.clone());
     set_plan(&store, planned, 90, 30).await;
 
     let line = |instance_id| ContainerLine {

@@ -188,6 +188,13 @@ impl TestServer {
         Replayed(subscriber)
     }
 
+    /// How many owners have a key that was not shredded.
+    pub async fn key_owners(&self) -> usize {
+        let bucket = self.store().await.jetstream.get_key_value(subject::KEYS_BUCKET).await;
+        let keys = bucket.expect("open bucket keys").keys().await.expect("list keys");
+        keys.filter_map(|key| async { key.ok() }).count().await
+    }
+
     /// The payload of a dead letter and the reason that stands beside it.
     pub async fn dead_letter(&self, sequence: u64) -> (bytes::Bytes, String) {
         let stream = self.store().await.jetstream.get_stream(subject::DEAD_LETTERS).await;

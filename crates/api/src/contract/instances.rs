@@ -8,8 +8,9 @@ use crate::error::problem_type as T;
 use crate::instances::{DeletedDocument, InstanceDocument};
 use crate::openapi::{Answer, Operation, field};
 use crate::paging::Page;
+use crate::problem::ProblemType;
 
-fn instance(description: &'static str) -> Answer {
+pub(super) fn instance(description: &'static str) -> Answer {
     Answer::json::<InstanceDocument<'_>>(description).with(field::ETAG)
 }
 
@@ -23,7 +24,34 @@ pub(crate) fn create() -> Operation {
     Operation::new("create_instance", "Create an instance")
         .description("A hosted instance starts at once. Values of `env` and `headers` are kept sealed.")
         .answers(S::CREATED, created.identifies("instance", "/id"))
-        .problems([T::NAME_TAKEN, T::INSTANCE_EXISTS, T::INSTANCE_DELETED])
+        .problems([T::NAME_TAKEN, T::INSTANCE_EXISTS, T::INSTANCE_DELETED, T::SECRET_UNREADABLE])
+        .problems(SETTINGS_PROBLEMS)
+}
+
+/// What stands in the way of settings that are right one by one.
+pub(super) const SETTINGS_PROBLEMS: [ProblemType; 4] =
+    [T::NOT_OF_MODE, T::NO_COMMAND, T::REQUEST_ABOVE_LIMIT, T::BEYOND_A_BOUND];
+
+pub(crate) fn edit() -> Operation {
+    Operation::new("edit_instance", "Edit or rename an instance")
+        .description(
+            "What runs is replaced when what it runs with changes. What is not named stays, whoever changed it last.",
+        )
+        .answers(S::OK, instance("The instance as it is wanted now"))
+        .problems(SETTINGS_PROBLEMS)
+        .problems([T::NAME_TAKEN, T::INSTANCE_NOT_FOUND, T::INSTANCE_DELETED, T::SECRET_UNREADABLE])
+}
+
+pub(crate) fn scale() -> Operation {
+    change(Operation::new("scale_instance", "Say how many replicas of an instance run"))
+        .problems([T::NOT_HOSTED, T::BEYOND_A_BOUND])
+}
+
+pub(crate) fn replace_access() -> Operation {
+    change(Operation::new("replace_access", "Change how an instance is reached"))
+        .description("The settings of the old way are gone; tokens, logs and the name stay.")
+        .problems(SETTINGS_PROBLEMS)
+        .problems([T::SECRET_UNREADABLE])
 }
 
 pub(crate) fn show() -> Operation {

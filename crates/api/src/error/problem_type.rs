@@ -63,6 +63,8 @@ pub(crate) const TEMPLATE_EXISTS: ProblemType = problem(S::CONFLICT, "template_e
 pub(crate) const NOT_OF_MODE: ProblemType =
     problem(S::CONFLICT, "not_of_mode", "Not a setting of this access mode");
 pub(crate) const NO_COMMAND: ProblemType = problem(S::CONFLICT, "no_command", "No command to change");
+pub(crate) const REQUEST_ABOVE_LIMIT: ProblemType =
+    problem(S::CONFLICT, "request_above_limit", "Request above its limit");
 pub(crate) const BEYOND_A_BOUND: ProblemType =
     problem(S::UNPROCESSABLE_ENTITY, "beyond_a_bound", "Beyond a bound");
 pub(crate) const REVISION_CHANGED: ProblemType =

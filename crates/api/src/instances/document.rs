@@ -1,22 +1,25 @@
 //! An instance as answers show it. Of a secret there is only its name.
 
-use domain::InstanceId;
-use domain::instance::{Access, FailureReason, HostedTransport, Remote, RemoteTransport, ServerInfo, Source};
-use domain::{Name, ReplicaId, Sealed};
+use domain::instance::{FailureReason, ServerInfo};
+use domain::{InstanceId, Name, ReplicaId, TemplateId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use url::Url;
 use views::{InstanceRow, Phase};
 
 use crate::client_config;
+use crate::settings::{AccessDocument, ProfileDocument};
 
 /// An instance.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct InstanceDocument<'a> {
     id: InstanceId,
     name: &'a Name,
+    #[serde(flatten)]
+    profile: ProfileDocument<'a>,
+    /// The template that it was created from.
+    template: Option<TemplateId>,
     #[serde(flatten)]
     access: AccessDocument<'a>,
     phase: Phase,
@@ -33,36 +36,6 @@ pub(crate) struct InstanceDocument<'a> {
     revision: u64,
     /// The document shows the log up to this event of the instance.
     sequence: u64,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(tag = "access", rename_all = "snake_case")]
-enum AccessDocument<'a> {
-    Hosted {
-        transport: HostedTransport,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        image: Option<&'a str>,
-        command: CommandDocument<'a>,
-    },
-    Proxy(RemoteDocument<'a>),
-    Direct(RemoteDocument<'a>),
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct CommandDocument<'a> {
-    /// None when the image's own entry point is run.
-    program: Option<&'a str>,
-    args: &'a [String],
-    /// The names of the environment variables.
-    env: Vec<&'a str>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct RemoteDocument<'a> {
-    transport: RemoteTransport,
-    url: &'a str,
-    /// The names of the header fields.
-    headers: Vec<&'a str>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -85,6 +58,8 @@ impl<'a> InstanceDocument<'a> {
         InstanceDocument {
             id: row.id,
             name: &row.name,
+            profile: ProfileDocument::new(&row.profile),
+            template: row.template,
             access: AccessDocument::new(&row.access),
             phase: row.phase,
             wanted: row.wanted,
@@ -112,35 +87,4 @@ impl<'a> InstanceDocument<'a> {
             sequence: row.sequence,
         }
     }
-}
-
-impl<'a> AccessDocument<'a> {
-    fn new(access: &'a Access) -> Self {
-        match access {
-            Access::Hosted(hosted) => AccessDocument::Hosted {
-                transport: hosted.transport,
-                image: match &hosted.source {
-                    Source::Command(_) => None,
-                    Source::Image { image, .. } => Some(image),
-                },
-                command: CommandDocument {
-                    program: hosted.source.command().map(|command| command.program.as_str()),
-                    args: hosted.source.command().map_or(&[], |command| &command.args),
-                    env: names(&hosted.env),
-                },
-            },
-            Access::Proxy(remote) => AccessDocument::Proxy(RemoteDocument::new(remote)),
-            Access::Direct(remote) => AccessDocument::Direct(RemoteDocument::new(remote)),
-        }
-    }
-}
-
-impl<'a> RemoteDocument<'a> {
-    fn new(remote: &'a Remote) -> Self {
-        RemoteDocument { transport: remote.transport, url: &remote.url, headers: names(&remote.headers) }
-    }
-}
-
-fn names(secrets: &BTreeMap<String, Sealed>) -> Vec<&str> {
-    secrets.keys().map(String::as_str).collect()
 }

@@ -86,8 +86,13 @@ fn operation(route: &Described, routes: &[Described], schemas: &mut Schemas) -> 
     }
     if let Some(body) = body {
         let schema = body(&mut schemas.read);
-        document["requestBody"] =
-            json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        let content: Map<String, Value> = route
+            .operation
+            .body_media_types
+            .iter()
+            .map(|media_type| ((*media_type).to_owned(), json!({ "schema": schema })))
+            .collect();
+        document["requestBody"] = json!({ "required": true, "content": content });
     }
     if route.operation.takes_bytes {
         document["requestBody"] = json!({ "required": true, "content": { "application/octet-stream": {} } });

@@ -9,7 +9,8 @@ use crate::command::Caller;
 use crate::commands::CommandDocument;
 use crate::error::problem_type as T;
 use crate::events::Upload;
-use crate::extract::{Json, Path, Query};
+use crate::extract::{Json, MERGE_PATCH, MergePatch, Path, Query};
+use crate::problem::ProblemType;
 
 /// An extractor that knows what it takes from a request, and how a request can fail to give it.
 pub(crate) trait Input {
@@ -47,14 +48,7 @@ impl<Q: JsonSchema> Input for Query<Q> {
 impl<B: JsonSchema> Input for Json<B> {
     fn describe(operation: &mut Operation) {
         operation.body = Some(SchemaGenerator::subschema_for::<B>);
-        operation.meets([
-            T::NOT_JSON,
-            T::BODY_TOO_LARGE,
-            T::BODY_TIMEOUT,
-            T::BODY_INCOMPLETE,
-            T::MALFORMED_JSON,
-            T::INVALID_REQUEST,
-        ]);
+        operation.meets(BODY_PROBLEMS);
     }
 }
 
@@ -64,6 +58,23 @@ impl Input for Upload {
         operation.takes_bytes = true;
     }
 }
+
+impl<B: JsonSchema> Input for MergePatch<B> {
+    fn describe(operation: &mut Operation) {
+        operation.body = Some(SchemaGenerator::subschema_for::<B>);
+        operation.body_media_types.push(MERGE_PATCH);
+        operation.meets(BODY_PROBLEMS);
+    }
+}
+
+const BODY_PROBLEMS: [ProblemType; 6] = [
+    T::NOT_JSON,
+    T::BODY_TOO_LARGE,
+    T::BODY_TIMEOUT,
+    T::BODY_INCOMPLETE,
+    T::MALFORMED_JSON,
+    T::INVALID_REQUEST,
+];
 
 impl Input for Caller {
     fn describe(operation: &mut Operation) {

@@ -22,6 +22,7 @@ pub(crate) struct Operation {
     pub(super) body: Option<SchemaOf>,
     /// Whether the body is taken as it comes.
     pub(super) takes_bytes: bool,
+    pub(super) body_media_types: Vec<&'static str>,
     pub(super) answers: BTreeMap<u16, Answer>,
     pub(super) problems: BTreeSet<ProblemType>,
 }
@@ -37,6 +38,7 @@ impl Operation {
             query: None,
             body: None,
             takes_bytes: false,
+            body_media_types: vec!["application/json"],
             answers: BTreeMap::new(),
             problems: BTreeSet::new(),
         }

@@ -12,9 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::credential::{CUSTOM_BYTES_MAX, CUSTOM_BYTES_MIN, is_b64token};
 use crate::error::Error;
-use crate::instances::create::SecretText;
-use crate::instances::create::rules::{check_header_name, check_headers};
 use crate::moment;
+use crate::settings::rules::{check_header_name, check_headers};
+use crate::settings::secret::SecretText;
 use crate::violation::Violations;
 
 /// The body of `POST /instances/{instance}/tokens`.

@@ -71,7 +71,7 @@ async fn what_is_not_there_and_what_cannot_be_done_are_told_apart() {
     }
     for (method, path, allowed) in [
         (Method::PUT, "/instances", "GET,HEAD,POST"),
-        (Method::POST, "/instances/x", "GET,HEAD,DELETE"),
+        (Method::POST, "/instances/x", "GET,HEAD,PATCH,DELETE"),
         (Method::GET, "/instances/x/start", "POST"),
         (Method::DELETE, "/access-logs", "GET,HEAD"),
     ] {

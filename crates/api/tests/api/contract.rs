@@ -41,6 +41,7 @@ async fn the_document_is_for_everybody_and_leads_to_every_route() {
         let path = path
             .replace("{instance}", "x")
             .replace("{token}", "y")
+            .replace("{template}", "t")
             .replace("{command}", "z")
             .replace("{sequence}", "1")
             .replace("{aggregate}", "instance")

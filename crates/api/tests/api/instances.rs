@@ -19,8 +19,14 @@ async fn a_created_instance_shows_at_once() {
     assert_eq!(
         created,
         json!({
-            "id": id, "name": "everything", "access": "hosted", "transport": "stdio",
+            "id": id, "name": "everything", "labels": {}, "notes": "", "icon": "", "template": null,
+            "access": "hosted", "transport": "stdio",
             "command": {"program": "npx", "args": ["-y", "server"], "env": ["API_KEY"]},
+            "ports": [], "mounts": {}, "replicas_wanted": 1,
+            "resources": {
+                "cpu_request_millis": null, "cpu_limit_millis": null,
+                "memory_request_bytes": null, "memory_limit_bytes": null,
+            },
             "phase": "starting", "wanted": true, "generation": 1, "replicas": [], "failure": null, "server": null,
             "gateway_url": format!("http://gateway.example/base/mcp-gateway/{id}/mcp"),
             "created_at": times[0], "updated_at": times[1], "revision": 1, "sequence": sequence,

@@ -211,6 +211,23 @@ impl Client {
         self.send(request, body.to_string()).await
     }
 
+    /// A request with a body, and perhaps more header fields.
+    pub(crate) async fn put(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Answer {
+        let request = self.request(method, path).header(header::CONTENT_TYPE, "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        self.send(request, body.to_string()).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.put(Method::PATCH, path, &[], body).await
+    }
+
     /// Waits until a command is decided, and gives its document.
     pub(crate) async fn decided(&self, location: &str) -> Value {
         let path = location.strip_prefix("/api/v1").unwrap();

@@ -51,6 +51,14 @@ impl Access {
         }
     }
 
+    /// The sealed secrets with their names, to be sealed anew.
+    pub fn secrets_mut(&mut self) -> &mut BTreeMap<String, Sealed> {
+        match self {
+            Access::Hosted(hosted) => &mut hosted.env,
+            Access::Proxy(remote) | Access::Direct(remote) => &mut remote.headers,
+        }
+    }
+
     /// The sealed secrets with their names.
     pub fn secrets(&self) -> &BTreeMap<String, Sealed> {
         match self {
@@ -155,6 +163,39 @@ pub struct Resources {
     pub memory_limit_bytes: Option<u64>,
 }
 
+/// One of the resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    CpuRequestMillis,
+    CpuLimitMillis,
+    MemoryRequestBytes,
+    MemoryLimitBytes,
+}
+
+impl Resources {
+    /// All of them.
+    pub fn each(&self) -> [(Resource, Option<u64>); 4] {
+        [
+            (Resource::CpuRequestMillis, self.cpu_request_millis.map(u64::from)),
+            (Resource::CpuLimitMillis, self.cpu_limit_millis.map(u64::from)),
+            (Resource::MemoryRequestBytes, self.memory_request_bytes),
+            (Resource::MemoryLimitBytes, self.memory_limit_bytes),
+        ]
+    }
+
+    /// Sets one of them. More processors than can be counted are as many as can be.
+    pub fn set(&mut self, resource: Resource, value: Option<u64>) {
+        let millis = || value.map(|value| u32::try_from(value).unwrap_or(u32::MAX));
+        match resource {
+            Resource::CpuRequestMillis => self.cpu_request_millis = millis(),
+            Resource::CpuLimitMillis => self.cpu_limit_millis = millis(),
+            Resource::MemoryRequestBytes => self.memory_request_bytes = value,
+            Resource::MemoryLimitBytes => self.memory_limit_bytes = value,
+        }
+    }
+}
+
 /// A server that runs elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Remote {
@@ -184,4 +225,18 @@ pub(crate) fn require_replicas(access: &Access) -> Result<(), Refusal> {
         }
         Some(_) | None => Ok(()),
     }
+}
+
+/// # Errors
+/// A replica asks for more than it may use.
+pub(crate) fn require_resources(access: &Access) -> Result<(), Refusal> {
+    let Some(Hosted { resources, .. }) = access.hosted() else { return Ok(()) };
+    let cpu = resources.cpu_request_millis.zip(resources.cpu_limit_millis);
+    let memory = resources.memory_request_bytes.zip(resources.memory_limit_bytes);
+    if cpu.is_some_and(|(request, limit)| request > limit)
+        || memory.is_some_and(|(request, limit)| request > limit)
+    {
+        return Err(Refusal::RequestAboveLimit);
+    }
+    Ok(())
 }

@@ -8,13 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::access::require_resources;
 use super::profile::{LABELS_MAX, Profile};
-use super::{Access, CommandLine, Hosted, Mount, Refusal, Remote, RemoteTransport, Resources, Source};
+use super::{Access, CommandLine, Hosted, Mount, Refusal, Remote, RemoteTransport, Resource, Source};
 use crate::Sealed;
 use crate::sealed::SEALED_BYTES_MAX;
 
 /// The most environment variables, and the most header fields.
 pub const SECRETS_MAX: usize = 256;
+
+pub const MOUNTS_MAX: usize = 32;
 
 /// What shall be otherwise. In a map, `None` takes an entry away.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,18 +28,28 @@ pub struct Edit {
     pub icon: Option<String>,
     /// Of a hosted instance: the whole source.
     pub source: Option<Source>,
-    /// Of a hosted instance: the program alone.
-    pub program: Option<String>,
+    /// Of a hosted instance: the image alone. The command stays, and is run in the image or without one.
+    pub image: Option<Change<String>>,
+    /// Of a hosted instance: the program alone. Cleared, the image's own entry point is run.
+    pub program: Option<Change<String>>,
     /// Of a hosted instance: the arguments alone.
     pub args: Option<Vec<String>>,
     pub env: BTreeMap<String, Option<Sealed>>,
     pub ports: Option<BTreeSet<u16>>,
     pub mounts: BTreeMap<String, Option<Mount>>,
-    pub resources: Option<Resources>,
+    pub resources: BTreeMap<Resource, Option<u64>>,
     /// Of a server elsewhere.
     pub transport: Option<RemoteTransport>,
     pub url: Option<String>,
     pub headers: BTreeMap<String, Option<Sealed>>,
+}
+
+/// What becomes of something that need not be there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change<T> {
+    Set(T),
+    Clear,
 }
 
 impl Edit {
@@ -74,28 +87,62 @@ impl Edit {
         refuse_foreign(&foreign, "hosted")?;
         let mut hosted = hosted.clone();
         replace(&mut hosted.source, self.source.as_ref());
-        if self.program.is_some() || self.args.is_some() {
-            change_command(&mut hosted.source, self.program.as_ref(), self.args.as_ref())?;
-        }
+        hosted.source = self.apply_source(hosted.source)?;
         patch(&mut hosted.env, &self.env);
         replace(&mut hosted.ports, self.ports.as_ref());
         patch(&mut hosted.mounts, &self.mounts);
-        replace(&mut hosted.resources, self.resources.as_ref());
+        for (resource, value) in &self.resources {
+            hosted.resources.set(*resource, *value);
+        }
         Ok(hosted)
+    }
+
+    fn apply_source(&self, source: Source) -> Result<Source, Refusal> {
+        let (image, command) = match source {
+            Source::Command(command) => (None, Some(command)),
+            Source::Image { image, command } => (Some(image), command),
+        };
+        let image = changed(image, self.image.as_ref());
+        let command = match (command, &self.program) {
+            (_, Some(Change::Clear)) if self.args.as_ref().is_some_and(|args| !args.is_empty()) => {
+                return Err(Refusal::NoCommand);
+            }
+            (_, Some(Change::Clear)) => None,
+            (Some(command), Some(Change::Set(program))) => {
+                Some(CommandLine { program: program.clone(), ..command })
+            }
+            (None, Some(Change::Set(program))) => {
+                Some(CommandLine { program: program.clone(), args: vec![] })
+            }
+            (command, None) => command,
+        };
+        let command = match (command, &self.args) {
+            (Some(command), Some(args)) => Some(CommandLine { args: args.clone(), ..command }),
+            (None, Some(args)) if !args.is_empty() => return Err(Refusal::NoCommand),
+            (command, _) => command,
+        };
+        match (image, command) {
+            (Some(image), command) => Ok(Source::Image { image, command }),
+            (None, Some(command)) => Ok(Source::Command(command)),
+            (None, None) => Err(Refusal::NothingToRun),
+        }
     }
 
     fn apply_remote(&self, remote: &Remote, access: &Access) -> Result<Remote, Refusal> {
         let foreign = [
             ("command", self.source.is_some() || self.program.is_some() || self.args.is_some()),
+            ("image", self.image.is_some()),
             ("env", !self.env.is_empty()),
             ("ports", self.ports.is_some()),
             ("mounts", !self.mounts.is_empty()),
-            ("resources", self.resources.is_some()),
+            ("resources", !self.resources.is_empty()),
         ];
         refuse_foreign(&foreign, access.mode())?;
         let mut remote = remote.clone();
         replace(&mut remote.transport, self.transport.as_ref());
         replace(&mut remote.url, self.url.as_ref());
+        // The case of a header field's name does not count.
+        remote.headers.retain(|name, _| !self.headers.keys().any(|key| key.eq_ignore_ascii_case(name)));
         patch(&mut remote.headers, &self.headers);
         Ok(remote)
     }
@@ -111,7 +158,11 @@ pub(crate) fn require_bounded(access: &Access) -> Result<(), Refusal> {
     if bytes > SEALED_BYTES_MAX {
         return Err(Refusal::TooLarge { max: SEALED_BYTES_MAX });
     }
-    Ok(())
+    let mounts = access.hosted().map_or(0, |hosted| hosted.mounts.len());
+    if mounts > MOUNTS_MAX {
+        return Err(Refusal::TooMany { what: "mounts".to_owned(), max: MOUNTS_MAX });
+    }
+    require_resources(access)
 }
 
 fn refuse_foreign(settings: &[(&str, bool)], mode: &str) -> Result<(), Refusal> {
@@ -123,23 +174,12 @@ fn refuse_foreign(settings: &[(&str, bool)], mode: &str) -> Result<(), Refusal> 
     }
 }
 
-fn change_command(
-    source: &mut Source,
-    program: Option<&String>,
-    args: Option<&Vec<String>>,
-) -> Result<(), Refusal> {
-    let command = match source {
-        Source::Command(command) => command,
-        Source::Image { command, .. } => match program {
-            Some(program) => {
-                command.get_or_insert_with(|| CommandLine { program: program.clone(), args: vec![] })
-            }
-            None => command.as_mut().ok_or(Refusal::NoCommand)?,
-        },
-    };
-    replace(&mut command.program, program);
-    replace(&mut command.args, args);
-    Ok(())
+fn changed<T: Clone>(before: Option<T>, change: Option<&Change<T>>) -> Option<T> {
+    match change {
+        None => before,
+        Some(Change::Set(value)) => Some(value.clone()),
+        Some(Change::Clear) => None,
+    }
 }
 
 fn replace<T: Clone>(setting: &mut T, new: Option<&T>) {

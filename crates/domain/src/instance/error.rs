@@ -28,6 +28,10 @@ pub enum Refusal {
     NoReplicas,
     #[error("the image's own entry point is run: name a program together with its arguments")]
     NoCommand,
+    #[error("there is neither an image nor a program to run")]
+    NothingToRun,
+    #[error("a replica cannot ask for more than it may use: a request is above its limit")]
+    RequestAboveLimit,
     #[error("an instance has at most {max} {what}")]
     TooMany { what: String, max: usize },
     #[error("the secrets of an instance have at most {max} bytes together once they are sealed")]

@@ -277,6 +277,53 @@ fn a_command_line_can_be_edited_in_part() {
 }
 
 #[test]
+fn an_image_and_a_command_are_changed_one_without_the_other() {
+    let image = || "example.com/server:1".to_owned();
+    let npx = || CommandLine { program: "npx".to_owned(), args: vec!["-y".to_owned(), "server".to_owned()] };
+    let of = |source: Source| created(hosted_with(|hosted| hosted.source = source));
+    let leads = |before: Source, change: fn(&mut Edit), after: Source| {
+        given::<InstanceDecider>([of(before)]).when(edit(change)).then([Event::Edited(Edited {
+            access: hosted_with(|hosted| hosted.source = after),
+            profile: Profile::default(),
+            generation: 2,
+        })]);
+    };
+    let (bare, with) = (
+        Source::Image { image: image(), command: None },
+        Source::Image { image: image(), command: Some(npx()) },
+    );
+    let set_image = |edit: &mut Edit| edit.image = Some(Change::Set("example.com/server:1".to_owned()));
+    leads(Source::Command(npx()), set_image, with.clone());
+    leads(with.clone(), |edit| edit.image = Some(Change::Clear), Source::Command(npx()));
+    leads(with, |edit| edit.program = Some(Change::Clear), bare.clone());
+    let other = CommandLine { program: "serve".to_owned(), args: vec![] };
+    let set_program = |edit: &mut Edit| edit.program = Some(Change::Set("serve".to_owned()));
+    leads(bare.clone(), set_program, Source::Image { image: image(), command: Some(other) });
+
+    let refused = |before: Source, change: fn(&mut Edit)| {
+        given::<InstanceDecider>([of(before)]).when(edit(change)).then_refused(Refusal::NothingToRun);
+    };
+    refused(bare, |edit| edit.image = Some(Change::Clear));
+    refused(Source::Command(npx()), |edit| edit.program = Some(Change::Clear));
+}
+
+#[test]
+fn resources_are_changed_one_by_one_and_nobody_asks_for_more_than_may_be_used() {
+    let limited = || hosted_with(|hosted| hosted.resources.set(Resource::CpuLimitMillis, Some(500)));
+    let request =
+        |millis| edit(move |edit| edit.resources.extend([(Resource::CpuRequestMillis, Some(millis))]));
+    let mut both = limited();
+    if let Access::Hosted(hosted) = &mut both {
+        hosted.resources.set(Resource::CpuRequestMillis, Some(500));
+    }
+    let edited = Edited { access: both, profile: Profile::default(), generation: 2 };
+    given::<InstanceDecider>([created(limited())]).when(request(500)).then([Event::Edited(edited)]);
+    given::<InstanceDecider>([created(limited())])
+        .when(request(501))
+        .then_refused(Refusal::RequestAboveLimit);
+}
+
+#[test]
 fn an_edit_names_only_what_the_access_mode_has() {
     let refusal =
         |setting: &str, mode: &str| Refusal::NotOfMode { setting: setting.to_owned(), mode: mode.to_owned() };
@@ -284,7 +331,7 @@ fn an_edit_names_only_what_the_access_mode_has() {
         .when(edit(|edit| edit.url = Some("https://example.com".to_owned())))
         .then_refused(refusal("url", "hosted"));
     given::<InstanceDecider>([created(proxied())])
-        .when(edit(|edit| edit.program = Some("npx".to_owned())))
+        .when(edit(|edit| edit.program = Some(Change::Set("npx".to_owned()))))
         .then_refused(refusal("command", "proxy"));
 }
 

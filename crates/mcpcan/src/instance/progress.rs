@@ -131,10 +131,10 @@ async fn walk(
     if watch.reached(goal) {
         return Ok(());
     }
-    if goal == Goal::Ready {
+    if goal != Goal::Stopped {
         watch.show_up_to(watch.implied(), progress)?;
     }
-    if let Some(failure) = watch.failure.take().filter(|_| goal == Goal::Ready) {
+    if let Some(failure) = watch.failure.take().filter(|_| goal != Goal::Stopped) {
         watch.ran = true;
         return Err(Stop::Replica(failure));
     }
@@ -163,6 +163,10 @@ impl Watch {
         match goal {
             Goal::Ready => {
                 self.replicas.iter().any(|known| known.ready && known.generation >= self.generation)
+            }
+            Goal::Replicas(wanted) => {
+                let ready = |known: &&Replica| known.ready && known.generation >= self.generation;
+                self.replicas.len() == wanted && self.replicas.iter().filter(ready).count() == wanted
             }
             Goal::Stopped => self.replicas.is_empty(),
         }
@@ -320,6 +324,17 @@ mod tests {
             .take(&event("replica_failed", json!({ "replica": "new", "reason": "exited" })), Goal::Ready);
         let failure = ReplicaFailure { reason: "exited".to_owned(), detail: String::new() };
         assert_eq!(seen, Step::Failed(failure));
+    }
+
+    #[test]
+    fn a_scaled_instance_is_there_when_as_many_are_ready_as_are_wanted() {
+        let mut watch = watch(1, &[("a", 1, true), ("b", 1, false), ("c", 1, true)]);
+        assert!(!watch.reached(Goal::Replicas(3)));
+        watch.take(&event("replica_ready", json!({ "replica": "b" })), Goal::Replicas(3));
+        assert!(watch.reached(Goal::Replicas(3)) && !watch.reached(Goal::Replicas(2)));
+        let seen = watch.take(&event("replica_stopped", json!({ "replica": "c" })), Goal::Replicas(2));
+        assert_eq!(seen, Step::Shown("stopping"));
+        assert!(watch.reached(Goal::Replicas(2)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-use crate::instance::create::{header_pair, object};
+use crate::settings::{header_pair, secrets};
 
 /// The longest file that is read for a credential, in bytes: a longer one holds something else.
 const VALUE_FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -111,7 +111,7 @@ impl Fields {
             Some(duration) => drop(body.insert("expires_in".to_owned(), json!(duration))),
         }
         if !self.header.is_empty() {
-            body.insert("headers".to_owned(), object(&self.header, "--header", header_pair)?);
+            body.insert("headers".to_owned(), secrets(&self.header, "--header", header_pair)?.into());
         }
         if !self.passthrough.is_empty() {
             body.insert("passthrough".to_owned(), json!(self.passthrough));

@@ -6,7 +6,7 @@ use domain::token::{LABEL_CHARS_MAX, PASSTHROUGH_MAX};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::{CUSTOM_BYTES_MAX, CUSTOM_BYTES_MIN};
-use crate::instances::create::schema::{header_name, header_value};
+use crate::settings::schema::{header_name, header_value};
 
 macro_rules! form {
     ($(#[$doc:meta])* $name:ident, $title:literal, $schema:expr) => {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Edit;
-use crate::instance::{Access, Hosted, Profile, Remote, Source};
+use super::{Change, Edit};
+use crate::instance::{Access, Hosted, Profile, Remote, Resource, Resources, Source};
 
 impl Edit {
     /// The edit that makes `to` of `from`; none if no edit does, because the access modes differ.
@@ -27,13 +27,13 @@ fn between_hosted(from: &Hosted, to: &Hosted) -> Edit {
         env: changes(&from.env, &to.env),
         ports: new(&from.ports, &to.ports),
         mounts: changes(&from.mounts, &to.mounts),
-        resources: new(&from.resources, &to.resources),
+        resources: between_resources(from.resources, to.resources),
         ..Edit::default()
     };
     match (&from.source, &to.source) {
         // Program and arguments are settings of their own.
         (Source::Command(from), Source::Command(to)) => {
-            edit.program = new(&from.program, &to.program);
+            edit.program = new(&from.program, &to.program).map(Change::Set);
             edit.args = new(&from.args, &to.args);
         }
         (from, to) => edit.source = new(from, to),
@@ -48,6 +48,11 @@ fn between_remote(from: &Remote, to: &Remote) -> Edit {
         headers: changes(&from.headers, &to.headers),
         ..Edit::default()
     }
+}
+
+fn between_resources(from: Resources, to: Resources) -> BTreeMap<Resource, Option<u64>> {
+    let changed = to.each().into_iter().zip(from.each()).filter(|(to, from)| to != from);
+    changed.map(|(to, _)| to).collect()
 }
 
 fn new<T: Clone + PartialEq>(from: &T, to: &T) -> Option<T> {

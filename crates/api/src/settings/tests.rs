@@ -1,4 +1,4 @@
-//! What a new instance may look like, and what is said of one that may not.
+//! What settings may look like, and what is said of those that may not.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,9 @@ use super::rules::{
     ARGS_BYTES_MAX, ARGS_MAX, ENV_MAX, ENV_NAME_BYTES_MAX, HEADERS_MAX, PROGRAM_BYTES_MAX, SECRETS_BYTES_MAX,
     URL_BYTES_MAX,
 };
+use super::whole::NewInstance;
 use super::*;
+use crate::error::Error;
 use crate::violation::Place;
 
 fn check(body: &Value) -> Result<NewInstance, Error> {
@@ -171,6 +173,96 @@ fn everything_is_bounded() {
         .collect::<serde_json::Map<_, _>>()
         .into();
     assert_eq!(wrong_places(&hosted(&json!({"program": "a", "env": secrets}))), ["/command/env"]);
+}
+
+#[test]
+fn an_image_runs_its_own_entry_point_or_a_command() {
+    let image = |more: Value| {
+        let mut body =
+            json!({"name": "a", "access": "hosted", "transport": "stdio", "image": "ghcr.io/x/y:1"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for command in
+        [json!({}), json!({"command": {"env": {"A": ""}}}), json!({"command": {"program": "serve"}})]
+    {
+        check(&image(command)).unwrap();
+    }
+    assert_eq!(wrong_places(&image(json!({"command": {"args": ["-v"]}}))), ["/command/program"]);
+    assert_eq!(wrong_places(&image(json!({"image": "Not An Image"}))), ["/image"]);
+}
+
+#[test]
+fn how_a_server_is_run_is_bounded_and_makes_sense() {
+    let with = |more: Value| {
+        let mut body = hosted(&json!({"program": "npx"}));
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    check(&with(json!({
+        "ports": [80, 8080], "replicas": 3, "labels": {"team/a": "ünï"}, "notes": "a\nb", "icon": "https://h/i.png",
+        "mounts": {"/data": {"kind": "claim", "name": "disk"}, "/tmp/x": {"kind": "empty"}},
+        "resources": {"cpu_request_millis": 100, "cpu_limit_millis": 100, "memory_limit_bytes": 1_073_741_824},
+    })))
+    .unwrap();
+    for (more, place) in [
+        (json!({"ports": [0]}), "/ports/0"),
+        (json!({"ports": [1, 70_000]}), "/ports/1"),
+        (json!({"ports": [1, 1]}), "/ports/1"),
+        (json!({"replicas": 0}), "/replicas"),
+        (json!({"replicas": 65}), "/replicas"),
+        (json!({"mounts": {"data": {"kind": "empty"}}}), "/mounts/data"),
+        (json!({"mounts": {"/d": {"kind": "config", "name": "A"}}}), "/mounts/~1d/name"),
+        (json!({"resources": {"cpu_limit_millis": 0}}), "/resources/cpu_limit_millis"),
+        (json!({"resources": {"memory_limit_bytes": 1}}), "/resources/memory_limit_bytes"),
+        (
+            json!({"resources": {"cpu_request_millis": 2, "cpu_limit_millis": 1}}),
+            "/resources/cpu_request_millis",
+        ),
+        (json!({"labels": {"-a": ""}}), "/labels/-a"),
+        (json!({"labels": {"a": "\n"}}), "/labels/a"),
+        (json!({"notes": "\u{0}"}), "/notes"),
+        (json!({"icon": "javascript:alert(1)"}), "/icon"),
+        (json!({"icon": "data:text/html,x"}), "/icon"),
+        (json!({"from": "x"}), "/from"),
+    ] {
+        assert_eq!(wrong_places(&with(more)), [place]);
+    }
+}
+
+/// The places that are found to be wrong in a patch.
+#[track_caller]
+fn wrong_in_patch(body: &Value) -> Vec<String> {
+    match serde_json::from_value::<EditInstance>(body.clone()).expect("the form is right").check() {
+        Ok(edit) => panic!("accepted: {edit:?}"),
+        Err(Error::Invalid(violations)) => violations
+            .into_iter()
+            .map(|violation| match violation.place {
+                Place::Pointer(pointer) => pointer,
+                other => panic!("{other:?}"),
+            })
+            .collect(),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_patch_keeps_the_rules_of_a_creation() {
+    for (body, places) in [
+        (json!({"name": "b", "notes": "x"}), vec!["/name"]),
+        (json!({"name": null}), vec!["/name"]),
+        (json!({"replicas": 2}), vec!["/replicas"]),
+        (json!({"labels": null}), vec!["/labels"]),
+        (json!({"command": {"env": {"A-B": "x"}}}), vec!["/command/env/A-B"]),
+        (json!({"command": {"env": null}}), vec!["/command/env"]),
+        (json!({"command": null, "url": null, "transport": "stdio"}), vec!["/command", "/transport", "/url"]),
+        (
+            json!({"headers": {"Host": "x"}, "ports": [0], "icon": "x"}),
+            vec!["/icon", "/ports/0", "/headers/Host"],
+        ),
+    ] {
+        assert_eq!(wrong_in_patch(&body), places, "{body}");
+    }
 }
 
 #[test]

@@ -1,4 +1,7 @@
-//! The rules on the values of a new instance. Each function notes what breaks them, with its place in the body.
+//! The rules on single values of settings. Each function notes what breaks them, with its place in the body.
+
+pub(super) mod hosted;
+pub(super) mod profile;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +11,7 @@ use domain::sealed::SECRET_BYTES_MAX;
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
-use super::SecretText;
+use super::secret::SecretText;
 use crate::violation::Violations;
 
 /// The longest path that Linux takes (`PATH_MAX`).

@@ -1,0 +1,322 @@
+//! Requests that change some settings: JSON merge patches (RFC 7396). What is absent stays, whoever changed it last, and
+//! what is null goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::Name;
+use domain::instance::{Change, Edit, Resource};
+use serde::{Deserialize, Deserializer, Serialize};
+use store::Vault;
+use uuid::Uuid;
+
+use super::rules;
+use super::rules::hosted::MountForm;
+use super::secret::{SecretText, Secrets, seal_all};
+use super::whole::Transport;
+use crate::error::Error;
+use crate::extract::Object;
+use crate::violation::Violations;
+
+/// The body of `PATCH /instances/{instance}`.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(transparent)]
+pub(crate) struct EditInstance(SomeSettings);
+
+/// The body of `PATCH /templates/{template}`.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(transparent)]
+pub(crate) struct EditTemplate(SomeSettings);
+
+/// The body of `POST /templates/{template}/instantiate`: a name, and what shall be other than in the template.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Instantiate(SomeSettings);
+
+/// A member of a merge patch.
+#[derive(Debug, Default, Serialize)]
+enum Member<T> {
+    #[default]
+    Absent,
+    Null,
+    Value(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Member<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Option::deserialize(deserializer)? {
+            Some(value) => Member::Value(value),
+            None => Member::Null,
+        })
+    }
+}
+
+/// Entries of a map: null takes one away.
+type Entries<T> = BTreeMap<String, Option<T>>;
+
+/// Some settings.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct SomeSettings {
+    name: Member<String>,
+    labels: Member<Entries<String>>,
+    notes: Member<String>,
+    icon: Member<String>,
+    command: Member<Object<SomeCommand>>,
+    image: Member<String>,
+    ports: Member<Vec<u32>>,
+    mounts: Member<Entries<MountForm>>,
+    resources: Member<BTreeMap<Resource, Option<u64>>>,
+    replicas: Member<u16>,
+    transport: Member<Transport>,
+    url: Member<String>,
+    headers: Member<Entries<SecretText>>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct SomeCommand {
+    program: Member<String>,
+    args: Member<Vec<String>>,
+    env: Member<Entries<SecretText>>,
+}
+
+/// What an edit asks for.
+#[derive(Debug)]
+pub(crate) enum CheckedEdit {
+    Rename(Name),
+    Edit(Box<NewEdit>),
+}
+
+/// An edit whose secrets are still in clear.
+#[derive(Debug, Default)]
+pub(crate) struct NewEdit {
+    edit: Edit,
+    env: Secrets,
+    headers: Secrets,
+}
+
+impl NewEdit {
+    /// The edit as a command carries it: every secret sealed under the key of the owner.
+    ///
+    /// # Errors
+    /// The vault cannot be reached.
+    pub(crate) async fn seal(self, owner: Uuid, vault: &Vault) -> Result<Edit, Error> {
+        let NewEdit { mut edit, env, headers } = self;
+        let present = |(name, sealed)| (name, Some(sealed));
+        edit.env.extend(seal_all(env, owner, vault).await?.into_iter().map(present));
+        edit.headers.extend(seal_all(headers, owner, vault).await?.into_iter().map(present));
+        Ok(edit)
+    }
+}
+
+impl EditInstance {
+    /// # Errors
+    /// `Error::Invalid` with every rule that the request breaks.
+    pub(crate) fn check(self) -> Result<CheckedEdit, Error> {
+        let detail = "how many replicas run is changed by `POST /instances/{instance}/scale`";
+        self.0.check_edit(detail)
+    }
+}
+
+impl EditTemplate {
+    /// # Errors
+    /// `Error::Invalid` with every rule that the request breaks.
+    pub(crate) fn check(self) -> Result<CheckedEdit, Error> {
+        self.0.check_edit("how many replicas an instance starts with is said when it is created")
+    }
+}
+
+impl Instantiate {
+    /// The name, what is otherwise, and how many replicas run.
+    ///
+    /// # Errors
+    /// `Error::Invalid` with every rule that the request breaks.
+    pub(crate) fn check(self) -> Result<(Name, NewEdit, Option<u16>), Error> {
+        let mut violations = Violations::default();
+        let name = match &self.0.name {
+            Member::Value(name) => rules::check_name(name, &mut violations),
+            Member::Absent | Member::Null => {
+                violations.add_at(&["name"], "a name is needed here");
+                None
+            }
+        };
+        let replicas = match self.0.replicas {
+            Member::Value(replicas) => {
+                rules::hosted::check_replicas(replicas, &mut violations);
+                Some(replicas)
+            }
+            Member::Absent | Member::Null => None,
+        };
+        let edit = self.0.check_settings(&mut violations);
+        violations.into_result()?;
+        Ok((name.expect("what is missing was noted as a violation"), edit, replicas))
+    }
+}
+
+impl SomeSettings {
+    fn check_edit(self, about_replicas: &str) -> Result<CheckedEdit, Error> {
+        let mut violations = Violations::default();
+        if !matches!(self.replicas, Member::Absent) {
+            violations.add_at(&["replicas"], about_replicas);
+        }
+        let name = match &self.name {
+            Member::Absent => None,
+            Member::Null => {
+                violations.add_at(&["name"], "there has to be a name");
+                None
+            }
+            Member::Value(name) => rules::check_name(name, &mut violations),
+        };
+        let renames = !matches!(self.name, Member::Absent);
+        let edit = self.check_settings(&mut violations);
+        if renames && edit.says_something() {
+            // Two commands could succeed by half.
+            let detail = "a rename is a request of its own: nothing else may stand beside it";
+            violations.add_at(&["name"], detail);
+        }
+        violations.into_result()?;
+        Ok(match name {
+            Some(name) => CheckedEdit::Rename(name),
+            None => CheckedEdit::Edit(Box::new(edit)),
+        })
+    }
+
+    fn check_settings(self, violations: &mut Violations) -> NewEdit {
+        let mut new = NewEdit::default();
+        let edit = &mut new.edit;
+        edit.labels = entries(self.labels, "labels", violations);
+        rules::profile::check_labels(
+            edit.labels.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))),
+            violations,
+        );
+        edit.notes = text(self.notes);
+        rules::profile::check_notes(edit.notes.as_deref().unwrap_or_default(), violations);
+        edit.icon = text(self.icon);
+        rules::profile::check_icon(edit.icon.as_deref().unwrap_or_default(), violations);
+        edit.image = change(self.image);
+        if let Some(Change::Set(image)) = &edit.image {
+            rules::hosted::check_image(image, violations);
+        }
+        edit.ports = match self.ports {
+            Member::Absent => None,
+            Member::Null => Some(BTreeSet::new()),
+            Member::Value(ports) => Some(rules::hosted::check_ports(ports, violations)),
+        };
+        let mounts = entries(self.mounts, "mounts", violations);
+        let set: Vec<_> = mounts.iter().filter_map(|(path, mount)| Some((path, mount.as_ref()?))).collect();
+        rules::hosted::check_mounts(set.into_iter(), violations);
+        edit.mounts = mounts.into_iter().map(|(path, mount)| (path, mount.map(Into::into))).collect();
+        edit.resources = entries(self.resources, "resources", violations);
+        for (resource, value) in &edit.resources {
+            if let Some(value) = value {
+                rules::hosted::check_resource(*resource, *value, violations);
+            }
+        }
+        check_command(self.command, &mut new, violations);
+        check_remote(self.transport, self.url, self.headers, &mut new, violations);
+        new
+    }
+}
+
+impl NewEdit {
+    fn says_something(&self) -> bool {
+        self.edit != Edit::default() || !self.env.is_empty() || !self.headers.is_empty()
+    }
+}
+
+fn check_command(command: Member<Object<SomeCommand>>, new: &mut NewEdit, violations: &mut Violations) {
+    let command = match command {
+        Member::Absent => return,
+        Member::Null => {
+            let detail = "name what shall go: `command.program` for an image's own entry point, an entry of `command.env`";
+            return violations.add_at(&["command"], detail);
+        }
+        Member::Value(Object(command)) => command,
+    };
+    new.edit.program = change(command.program);
+    if let Some(Change::Set(program)) = &new.edit.program {
+        rules::check_program(program, violations);
+    }
+    new.edit.args = match command.args {
+        Member::Absent => None,
+        Member::Null => Some(vec![]),
+        Member::Value(args) => Some(args),
+    };
+    rules::check_args(new.edit.args.as_deref().unwrap_or_default(), violations);
+    let env = entries(command.env, "command/env", violations);
+    (new.env, new.edit.env) = split(env);
+    rules::check_env(&new.env, violations);
+}
+
+fn check_remote(
+    transport: Member<Transport>,
+    url: Member<String>,
+    headers: Member<Entries<SecretText>>,
+    new: &mut NewEdit,
+    violations: &mut Violations,
+) {
+    new.edit.transport = match transport {
+        Member::Absent => None,
+        Member::Null => {
+            violations.add_at(&["transport"], "there has to be a transport");
+            None
+        }
+        Member::Value(transport) => transport.check_remote(violations),
+    };
+    new.edit.url = match url {
+        Member::Absent => None,
+        Member::Null => {
+            violations.add_at(&["url"], "there has to be a url");
+            None
+        }
+        Member::Value(url) => rules::check_url(&url, violations).map(String::from),
+    };
+    (new.headers, new.edit.headers) = split(entries(headers, "headers", violations));
+    rules::check_headers(&new.headers, violations);
+}
+
+/// Null for all of them is refused: who sends it may not know what others have put there.
+fn entries<K, V>(
+    member: Member<BTreeMap<K, Option<V>>>,
+    place: &str,
+    violations: &mut Violations,
+) -> BTreeMap<K, Option<V>> {
+    match member {
+        Member::Absent => BTreeMap::new(),
+        Member::Null => {
+            let path: Vec<&str> = place.split('/').collect();
+            violations.add_at(&path, "an object is needed here: each entry that shall go is null");
+            BTreeMap::new()
+        }
+        Member::Value(entries) => entries,
+    }
+}
+
+/// What is set, and what is taken away.
+fn split<T>(entries: Entries<SecretText>) -> (Secrets, Entries<T>) {
+    let (mut set, mut removed) = (Secrets::new(), Entries::new());
+    for (name, secret) in entries {
+        match secret {
+            Some(secret) => drop(set.insert(name, secret)),
+            None => drop(removed.insert(name, None)),
+        }
+    }
+    (set, removed)
+}
+
+/// Nothing is an empty text.
+fn text(member: Member<String>) -> Option<String> {
+    match member {
+        Member::Absent => None,
+        Member::Null => Some(String::new()),
+        Member::Value(text) => Some(text),
+    }
+}
+
+fn change<T>(member: Member<T>) -> Option<Change<T>> {
+    match member {
+        Member::Absent => None,
+        Member::Null => Some(Change::Clear),
+        Member::Value(value) => Some(Change::Set(value)),
+    }
+}

@@ -1,0 +1,323 @@
+//! The rules on how a hosted server is run: image, ports, mounts, resources, replicas.
+
+use std::collections::BTreeSet;
+
+use domain::instance::access::REPLICAS_MAX;
+use domain::instance::edit::MOUNTS_MAX;
+use domain::instance::{Mount, Resource, Resources};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::violation::Violations;
+
+pub(in crate::settings) const IMAGE_BYTES_MAX: usize = 512;
+/// The longest tag (OCI distribution specification, section "Pulling manifests").
+const TAG_BYTES_MAX: usize = 128;
+pub(in crate::settings) const PORTS_MAX: usize = 64;
+pub(in crate::settings) const MOUNT_PATH_BYTES_MAX: usize = 1024;
+/// The longest name of a Kubernetes object (RFC 1123 subdomain).
+pub(in crate::settings) const MOUNT_NAME_BYTES_MAX: usize = 253;
+/// 1,024 cores.
+pub(in crate::settings) const CPU_MILLIS_MAX: u64 = 1_024_000;
+/// Below a mebibyte no program starts: somebody meant another unit.
+pub(in crate::settings) const MEMORY_BYTES_MIN: u64 = 1024 * 1024;
+/// 16 TiB.
+pub(in crate::settings) const MEMORY_BYTES_MAX: u64 = 16 << 40;
+
+/// What is mounted at a path.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(in crate::settings) enum MountForm {
+    Claim {
+        name: String,
+        #[serde(default)]
+        read_only: bool,
+    },
+    Config {
+        name: String,
+    },
+    Empty {},
+}
+
+impl From<MountForm> for Mount {
+    fn from(form: MountForm) -> Self {
+        match form {
+            MountForm::Claim { name, read_only } => Mount::Claim { name, read_only },
+            MountForm::Config { name } => Mount::Config { name },
+            MountForm::Empty {} => Mount::Empty,
+        }
+    }
+}
+
+/// What a replica asks for and may use at most.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::settings) struct ResourcesForm {
+    cpu_request_millis: Option<u64>,
+    cpu_limit_millis: Option<u64>,
+    memory_request_bytes: Option<u64>,
+    memory_limit_bytes: Option<u64>,
+}
+
+impl ResourcesForm {
+    fn each(&self) -> [(Resource, Option<u64>); 4] {
+        [
+            (Resource::CpuRequestMillis, self.cpu_request_millis),
+            (Resource::CpuLimitMillis, self.cpu_limit_millis),
+            (Resource::MemoryRequestBytes, self.memory_request_bytes),
+            (Resource::MemoryLimitBytes, self.memory_limit_bytes),
+        ]
+    }
+}
+
+impl From<ResourcesForm> for Resources {
+    fn from(form: ResourcesForm) -> Self {
+        let mut resources = Resources::default();
+        for (resource, value) in form.each() {
+            resources.set(resource, value);
+        }
+        resources
+    }
+}
+
+/// As it stands in requests.
+fn key(resource: Resource) -> &'static str {
+    match resource {
+        Resource::CpuRequestMillis => "cpu_request_millis",
+        Resource::CpuLimitMillis => "cpu_limit_millis",
+        Resource::MemoryRequestBytes => "memory_request_bytes",
+        Resource::MemoryLimitBytes => "memory_limit_bytes",
+    }
+}
+
+pub(in crate::settings) fn check_resources(form: &ResourcesForm, violations: &mut Violations) {
+    for (resource, value) in form.each() {
+        if let Some(value) = value {
+            check_resource(resource, value, violations);
+        }
+    }
+    let above = |request: Option<u64>, limit: Option<u64>| request.zip(limit).is_some_and(|(r, l)| r > l);
+    let pairs = [
+        (Resource::CpuRequestMillis, above(form.cpu_request_millis, form.cpu_limit_millis)),
+        (Resource::MemoryRequestBytes, above(form.memory_request_bytes, form.memory_limit_bytes)),
+    ];
+    for (resource, above) in pairs {
+        if above {
+            violations.add_at(&["resources", key(resource)], "a replica cannot ask for more than its limit");
+        }
+    }
+}
+
+pub(in crate::settings) fn check_resource(resource: Resource, value: u64, violations: &mut Violations) {
+    let bounds = match resource {
+        Resource::CpuRequestMillis | Resource::CpuLimitMillis => 1..=CPU_MILLIS_MAX,
+        Resource::MemoryRequestBytes | Resource::MemoryLimitBytes => MEMORY_BYTES_MIN..=MEMORY_BYTES_MAX,
+    };
+    if !bounds.contains(&value) {
+        let detail = format!("this is between {} and {}", bounds.start(), bounds.end());
+        violations.add_at(&["resources", key(resource)], detail);
+    }
+}
+
+pub(in crate::settings) fn check_replicas(replicas: u16, violations: &mut Violations) {
+    if !(1..=REPLICAS_MAX).contains(&replicas) {
+        violations
+            .add_at(&["replicas"], format!("the platform runs 1 to {REPLICAS_MAX} replicas of an instance"));
+    }
+}
+
+pub(in crate::settings) fn check_ports(ports: Vec<u32>, violations: &mut Violations) -> BTreeSet<u16> {
+    if ports.len() > PORTS_MAX {
+        violations.add_at(&["ports"], format!("there are at most {PORTS_MAX} ports"));
+    }
+    let mut checked = BTreeSet::new();
+    for (index, port) in ports.into_iter().enumerate() {
+        let place = index.to_string();
+        match u16::try_from(port) {
+            Ok(port) if port > 0 => {
+                if !checked.insert(port) {
+                    violations.add_at(&["ports", &place], "this port is given twice");
+                }
+            }
+            Ok(_) | Err(_) => {
+                violations.add_at(&["ports", &place], format!("a port is between 1 and {}", u16::MAX));
+            }
+        }
+    }
+    checked
+}
+
+pub(in crate::settings) fn check_mounts<'a>(
+    mounts: impl ExactSizeIterator<Item = (&'a String, &'a MountForm)>,
+    violations: &mut Violations,
+) {
+    if mounts.len() > MOUNTS_MAX {
+        violations.add_at(&["mounts"], format!("there are at most {MOUNTS_MAX} mounts"));
+    }
+    for (path, mount) in mounts {
+        check_mount_path(path, violations);
+        match mount {
+            MountForm::Claim { name, .. } | MountForm::Config { name } if !is_object_name(name) => {
+                let detail = format!(
+                    "a name has at most {MOUNT_NAME_BYTES_MAX} lower-case letters, digits, `-` and `.`, \
+                     and a letter or digit at its ends"
+                );
+                violations.add_at(&["mounts", path, "name"], detail);
+            }
+            MountForm::Claim { .. } | MountForm::Config { .. } | MountForm::Empty {} => {}
+        }
+    }
+}
+
+/// One spelling for each path, so that two entries are two places. A colon separates paths in what runs containers.
+pub(in crate::settings) fn check_mount_path(path: &str, violations: &mut Violations) {
+    let is_segment = |segment: &str| {
+        !matches!(segment, "" | "." | "..") && !segment.contains(|c: char| c == ':' || c.is_control())
+    };
+    let is_legal = path.strip_prefix('/').is_some_and(|path| path.split('/').all(is_segment));
+    if !is_legal {
+        let detail = "a mount's path is absolute and below `/`, without `.`, `..`, empty parts, `:` and a `/` at its end";
+        violations.add_at(&["mounts", path], detail);
+    }
+    if path.len() > MOUNT_PATH_BYTES_MAX {
+        violations
+            .add_at(&["mounts", path], format!("a mount's path has at most {MOUNT_PATH_BYTES_MAX} bytes"));
+    }
+}
+
+fn is_object_name(name: &str) -> bool {
+    let edge =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    let bytes = name.as_bytes();
+    name.len() <= MOUNT_NAME_BYTES_MAX
+        && bytes.iter().copied().all(inside)
+        && edge(bytes.first())
+        && edge(bytes.last())
+}
+
+pub(in crate::settings) fn check_image(image: &str, violations: &mut Violations) {
+    if image.len() > IMAGE_BYTES_MAX {
+        violations.add_at(&["image"], format!("an image's reference has at most {IMAGE_BYTES_MAX} bytes"));
+    }
+    if !is_image(image) {
+        let detail = "an image's reference has the form `[host[:port]/]path[:tag][@sha256:digest]`, \
+                      with a path in lower case";
+        violations.add_at(&["image"], detail);
+    }
+}
+
+/// The grammar of `distribution/reference`, with SHA-256 as the only digest.
+fn is_image(image: &str) -> bool {
+    let (name, digest) = match image.split_once('@') {
+        Some((name, digest)) => (name, Some(digest)),
+        None => (image, None),
+    };
+    let is_digest = |digest: &str| {
+        let hex = digest.strip_prefix("sha256:");
+        hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+    };
+    // A colon behind the last slash begins a tag, one before it a port.
+    let path_at = name.rfind('/').map_or(0, |slash| slash + 1);
+    let (path, tag) = match name[path_at..].split_once(':') {
+        Some((last, tag)) => (&name[..path_at + last.len()], Some(tag)),
+        None => (name, None),
+    };
+    let is_path = match path.split_once('/') {
+        Some((host, rest)) if is_host(host) => rest.split('/').all(is_component),
+        Some(_) | None => path.split('/').all(is_component),
+    };
+    is_path && tag.is_none_or(is_tag) && digest.is_none_or(is_digest)
+}
+
+/// The first part is a host if it could be nothing else.
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    let is_name =
+        !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
+    is_name && port.is_none_or(is_port) && (text.contains(['.', ':']) || text == "localhost")
+}
+
+/// Lower-case letters and digits, with single `.`, one or two `_`, or any number of `-` between them.
+fn is_component(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    let is_separator = |run: &[u8]| matches!(run, [] | b"." | b"_" | b"__") || run.iter().all(|b| *b == b'-');
+    bytes.first().copied().is_some_and(is_word)
+        && bytes.last().copied().is_some_and(is_word)
+        && bytes.split(|byte| is_word(*byte)).all(is_separator)
+}
+
+fn is_tag(tag: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    tag.len() <= TAG_BYTES_MAX
+        && tag.bytes().next().is_some_and(is_word)
+        && tag.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_of_images_are_told_from_other_texts() {
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        for good in [
+            "server",
+            "server:1.2",
+            "library/server_x",
+            "a__b",
+            "a--b/c.d",
+            "example.org/team/server:V1_x",
+            "localhost/server",
+            "example.org:5000/server",
+            &format!("ghcr.io/a/b:1@{digest}"),
+            &format!("a@{digest}"),
+        ] {
+            assert!(is_image(good), "{good}");
+        }
+        for bad in [
+            "",
+            "Server",
+            "a//b",
+            "/a",
+            "a/",
+            "a:",
+            "a:b:c",
+            "a@sha256:00",
+            "a b",
+            "-a",
+            "a_",
+            "a..b",
+            "a___b",
+            "example.org:0/a",
+            "https://example.org/a",
+            &format!("a:{}", "x".repeat(129)),
+        ] {
+            assert!(!is_image(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_path_has_one_spelling() {
+        for (path, legal) in [
+            ("/data", true),
+            ("/home/user/.cache", true),
+            ("/a b", true),
+            ("data", false),
+            ("/", false),
+            ("/a/", false),
+            ("//a", false),
+            ("/a/../b", false),
+            ("/a:b", false),
+        ] {
+            let mut violations = Violations::default();
+            check_mount_path(path, &mut violations);
+            assert_eq!(violations.into_result().is_ok(), legal, "{path}");
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Templates: create, list, show, edit, rename, delete, instantiate.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::instance::{self, Profile};
+use domain::template::Command;
+use domain::{InstanceId, Name, TemplateId};
+use http::StatusCode;
+use http::header::{ETAG, LOCATION};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use store::OpenError;
+use views::TemplateRow;
+
+use crate::app::App;
+use crate::command::{Caller, Wish};
+use crate::error::Error;
+use crate::extract::{Json, MergePatch, Path, Query};
+use crate::instances::{carry_out_creation, show_created};
+use crate::paging::{self, Cursor, Limit, Page};
+use crate::router::API;
+use crate::settings::{
+    AccessDocument, CheckedEdit, CreateTemplate, EditTemplate, Instantiate, NewEdit, NewTemplate,
+    ProfileDocument, reseal,
+};
+use crate::violation::Violations;
+
+/// A template.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct TemplateDocument<'a> {
+    id: TemplateId,
+    name: &'a Name,
+    #[serde(flatten)]
+    profile: ProfileDocument<'a>,
+    #[serde(flatten)]
+    access: AccessDocument<'a>,
+    /// The instance that the settings were taken from.
+    from: Option<InstanceId>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    revision: u64,
+    /// The document shows the log up to this event of the template.
+    sequence: u64,
+}
+
+/// `POST /templates`
+pub(crate) async fn create_template(
+    State(app): State<App>,
+    caller: Caller,
+    Json(request): Json<CreateTemplate>,
+) -> Result<Response, Error> {
+    let id = TemplateId(caller.derive_id("template"));
+    let wish = app.wish(&caller, "template.create", request.from().as_slice(), &request).await?;
+    if let (true, Some(row)) = (wish.is_repeated(), app.directory.template(id)) {
+        // Made already. The instance that its settings were taken from may be gone.
+        return Ok(show_created_template(&row));
+    }
+    let command = match request.check()? {
+        NewTemplate::FromScratch(new) => {
+            let access = new.access.seal(id.0, app.store.vault()).await?;
+            Command::Create { name: new.name, access, profile: new.profile, from: None }
+        }
+        NewTemplate::Of { name, instance } => take_from_instance(&app, id, name, &instance).await?,
+    };
+    carry_out_sealed(&app, &caller, id, command, wish).await?;
+    let Some(row) = app.directory.template(id) else {
+        // A repeated request has sealed its secrets anew for a template that is gone.
+        app.discard_template_key(&caller, id).await;
+        return Err(Error::TemplateGone);
+    };
+    Ok(show_created_template(&row))
+}
+
+async fn take_from_instance(app: &App, id: TemplateId, name: Name, instance: &str) -> Result<Command, Error> {
+    let row = app.directory.find_instance(instance)?;
+    let access = reseal(row.access.clone(), row.id.0, id.0, app.store.vault()).await;
+    let access = access.map_err(|error| match error {
+        // It was deleted while its settings were read.
+        Error::SecretUnreadable(OpenError::Shredded { .. }) => Error::InstanceNotFound(instance.to_owned()),
+        other => other,
+    })?;
+    let profile: Profile = row.profile.clone();
+    Ok(Command::Create { name, access, profile, from: Some(row.id) })
+}
+
+/// Carries out a command that may hold sealed secrets. Sealing has made the template's key where there was none, so a
+/// refused command must not leave it behind.
+async fn carry_out_sealed(
+    app: &App,
+    caller: &Caller,
+    id: TemplateId,
+    command: Command,
+    wish: Wish,
+) -> Result<(), Error> {
+    let carried_out = app.carry_out(caller, &domain::Command::Template { id, command }, wish).await;
+    if let Err(Error::Refused(_)) = &carried_out {
+        app.discard_template_key(caller, id).await;
+    }
+    carried_out.map(drop)
+}
+
+/// The query of `GET /templates`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListTemplates {
+    /// How many of them, at most.
+    #[schemars(with = "Option<Limit>")]
+    limit: Option<String>,
+    /// The `next_cursor` of an earlier answer to the same request.
+    #[schemars(with = "Option<Cursor>")]
+    cursor: Option<String>,
+}
+
+/// `GET /templates`, by name.
+pub(crate) async fn list_templates(
+    State(app): State<App>,
+    Query(query): Query<ListTemplates>,
+) -> Result<Response, Error> {
+    let mut violations = Violations::default();
+    let limit = paging::limit(query.limit.as_deref(), &mut violations);
+    let after: Option<String> = paging::from_cursor(query.cursor.as_deref(), &mut violations);
+    violations.into_result()?;
+    let rows = app.directory.templates();
+    let mut rows = rows
+        .iter()
+        .skip_while(|row| after.as_ref().is_some_and(|after| row.name.as_str() <= after.as_str()))
+        .peekable();
+    let shown: Vec<_> = rows.by_ref().take(limit).collect();
+    let next_cursor = rows.peek().and(shown.last()).map(|last| paging::to_cursor(&last.name));
+    let items = shown.into_iter().map(|row| TemplateDocument::new(row)).collect();
+    Ok(axum::Json(Page { items, next_cursor }).into_response())
+}
+
+/// `GET /templates/{template}`
+pub(crate) async fn show_template(
+    State(app): State<App>,
+    Path(reference): Path<String>,
+) -> Result<Response, Error> {
+    Ok(show(&*app.directory.find_template(&reference)?))
+}
+
+/// `PATCH /templates/{template}`
+pub(crate) async fn edit_template(
+    State(app): State<App>,
+    Path(reference): Path<String>,
+    caller: Caller,
+    MergePatch(request): MergePatch<EditTemplate>,
+) -> Result<Response, Error> {
+    let wish = app.wish(&caller, "template.edit", &[&reference], &request).await?;
+    let checked = request.check()?;
+    let id = TemplateId(wish.target(|| Ok(app.directory.template_id(&reference)?.0))?);
+    let command = match checked {
+        CheckedEdit::Rename(name) => Command::Rename { name },
+        CheckedEdit::Edit(edit) => Command::Edit(Box::new(edit.seal(id.0, app.store.vault()).await?)),
+    };
+    carry_out_sealed(&app, &caller, id, command, wish).await?;
+    let row = app.directory.template(id).ok_or(Error::TemplateGone)?;
+    Ok(show(&row))
+}
+
+/// What is left to say of a template that was deleted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DeletedTemplate {
+    id: TemplateId,
+    deleted: bool,
+    sequence: u64,
+}
+
+/// `DELETE /templates/{template}`
+pub(crate) async fn delete_template(
+    State(app): State<App>,
+    Path(reference): Path<String>,
+    caller: Caller,
+) -> Result<Response, Error> {
+    let wish = app.wish(&caller, "template.delete", &[&reference], &()).await?;
+    let id = TemplateId(wish.target(|| Ok(app.directory.template_id(&reference)?.0))?);
+    let command = domain::Command::Template { id, command: Command::Delete };
+    let sequence = app.carry_out(&caller, &command, wish).await?;
+    Ok(axum::Json(DeletedTemplate { id, deleted: true, sequence }).into_response())
+}
+
+/// `POST /templates/{template}/instantiate`
+pub(crate) async fn instantiate_template(
+    State(app): State<App>,
+    Path(reference): Path<String>,
+    caller: Caller,
+    Json(request): Json<Instantiate>,
+) -> Result<Response, Error> {
+    let id = InstanceId(caller.derive_id("instance"));
+    let wish = app.wish(&caller, "template.instantiate", &[&reference], &request).await?;
+    if let (true, Some(row)) = (wish.is_repeated(), app.directory.instance(id)) {
+        // Made already. The template may be another by now, or gone.
+        return Ok(show_created(&app, &row));
+    }
+    let wanted = request.check()?;
+    let template = app.directory.find_template(&reference)?;
+    let command = compose(&app, id, &template, wanted).await;
+    if command.is_err() {
+        app.discard_instance_key(&caller, id).await;
+    }
+    carry_out_creation(&app, &caller, id, command?, wish).await
+}
+
+/// The creation of an instance with the settings of a template, and what shall be otherwise.
+async fn compose(
+    app: &App,
+    id: InstanceId,
+    row: &TemplateRow,
+    (name, edit, replicas): (Name, NewEdit, Option<u16>),
+) -> Result<instance::Command, Error> {
+    let vault = app.store.vault();
+    let access = reseal(row.access.clone(), row.id.0, id.0, vault).await;
+    let access = access.map_err(|error| match error {
+        // It was deleted while its settings were read.
+        Error::SecretUnreadable(OpenError::Shredded { .. }) => Error::TemplateGone,
+        other => other,
+    })?;
+    let edit = edit.seal(id.0, vault).await?;
+    let refused = |refusal: instance::Refusal| Error::Refused(refusal.into());
+    let (mut access, profile) = edit.apply(&access, &row.profile).map_err(refused)?;
+    if let Some(replicas) = replicas {
+        if !access.is_hosted() {
+            return Err(refused(instance::Refusal::NoReplicas));
+        }
+        access.scale(replicas);
+    }
+    Ok(instance::Command::Create { name, access, profile, template: Some(row.id) })
+}
+
+impl<'a> TemplateDocument<'a> {
+    pub(crate) fn new(row: &'a TemplateRow) -> Self {
+        TemplateDocument {
+            id: row.id,
+            name: &row.name,
+            profile: ProfileDocument::new(&row.profile),
+            access: AccessDocument::new(&row.access),
+            from: row.from,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            revision: row.revision,
+            sequence: row.sequence,
+        }
+    }
+}
+
+fn show_created_template(row: &TemplateRow) -> Response {
+    let location = format!("{API}/templates/{}", row.id);
+    (StatusCode::CREATED, [(LOCATION, location)], show(row)).into_response()
+}
+
+fn show(row: &TemplateRow) -> Response {
+    ([(ETAG, format!("\"{}\"", row.revision))], axum::Json(TemplateDocument::new(row))).into_response()
+}

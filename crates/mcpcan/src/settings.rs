@@ -1,0 +1,75 @@
+//! What instances and templates are made of, as the command line says it: options, and the bodies made of them. Only
+//! what would otherwise be lost on the way is checked here; the api checks the rest.
+
+mod some;
+mod value;
+mod whole;
+
+use clap::ValueEnum;
+use serde_json::{Map, Value, json};
+
+pub(crate) use some::SomeSettings;
+pub(crate) use value::header_pair;
+pub(crate) use whole::{AccessSettings, ProfileSettings};
+
+use crate::failure::Failure;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Access {
+    /// The platform runs the server.
+    Hosted,
+    /// The server runs elsewhere, the gateway stands in front of it.
+    Proxy,
+    /// The server runs elsewhere, clients go there themselves.
+    Direct,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    Stdio,
+    Sse,
+    StreamableHttp,
+}
+
+pub(crate) fn usage(text: &str) -> Failure {
+    Failure::Usage(text.to_owned())
+}
+
+fn wire_name(value: impl ValueEnum) -> String {
+    let value = value.to_possible_value().expect("no value of these is hidden from the command line");
+    value.get_name().to_owned()
+}
+
+/// The secrets that an option gave, by their names. They are taken apart here, since clap repeats a value that it does not
+/// understand.
+pub(crate) fn secrets(
+    given: &[String],
+    option: &str,
+    pair: fn(&str) -> Result<(String, String), String>,
+) -> Result<Map<String, Value>, Failure> {
+    let pairs: Result<Vec<_>, _> = given.iter().map(|text| pair(text)).collect();
+    object(&pairs.map_err(|reason| usage(&format!("{option}: {reason}")))?, option)
+}
+
+fn object<V: Into<Value> + Clone>(
+    pairs: &[(String, V)],
+    option: &str,
+) -> Result<Map<String, Value>, Failure> {
+    let mut object = Map::new();
+    for (name, value) in pairs {
+        if object.insert(name.clone(), value.clone().into()).is_some() {
+            return Err(usage(&format!("{option} {name} is given twice")));
+        }
+    }
+    Ok(object)
+}
+
+/// An entry that goes is null.
+fn without(object: &mut Map<String, Value>, names: &[String], option: &str) -> Result<(), Failure> {
+    for name in names {
+        if object.insert(name.clone(), json!(null)).is_some() {
+            return Err(usage(&format!("{option} {name} is given twice, or set and removed at once")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! All settings: what something new is made of.
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::value::{cpu, env_pair, header_pair, label_pair, memory, mount_pair};
+use super::{Access, Transport, object, secrets, usage, wire_name};
+use crate::failure::Failure;
+
+/// What people note down.
+#[derive(Debug, Args)]
+pub(crate) struct ProfileSettings {
+    /// A label; repeat for more.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label_pair)]
+    label: Vec<(String, String)>,
+    /// What people should know.
+    #[arg(long)]
+    notes: Option<String>,
+    /// The address of a picture, or a small picture as a data: address.
+    #[arg(long, value_name = "URL")]
+    icon: Option<String>,
+}
+
+/// How it is reached, and what is run.
+#[derive(Debug, Args)]
+pub(crate) struct AccessSettings {
+    /// Who runs the server, and whether the gateway stands in front of it.
+    #[arg(long, value_enum)]
+    access: Access,
+    /// What the server speaks.
+    #[arg(long, value_enum)]
+    transport: Transport,
+    /// An environment variable of the server; repeat for more. Kept sealed. NAME alone takes the value from this shell.
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// A container image to run, with its own entry point or with COMMAND (hosted).
+    #[arg(long, value_name = "REFERENCE")]
+    image: Option<String>,
+    /// A port that the server opens beside MCP; repeat for more (hosted).
+    #[arg(long, value_name = "NUMBER")]
+    port: Vec<u16>,
+    /// What is mounted: PATH=claim:NAME[:ro], PATH=config:NAME or PATH=empty; repeat for more (hosted).
+    #[arg(long, value_name = "PATH=WHAT", value_parser = mount_pair)]
+    mount: Vec<(String, Value)>,
+    #[command(flatten)]
+    resources: Resources,
+    /// How many replicas run (hosted; 1 if nothing is said).
+    #[arg(long, value_name = "NUMBER")]
+    replicas: Option<u16>,
+    /// Where the server is (proxy and direct).
+    #[arg(long)]
+    url: Option<Url>,
+    /// A header field for the server (proxy and direct); repeat for more. Kept sealed.
+    #[arg(long, value_name = "NAME:VALUE")]
+    header: Vec<String>,
+    /// The program to run and its arguments (hosted), after `--`.
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+/// What a replica asks for and may use at most.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Resources {
+    /// How many cores a replica may use: 2, 0.5, 500m (hosted).
+    #[arg(long, value_name = "CORES", value_parser = cpu)]
+    cpu: Option<u64>,
+    /// How many cores a replica asks for (hosted).
+    #[arg(long, value_name = "CORES", value_parser = cpu)]
+    cpu_request: Option<u64>,
+    /// How much memory a replica may use: 512Mi, 2Gi (hosted).
+    #[arg(long, value_name = "BYTES", value_parser = memory)]
+    memory: Option<u64>,
+    /// How much memory a replica asks for (hosted).
+    #[arg(long, value_name = "BYTES", value_parser = memory)]
+    memory_request: Option<u64>,
+}
+
+impl Resources {
+    /// Those that are given.
+    pub(super) fn object(self) -> Map<String, Value> {
+        let given = [
+            ("cpu_limit_millis", self.cpu),
+            ("cpu_request_millis", self.cpu_request),
+            ("memory_limit_bytes", self.memory),
+            ("memory_request_bytes", self.memory_request),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))).collect()
+    }
+}
+
+impl ProfileSettings {
+    pub(crate) fn fill(&self, body: &mut Map<String, Value>) -> Result<(), Failure> {
+        if !self.label.is_empty() {
+            body.insert("labels".to_owned(), object(&self.label, "--label")?.into());
+        }
+        for (name, text) in [("notes", &self.notes), ("icon", &self.icon)] {
+            if let Some(text) = text {
+                body.insert(name.to_owned(), json!(text));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AccessSettings {
+    pub(crate) fn fill(&self, body: &mut Map<String, Value>) -> Result<(), Failure> {
+        body.insert("access".to_owned(), json!(wire_name(self.access)));
+        body.insert("transport".to_owned(), json!(wire_name(self.transport)));
+        if self.access == Access::Hosted { self.fill_hosted(body) } else { self.fill_remote(body) }
+    }
+
+    fn fill_hosted(&self, body: &mut Map<String, Value>) -> Result<(), Failure> {
+        if self.url.is_some() || !self.header.is_empty() {
+            return Err(usage("--url and --header belong to --access proxy and direct, not to hosted"));
+        }
+        let env = secrets(&self.env, "--env", env_pair)?;
+        let command = match (self.command.split_first(), &self.image) {
+            (Some((program, args)), _) => json!({ "program": program, "args": args, "env": env }),
+            (None, Some(_)) => json!({ "env": env }),
+            (None, None) => {
+                return Err(usage("--access hosted needs the server's command: add `-- PROGRAM ARGUMENT …`"));
+            }
+        };
+        body.insert("command".to_owned(), command);
+        if let Some(image) = &self.image {
+            body.insert("image".to_owned(), json!(image));
+        }
+        if !self.port.is_empty() {
+            body.insert("ports".to_owned(), json!(self.port));
+        }
+        if !self.mount.is_empty() {
+            body.insert("mounts".to_owned(), object(&self.mount, "--mount")?.into());
+        }
+        let resources = self.resources.object();
+        if !resources.is_empty() {
+            body.insert("resources".to_owned(), resources.into());
+        }
+        if let Some(replicas) = self.replicas {
+            body.insert("replicas".to_owned(), json!(replicas));
+        }
+        Ok(())
+    }
+
+    fn fill_remote(&self, body: &mut Map<String, Value>) -> Result<(), Failure> {
+        if !self.command.is_empty() || !self.env.is_empty() {
+            return Err(usage("a command and --env belong to --access hosted: the server runs elsewhere"));
+        }
+        let runs = self.image.is_some() || !self.port.is_empty() || !self.mount.is_empty();
+        if runs || self.replicas.is_some() || !self.resources.object().is_empty() {
+            return Err(usage(
+                "--image, --port, --mount, --cpu, --memory and --replicas belong to --access hosted",
+            ));
+        }
+        let Some(url) = &self.url else {
+            return Err(usage("--access proxy and direct need --url: where the server is"));
+        };
+        body.insert("url".to_owned(), json!(url));
+        body.insert("headers".to_owned(), secrets(&self.header, "--header", header_pair)?.into());
+        Ok(())
+    }
+}
