@@ -80,6 +80,16 @@ impl JsonSchema for VerifyFrame {
     }
 }
 
+/// A frame of long work.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its form counts")]
+struct StepFrame {
+    /// `progress`, `end` or `problem`.
+    event: String,
+    /// A JSON document.
+    data: String,
+}
+
 /// A text that is JSON of this form.
 fn json(schema: Schema) -> Schema {
     json_schema!({ "type": "string", "contentMediaType": "application/json", "contentSchema": schema })
@@ -101,7 +111,8 @@ pub(crate) fn export() -> Operation {
     let file = Answer::of_type::<String>(
         "application/vnd.msgpack",
         "The file; with `format=jsonl` it is `application/jsonl`",
-    );
+    )
+    .or_type("application/jsonl");
     Operation::new("export_events", "Export the log as a file that can be imported")
         .description(
             "A header, the wrapped keys of secrets, the events as they are stored, a checksum after each run of them, \
@@ -112,7 +123,8 @@ pub(crate) fn export() -> Operation {
 }
 
 pub(crate) fn import() -> Operation {
-    let stream = Answer::of_type::<String>("text/event-stream", "`progress` frames, then `end` or `problem`");
+    let stream =
+        Answer::of_type::<StepFrame>("text/event-stream", "`progress` frames, then `end` or `problem`");
     Operation::new("import_events", "Import a file of exported events")
         .description(
             "The file is checked to its end before anything is changed. Its events are appended at their own \
@@ -134,7 +146,8 @@ pub(crate) fn import() -> Operation {
 }
 
 pub(crate) fn replay() -> Operation {
-    let stream = Answer::of_type::<String>("text/event-stream", "`progress` frames, then `end` or `problem`");
+    let stream =
+        Answer::of_type::<StepFrame>("text/event-stream", "`progress` frames, then `end` or `problem`");
     Operation::new("replay_events", "Publish events once more, at a subject of NATS")
         .description(
             "Each message is the event as `GET /events` shows it, or with `raw=true` as it is stored, with the header \

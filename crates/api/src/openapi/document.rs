@@ -176,11 +176,12 @@ fn success(answer: &Answer, routes: &[Described], schemas: &mut Schemas) -> Valu
     let schema = (answer.schema)(&mut schemas.written);
     let mut fields = headers(&answer.headers, true);
     fields.extend(headers(&answer.optional_headers, false));
-    let mut response = json!({
-        "description": answer.description,
-        "headers": fields,
-        "content": { answer.media_type: { "schema": schema } },
-    });
+    let content: Map<String, Value> = answer
+        .media_types
+        .iter()
+        .map(|media_type| ((*media_type).to_owned(), json!({ "schema": schema })))
+        .collect();
+    let mut response = json!({ "description": answer.description, "headers": fields, "content": content });
     if !answer.identifies.is_empty() {
         response["links"] = json!(links(answer, routes));
     }

@@ -90,7 +90,7 @@ impl Operation {
 /// An answer that is no problem document.
 pub(crate) struct Answer {
     pub(super) description: &'static str,
-    pub(super) media_type: &'static str,
+    pub(super) media_types: Vec<&'static str>,
     pub(super) schema: SchemaOf,
     pub(super) headers: Vec<Field>,
     pub(super) optional_headers: Vec<Field>,
@@ -108,12 +108,18 @@ impl Answer {
         let schema = SchemaGenerator::subschema_for::<T>;
         Answer {
             description,
-            media_type,
+            media_types: vec![media_type],
             schema,
             headers: vec![],
             optional_headers: vec![],
             identifies: vec![],
         }
+    }
+
+    /// Another media type that it may have, of the same form.
+    pub(crate) fn or_type(mut self, media_type: &'static str) -> Self {
+        self.media_types.push(media_type);
+        self
     }
 
     /// A header field that it always has.

@@ -79,7 +79,7 @@ async fn secrets_go_from_instance_to_template_to_instance_each_sealed_anew() {
         .await
         .unwrap();
     let sealed = loaded.state.live().unwrap().access.secrets()["API_KEY"].clone();
-    assert_eq!(store.vault().open(id, &sealed).await.unwrap().as_slice(), b"hunter2");
+    assert_eq!(store.vault().open(id, &sealed).await.unwrap().as_slice(), b"hunter2-of-the-tests");
     platform.stop().await;
 }
 

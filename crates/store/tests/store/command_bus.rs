@@ -144,7 +144,7 @@ async fn a_command_that_nobody_can_read_fails() {
         async_nats::HeaderName::from_static("Mcpcan-Command-Id"),
         async_nats::HeaderValue::from(given.command_id.to_string()),
     )]);
-    let subject = "commands.instance.of-a-newer-program";
+    let subject = "commands.instance.of-a-newer-program.1";
     let published = nats.publish_with_headers(subject, headers, "unreadable".into()).await.unwrap();
     published.await.unwrap();
     let mut commands = server.store().await.receive_commands().await.unwrap();
