@@ -49,7 +49,7 @@ fn what_was_written_is_read() {
         let mut reader = ArchiveReader::open(Cursor::new(archive(format, 7..=8))).unwrap();
         assert!(matches!(reader.next_item(), Ok(Some(Item::Key(_)))));
         assert_eq!(reader.next_item().unwrap(), Some(Item::Event(event(7))));
-        let (none, _) = read(&archive(format, 1..=0)).unwrap();
+        let (none, _) = read(&archive(format, std::ops::RangeInclusive::new(1, 0))).unwrap();
         assert_eq!(none, [] as [u64; 0], "an empty log is a file, too");
     }
 }
