@@ -2,8 +2,10 @@
 //! take the access away, and come back after a crash with everything still there.
 
 mod commands;
+mod history;
 mod session;
 mod start;
+mod upstream;
 mod whereabouts;
 
 use harness::{Platform, Sdk};

@@ -142,7 +142,7 @@ async fn open(app: &App, owner: Uuid, sealed: &Sealed) -> Result<Option<Zeroizin
     let bytes = match app.store.vault().open(owner, sealed).await {
         Ok(bytes) => bytes,
         Err(OpenError::Shredded { .. }) => return Ok(None),
-        Err(error @ (OpenError::Unavailable(_) | OpenError::Damaged { .. })) => return Err(error.into()),
+        Err(error) => return Err(error.into()),
     };
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),

@@ -130,6 +130,11 @@ pub(crate) enum Error {
     StoreUnavailable(#[source] Unavailable),
     #[error("a secret cannot be opened with this platform's master key; an operator has to look")]
     SecretUnreadable(#[source] OpenError),
+    #[error(
+        "the key of a secret is not here, because the log was imported without keys: rotate the token, or set the \
+         header fields and variables anew"
+    )]
+    SecretWithoutKey(#[source] OpenError),
     #[error("the access log does not answer")]
     AccessLogUnavailable(#[source] ::access_log::Error),
     #[error("what the access log holds cannot be read; an operator has to look")]
@@ -193,7 +198,7 @@ impl Error {
             Error::LogUnreadable => Problem::new(T::LOG_UNREADABLE),
             Error::TooManyTails => Problem::new(T::TOO_MANY_TAILS),
             Error::StoreUnavailable(_) => Problem::new(T::STORE_UNAVAILABLE),
-            Error::SecretUnreadable(_) => Problem::new(T::SECRET_UNREADABLE),
+            Error::SecretUnreadable(_) | Error::SecretWithoutKey(_) => Problem::new(T::SECRET_UNREADABLE),
             Error::AccessLogUnavailable(_) => Problem::new(T::ACCESS_LOG_UNAVAILABLE),
             Error::AccessLogUnreadable(_) => Problem::new(T::ACCESS_LOG_UNREADABLE),
             Error::NoRandomness(_) => Problem::new(T::NO_RANDOMNESS),
@@ -336,6 +341,7 @@ impl From<OpenError> for Error {
         match error {
             OpenError::Unavailable(error) => Error::StoreUnavailable(error),
             OpenError::Shredded { .. } | OpenError::Damaged { .. } => Error::SecretUnreadable(error),
+            OpenError::Missing { .. } => Error::SecretWithoutKey(error),
         }
     }
 }

@@ -133,6 +133,9 @@ pub enum OpenError {
     /// The owner was revoked or deleted.
     #[error("the key of {owner} was shredded")]
     Shredded { owner: Uuid },
+    /// There never was one here: the log was imported without its keys.
+    #[error("the key of {owner} is not here: the log was imported without keys")]
+    Missing { owner: Uuid },
     /// Another master key, another owner, or damage.
     #[error("the sealed secret of {owner} does not open: is the master key the one it was sealed under?")]
     Damaged { owner: Uuid },
@@ -201,7 +204,7 @@ impl Vault {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(&self, owner: Uuid, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let key = self.key(owner).await?.ok_or(OpenError::Shredded { owner })?;
+        let key = self.key(owner).await?;
         sealed
             .0
             .strip_prefix(SEALED_PREFIX)
@@ -241,27 +244,30 @@ impl Vault {
     }
 
     async fn key_or_create(&self, owner: Uuid) -> Result<Key, OpenError> {
-        if let Some(key) = self.key(owner).await? {
-            return Ok(key);
+        match self.key(owner).await {
+            Err(OpenError::Shredded { .. } | OpenError::Missing { .. }) => {}
+            known => return known,
         }
         let key = random_key();
         let wrapped = encrypt(&self.wrapping, owner, key.as_slice());
         match self.bucket().await?.create(owner.to_string(), wrapped.into()).await {
             Ok(_) => Ok(key),
             // Somebody else made it in the meantime: theirs counts.
-            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {
-                self.key(owner).await?.ok_or(OpenError::Shredded { owner })
-            }
+            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => self.key(owner).await,
             Err(error) => Err(Unavailable::new("make a key", error).into()),
         }
     }
 
-    async fn key(&self, owner: Uuid) -> Result<Option<Key>, OpenError> {
-        let wrapped = self.bucket().await?.get(owner.to_string()).await.during("read a key")?;
-        let Some(wrapped) = wrapped else { return Ok(None) };
-        decrypt(&self.wrapping, owner, &wrapped)
+    async fn key(&self, owner: Uuid) -> Result<Key, OpenError> {
+        let entry = self.bucket().await?.entry(owner.to_string()).await.during("read a key")?;
+        let entry = entry.ok_or(OpenError::Missing { owner })?;
+        // What is shredded leaves its mark behind.
+        if entry.operation != kv::Operation::Put {
+            return Err(OpenError::Shredded { owner });
+        }
+        decrypt(&self.wrapping, owner, &entry.value)
             .and_then(|key| <[u8; KEY_BYTES]>::try_from(key.as_slice()).ok())
-            .map(|key| Some(Zeroizing::new(key)))
+            .map(Zeroizing::new)
             .ok_or(OpenError::Damaged { owner })
     }
 

@@ -32,6 +32,10 @@ async fn nothing_opens_after_its_key_was_shredded() {
     store.vault().shred(owner).await.unwrap();
     let gone = replica.vault().open(owner, &sealed).await;
     assert!(matches!(gone, Err(OpenError::Shredded { .. })), "{gone:?}");
+    // Where there never was a key, the log came without it.
+    let elsewhere = TestServer::start_with_master_key_of(&server).await;
+    let missing = elsewhere.store().await.vault().open(owner, &sealed).await;
+    assert!(matches!(missing, Err(OpenError::Missing { .. })), "{missing:?}");
 }
 
 #[tokio::test]
