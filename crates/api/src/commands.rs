@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::{CommandId, instance, token};
+use domain::{CommandId, instance, retention_plan, template, token};
 use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use schemars::JsonSchema;
@@ -126,6 +126,8 @@ async fn resource_of_event(app: &App, sequence: u64) -> Result<Option<String>, E
 fn resource(app: &App, aggregate: &str, id: &str) -> Option<String> {
     match aggregate {
         instance::NAME => Some(format!("{API}/instances/{id}")),
+        retention_plan::NAME => Some(format!("{API}/instances/{id}/retention")),
+        template::NAME => Some(format!("{API}/templates/{id}")),
         token::NAME => {
             let token = app.directory.token(id.parse().ok()?)?;
             Some(format!("{API}/instances/{}/tokens/{id}", token.instance))

@@ -14,6 +14,8 @@ pub(crate) mod views;
 
 use schemars::{Schema, json_schema};
 
+use crate::state::KINDS;
+
 /// The parts of a path that group operations: the last that a path has counts.
 pub(crate) const TAGS: [&str; 9] =
     ["instances", "tokens", "access-logs", "events", "state", "commands", "views", "retention", "templates"];
@@ -29,10 +31,11 @@ pub(crate) fn path_parameter(name: &str) -> (&'static str, Schema) {
         "instance" => ("An instance by id or by name.", text()),
         "token" => ("A token of the instance by id, or by a label that only one has.", text()),
         "template" => ("A template by id or by name.", text()),
-        "aggregate" => {
-            ("A kind of aggregate.", json_schema!({ "type": "string", "enum": ["instance", "token"] }))
-        }
-        "id" => ("An id; of an instance also the name that it had then.", text()),
+        "aggregate" => ("A kind of aggregate.", json_schema!({ "type": "string", "enum": KINDS })),
+        "id" => (
+            "An id; of an instance or a template also the name that it had then. A plan has those of its instance.",
+            text(),
+        ),
         "view" => ("The name of a view.", text()),
         "sequence" => (
             "The place of an event in the log.",

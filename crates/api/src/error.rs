@@ -21,6 +21,7 @@ use crate::commands::Accepted;
 use crate::events::TAILS_MAX;
 use crate::extract::{BODY_BYTES_MAX, BODY_READ_TIMEOUT};
 use crate::problem::Problem;
+use crate::state::KINDS;
 use crate::violation::{self, Violation};
 
 /// Why a request has no success to show.
@@ -48,6 +49,8 @@ pub(crate) enum Error {
     MalformedJson { line: usize, column: usize },
     #[error("the request breaks a rule")]
     Invalid(Vec<Violation>),
+    #[error("the request has the right form and asks for something impossible")]
+    Unprocessable(Vec<Violation>),
     #[error("an idempotency key is one header field of 1 to {KEY_BYTES_MAX} visible ASCII characters")]
     InvalidKey,
     #[error("the idempotency key was used before with another request; a new command needs a new key")]
@@ -93,7 +96,7 @@ pub(crate) enum Error {
     EventNotFound(String),
     #[error("event {sequence} is not undone: {reason}")]
     NotUndone { sequence: u64, reason: NotUndone },
-    #[error("`{0}` is no kind of aggregate whose past is shown: `instance` or `token` was expected")]
+    #[error("`{0}` is no kind of aggregate whose past is shown; there are {kinds}", kinds = KINDS.join(", "))]
     UnknownAggregate(String),
     #[error("the log knows no `{0}`")]
     NeverExisted(String),
@@ -162,6 +165,9 @@ impl Error {
             Error::BodyIncomplete => Problem::new(T::BODY_INCOMPLETE),
             Error::MalformedJson { .. } => Problem::new(T::MALFORMED_JSON),
             Error::Invalid(errors) => Problem::new(T::INVALID_REQUEST).with("errors", json!(errors)),
+            Error::Unprocessable(errors) => {
+                Problem::new(T::UNPROCESSABLE_REQUEST).with("errors", json!(errors))
+            }
             Error::InvalidKey => Problem::new(T::INVALID_KEY),
             Error::InvalidIfMatch => Problem::new(T::INVALID_IF_MATCH),
             Error::CommandNotFound(_) => Problem::new(T::COMMAND_NOT_FOUND),

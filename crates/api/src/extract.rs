@@ -1,11 +1,13 @@
 //! Extractors whose refusals are problem documents: body, query and path of a request.
 
+mod parse;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -13,10 +15,9 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_path_to_error::{Path as ErrorPath, Segment};
 
 use crate::error::Error;
-use crate::violation::{Place, Violation, pointer};
+use parse::parse;
 
 /// The longest body.
 pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -35,6 +36,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             return Err(Error::NotJson);
         }
         parse::<Object<T>>(&read(request).await?).map(|Object(body)| Json(body))
+    }
+}
+
+/// A JSON body, or none at all.
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Error> {
+        if request.headers().contains_key(CONTENT_TYPE) {
+            return <Self as FromRequest<S>>::from_request(request, state).await.map(Some);
+        }
+        if read(request).await?.is_empty() { Ok(None) } else { Err(Error::NotJson) }
     }
 }
 
@@ -103,47 +116,6 @@ async fn read(request: Request) -> Result<Bytes, Error> {
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let inner = error.inner();
-        if inner.is_data() {
-            let place = Place::Pointer(json_pointer(error.path()));
-            Error::Invalid(vec![Violation { place, detail: without_value(&inner.to_string()) }])
-        } else {
-            Error::MalformedJson { line: inner.line(), column: inner.column() }
-        }
-    })?;
-    deserializer
-        .end()
-        .map_err(|error| Error::MalformedJson { line: error.line(), column: error.column() })?;
-    Ok(value)
-}
-
-fn json_pointer(path: &ErrorPath) -> String {
-    let keys: Vec<String> = path
-        .iter()
-        .map(|segment| match segment {
-            Segment::Seq { index } => index.to_string(),
-            Segment::Map { key } => key.clone(),
-            Segment::Enum { variant } => variant.clone(),
-            Segment::Unknown => "?".to_owned(),
-        })
-        .collect();
-    pointer(&keys.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
-/// The message of a JSON data error without the value that it quotes, which may be a secret in the wrong place, and
-/// without the position, which the pointer tells.
-fn without_value(message: &str) -> String {
-    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
-    let quotes_a_value = message.starts_with("invalid type: ") || message.starts_with("invalid value: ");
-    match message.rsplit_once(", expected ") {
-        Some((_, expected)) if quotes_a_value => format!("{expected} was expected"),
-        Some(_) | None => message.to_owned(),
-    }
-}
-
 /// The query parameters.
 pub(crate) struct Query<T>(pub(crate) T);
 
@@ -184,68 +156,4 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 fn unreadable_path(rejection: &PathRejection) -> Error {
     tracing::debug!(error = %rejection, "read path");
     Error::InvalidPath
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only its form counts")]
-    struct Form {
-        name: String,
-        #[serde(default)]
-        inner: BTreeMap<String, Inner>,
-    }
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only its form counts")]
-    struct Inner {
-        list: Vec<u8>,
-    }
-
-    #[track_caller]
-    fn violation(body: &str) -> (String, String) {
-        match parse::<Form>(body.as_bytes()) {
-            Err(Error::Invalid(violations)) => match violations.as_slice() {
-                [Violation { place: Place::Pointer(pointer), detail }] => (pointer.clone(), detail.clone()),
-                other => panic!("{other:?}"),
-            },
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_wrong_form_is_named_with_its_place_and_without_its_value() {
-        let (pointer, detail) = violation(r#"{"name": "a", "inner": {"x/y": {"list": [1, "hunter2"]}}}"#);
-        assert_eq!((pointer.as_str(), detail.as_str()), ("/inner/x~1y/list/1", "u8 was expected"));
-        let (pointer, detail) = violation(r#"{"name": {"hunter2": ", expected nothing"}}"#);
-        assert_eq!((pointer.as_str(), detail.as_str()), ("/name", "a string was expected"));
-        let (pointer, detail) = violation(r#"{"inner": {}}"#);
-        assert_eq!((pointer.as_str(), detail.as_str()), ("", "missing field `name`"));
-    }
-
-    #[test]
-    fn an_unknown_field_is_named() {
-        let (pointer, detail) = violation(r#"{"name": "a", "colour": "red"}"#);
-        assert_eq!(pointer, "/colour");
-        assert_eq!(detail, "unknown field `colour`, expected `name` or `inner`");
-    }
-
-    #[test]
-    fn what_is_not_json_is_malformed() {
-        let deep = "[".repeat(100_000);
-        for body in ["", "{", "nul", "{\"name\": \"a\"} x", "{\"name\": \"\u{0}\"}", &deep] {
-            let error = parse::<Form>(body.as_bytes()).unwrap_err();
-            assert!(
-                matches!(error, Error::MalformedJson { .. } | Error::Invalid(_)),
-                "{body:.20?}: {error:?}"
-            );
-        }
-        assert!(matches!(parse::<Form>(b"{\"name\": \"\xff\"}"), Err(Error::MalformedJson { .. })));
-    }
 }

@@ -7,6 +7,7 @@ use domain::retention_plan::{Command, DAYS_MAX, Days};
 use http::header::ETAG;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use views::RetentionPlanRow;
 
 use crate::app::App;
 use crate::command::{Caller, Wish};
@@ -93,16 +94,21 @@ async fn send(
 }
 
 fn show(app: &App, id: InstanceId) -> Response {
-    let plan = app.directory.plan(id);
-    let said = plan.as_ref().and_then(|plan| plan.days);
-    let days = said.unwrap_or_default();
-    let revision = plan.map_or(0, |plan| plan.revision);
-    let document = RetentionDocument {
-        instance: id,
-        access_log_days: days.access_log,
-        container_log_days: days.container_log,
-        is_default: said.is_none(),
-        revision,
-    };
-    ([(ETAG, format!("\"{revision}\""))], axum::Json(document)).into_response()
+    let document = RetentionDocument::new(id, app.directory.plan(id).as_deref());
+    ([(ETAG, format!("\"{}\"", document.revision))], axum::Json(document)).into_response()
+}
+
+impl RetentionDocument {
+    /// `plan` is none where nobody has ever said anything.
+    pub(crate) fn new(instance: InstanceId, plan: Option<&RetentionPlanRow>) -> Self {
+        let said = plan.and_then(|plan| plan.days);
+        let days = said.unwrap_or_default();
+        RetentionDocument {
+            instance,
+            access_log_days: days.access_log,
+            container_log_days: days.container_log,
+            is_default: said.is_none(),
+            revision: plan.map_or(0, |plan| plan.revision),
+        }
+    }
 }

@@ -16,6 +16,7 @@ use crate::extract::{Path, Query};
 use crate::moment::Moment;
 use crate::violation::Violations;
 use at::{At, AtDocument};
+pub(crate) use then::KINDS;
 use then::{Kind, Then};
 
 /// The query of `GET /state/{aggregate}/{id}`.

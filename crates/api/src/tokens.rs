@@ -1,66 +1,35 @@
 //! Tokens of an instance: issue, list, show, edit, rotate, revoke.
 
 mod credential;
+mod document;
 mod request;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::token::{Command, Expiry, Kind};
+use domain::token::{Command, Expiry};
 use domain::{InstanceId, TokenId};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use views::{TokenRow, TokenState};
 
 use crate::app::App;
 use crate::client_config::{self, ClientConfig};
 use crate::command::{Caller, Wish};
 use crate::error::Error;
-use crate::extract::{Json, Path, Query};
+use crate::extract::{Json, MergePatch, Path, Query};
 use crate::paging::{self, Cursor, Limit, Page};
 use crate::router::API;
 use crate::settings::secret::{SecretText, seal_all};
 use crate::violation::Violations;
 use credential::SealedCredential;
-use request::{CheckedIssue, EditToken, IssueToken, lower_case, require_ahead};
-
-/// A token as answers show it.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct TokenDocument<'a> {
-    id: TokenId,
-    instance: InstanceId,
-    kind: Kind,
-    label: &'a str,
-    masked: &'a str,
-    #[schemars(extend("enum" = ["active", "revoked", "expired"]))]
-    state: &'static str,
-    issued_at: Timestamp,
-    /// Refused from then on; none if it does not expire.
-    expires_at: Option<Timestamp>,
-    revoked_at: Option<Timestamp>,
-    /// The names of the header fields that the gateway adds. Nothing shows their values again.
-    headers: Vec<&'a str>,
-    /// The client's own header fields that the gateway passes on.
-    passthrough: &'a BTreeSet<String>,
-    revision: u64,
-    /// The document shows the log up to this event of the token.
-    sequence: u64,
-}
-
-/// A token that has a credential since just now.
-#[derive(Serialize, JsonSchema)]
-pub(crate) struct CredentialDocument<'a> {
-    #[serde(flatten)]
-    document: TokenDocument<'a>,
-    /// The credential in clear. Lists never show it again.
-    token: &'a str,
-    config: ClientConfig,
-}
+pub(crate) use document::{CredentialDocument, TokenDocument};
+use request::{CheckedIssue, EditToken, IssueToken, RotateToken, lower_case, require_ahead};
 
 /// `POST /instances/{instance}/tokens`
 pub(crate) async fn issue_token(
@@ -100,7 +69,7 @@ async fn show_credential(app: &App, caller: &Caller, id: TokenId) -> Result<Resp
         opened => opened?,
     };
     let config = ClientConfig::through_gateway(app, &instance, &row, &token)?;
-    let body = CredentialDocument { document: TokenDocument::new(&row), token: &token, config };
+    let body = CredentialDocument::new(&row, &token, config);
     Ok(([(ETAG, etag(&row))], axum::Json(body)).into_response())
 }
 
@@ -114,9 +83,8 @@ async fn issue(
     wish: Wish,
 ) -> Result<(), Error> {
     let vault = app.store.vault();
-    let value = request.value.as_ref().map(|SecretText(value)| value.as_str());
     let SealedCredential { digest, masked, sealed } =
-        SealedCredential::given_or_random(vault, id, value).await?;
+        SealedCredential::given_or_random(vault, id, request.value.as_ref()).await?;
     let command = Command::Issue {
         instance,
         kind: request.kind,
@@ -194,7 +162,7 @@ pub(crate) async fn edit_token(
     State(app): State<App>,
     Path((instance, token)): Path<(String, String)>,
     caller: Caller,
-    Json(request): Json<EditToken>,
+    MergePatch(request): MergePatch<EditToken>,
 ) -> Result<Response, Error> {
     let wish = app.wish(&caller, "token.edit", &[&instance, &token], &request).await?;
     let now = Timestamp::now();
@@ -224,12 +192,15 @@ pub(crate) async fn rotate_token(
     State(app): State<App>,
     Path((instance, token)): Path<(String, String)>,
     caller: Caller,
+    body: Option<Json<RotateToken>>,
 ) -> Result<Response, Error> {
-    let wish = app.wish(&caller, "token.rotate", &[&instance, &token], &()).await?;
+    let request = body.map(|Json(request)| request).unwrap_or_default();
+    request.check()?;
+    let wish = app.wish(&caller, "token.rotate", &[&instance, &token], &request).await?;
     let id = target(&app, &wish, &instance, &token)?;
     require_active(&app, id)?;
     let SealedCredential { digest, masked, sealed } =
-        SealedCredential::given_or_random(app.store.vault(), id, None).await?;
+        SealedCredential::given_or_random(app.store.vault(), id, request.value.as_ref()).await?;
     let command = Command::Rotate { digest, masked, sealed };
     carry_out_sealed(&app, &caller, id, command, wish).await?;
     show_credential(&app, &caller, id).await
@@ -264,34 +235,6 @@ fn target(app: &App, wish: &Wish, instance: &str, token: &str) -> Result<TokenId
         Ok(app.directory.find_token(instance.id, token)?.id.0)
     };
     wish.target(find).map(TokenId)
-}
-
-impl<'a> TokenDocument<'a> {
-    pub(crate) fn new(row: &'a TokenRow) -> Self {
-        let (state, revoked_at) = match row.state {
-            TokenState::Active { .. } => ("active", None),
-            TokenState::Revoked { at } => ("revoked", Some(at)),
-            TokenState::Expired { .. } => ("expired", None),
-        };
-        TokenDocument {
-            id: row.id,
-            instance: row.instance,
-            kind: row.kind,
-            label: &row.label,
-            masked: &row.masked,
-            state,
-            issued_at: row.issued_at,
-            expires_at: match row.expiry {
-                Expiry::At(at) => Some(at),
-                Expiry::Never => None,
-            },
-            revoked_at,
-            headers: row.headers.keys().map(String::as_str).collect(),
-            passthrough: &row.passthrough,
-            revision: row.revision,
-            sequence: row.sequence,
-        }
-    }
 }
 
 fn show(row: &TokenRow) -> Response {

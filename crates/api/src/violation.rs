@@ -29,14 +29,17 @@ pub(crate) enum Place {
 
 /// The violations found so far.
 #[derive(Debug, Default)]
-pub(crate) struct Violations(Vec<Violation>);
+pub(crate) struct Violations {
+    found: Vec<Violation>,
+    /// Whether the request has another form than the document says.
+    breaks_form: bool,
+}
 
 impl Violations {
     /// Notes a violation. Beyond the limit it still counts, but is not listed.
     pub(crate) fn add(&mut self, place: Place, detail: impl Into<String>) {
-        if self.0.len() < VIOLATIONS_MAX {
-            self.0.push(Violation { place, detail: detail.into() });
-        }
+        self.breaks_form = true;
+        self.list(place, detail.into());
     }
 
     /// Notes a violation in the body. `path` are the keys that lead there.
@@ -44,10 +47,26 @@ impl Violations {
         self.add(Place::Pointer(pointer(path)), detail);
     }
 
+    /// Notes a violation in the body that no schema can tell: members that are right one by one, or a text that is
+    /// longer in bytes than in characters.
+    pub(crate) fn add_beyond_form_at(&mut self, path: &[&str], detail: impl Into<String>) {
+        self.list(Place::Pointer(pointer(path)), detail.into());
+    }
+
+    fn list(&mut self, place: Place, detail: String) {
+        if self.found.len() < VIOLATIONS_MAX {
+            self.found.push(Violation { place, detail });
+        }
+    }
+
     /// # Errors
-    /// `Error::Invalid` if there is any violation.
+    /// `Error::Invalid` if there is any violation, `Error::Unprocessable` if the form is right.
     pub(crate) fn into_result(self) -> Result<(), Error> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self.0)) }
+        match self {
+            Violations { breaks_form: true, found } => Err(Error::Invalid(found)),
+            Violations { found, .. } if found.is_empty() => Ok(()),
+            Violations { found, .. } => Err(Error::Unprocessable(found)),
+        }
     }
 }
 

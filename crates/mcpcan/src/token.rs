@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::output::{Output, field, table};
 use crate::rest::Rest;
 use crate::terms::Terms;
-use fields::{ChangedFields, NewFields};
+use fields::{ChangedFields, NewCredential, NewFields};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -53,6 +53,8 @@ pub(crate) enum Command {
         instance: String,
         /// Id or label.
         token: String,
+        #[command(flatten)]
+        credential: NewCredential,
         #[command(flatten)]
         terms: Terms,
     },
@@ -122,9 +124,9 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
             let edited = rest.on(terms).patch(&path, &fields.body()?).await?;
             Ok(output.one(&edited, || format!("{token} is changed"))?)
         }
-        Command::Rotate { instance, token, terms } => {
+        Command::Rotate { instance, token, credential: new, terms } => {
             let path = ["instances", &instance, "tokens", &token, "rotate"];
-            let rotated = rest.on(terms).post(&path, None).await?;
+            let rotated = rest.on(terms).post(&path, Some(&new.body()?.into())).await?;
             Ok(output.one(&rotated, || credential(&rotated))?)
         }
         Command::Revoke { instance, token, terms } => {

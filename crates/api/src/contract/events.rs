@@ -104,7 +104,7 @@ pub(crate) fn tail() -> Operation {
         )
         .header(field::LAST_EVENT_ID)
         .answers(S::OK, stream)
-        .problems([T::INSTANCE_NOT_FOUND, T::TOO_MANY_TAILS, T::STORE_UNAVAILABLE])
+        .problems([T::INSTANCE_NOT_FOUND, T::TEMPLATE_NOT_FOUND, T::TOO_MANY_TAILS, T::STORE_UNAVAILABLE])
 }
 
 pub(crate) fn export() -> Operation {
@@ -156,7 +156,7 @@ pub(crate) fn replay() -> Operation {
         )
         .header(field::LAST_EVENT_ID)
         .answers(S::OK, stream)
-        .problems([T::INSTANCE_NOT_FOUND, T::TOO_MANY_TAILS, T::STORE_UNAVAILABLE])
+        .problems([T::INSTANCE_NOT_FOUND, T::TEMPLATE_NOT_FOUND, T::TOO_MANY_TAILS, T::STORE_UNAVAILABLE])
 }
 
 pub(crate) fn show() -> Operation {
@@ -189,7 +189,7 @@ pub(crate) fn undo() -> Operation {
 }
 
 /// What can stand in the way of a compensating command, beside its form.
-const REFUSALS_OF_UNDO: [crate::problem::ProblemType; 9] = [
+const REFUSALS_OF_UNDO: [crate::problem::ProblemType; 12] = [
     T::EVENT_NOT_FOUND,
     T::NOT_UNDONE,
     T::REVISION_CHANGED,
@@ -198,5 +198,8 @@ const REFUSALS_OF_UNDO: [crate::problem::ProblemType; 9] = [
     T::INSTANCE_DELETED,
     T::TOKEN_NOT_FOUND,
     T::TOKEN_REVOKED,
+    T::NOT_OF_MODE,
+    T::NO_COMMAND,
+    T::REQUEST_ABOVE_LIMIT,
     T::BEYOND_A_BOUND,
 ];

@@ -29,8 +29,8 @@ pub(crate) fn create() -> Operation {
 }
 
 /// What stands in the way of settings that are right one by one.
-pub(super) const SETTINGS_PROBLEMS: [ProblemType; 4] =
-    [T::NOT_OF_MODE, T::NO_COMMAND, T::REQUEST_ABOVE_LIMIT, T::BEYOND_A_BOUND];
+pub(super) const SETTINGS_PROBLEMS: [ProblemType; 5] =
+    [T::NOT_OF_MODE, T::NO_COMMAND, T::REQUEST_ABOVE_LIMIT, T::BEYOND_A_BOUND, T::UNPROCESSABLE_REQUEST];
 
 pub(crate) fn edit() -> Operation {
     Operation::new("edit_instance", "Edit or rename an instance")

@@ -27,7 +27,13 @@ pub(crate) fn issue() -> Operation {
     Operation::new("issue_token", "Issue a token")
         .answers(S::CREATED, issued.identifies("instance", "/instance").identifies("token", "/id"))
         .problems(CREDENTIAL_PROBLEMS)
-        .problems([T::DIRECT_HAS_NO_TOKENS, T::TOKEN_EXISTS, T::EXPIRY_PASSED, T::BEYOND_A_BOUND])
+        .problems([
+            T::DIRECT_HAS_NO_TOKENS,
+            T::TOKEN_EXISTS,
+            T::EXPIRY_PASSED,
+            T::BEYOND_A_BOUND,
+            T::UNPROCESSABLE_REQUEST,
+        ])
 }
 
 /// What stands in the way of a new credential.
@@ -58,6 +64,7 @@ pub(crate) fn edit() -> Operation {
         T::TOKEN_EXPIRED,
         T::EXPIRY_PASSED,
         T::BEYOND_A_BOUND,
+        T::UNPROCESSABLE_REQUEST,
         T::SECRET_UNREADABLE,
         T::AMBIGUOUS_LABEL,
     ])
@@ -65,7 +72,9 @@ pub(crate) fn edit() -> Operation {
 
 pub(crate) fn rotate() -> Operation {
     Operation::new("rotate_token", "Put another credential in the place of a token's")
-        .description("The old credential is refused from the next request on.")
+        .description(
+            "The old credential is refused from the next request on. The new one is random, or your own.",
+        )
         .answers(S::OK, credential("The token with its new credential in clear"))
         .problems(CREDENTIAL_PROBLEMS)
         .problems([T::AMBIGUOUS_LABEL])

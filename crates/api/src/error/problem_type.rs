@@ -28,6 +28,8 @@ pub(crate) const BODY_TIMEOUT: ProblemType = problem(S::REQUEST_TIMEOUT, "body_t
 pub(crate) const BODY_INCOMPLETE: ProblemType = problem(S::BAD_REQUEST, "body_incomplete", "Incomplete body");
 pub(crate) const MALFORMED_JSON: ProblemType = problem(S::BAD_REQUEST, "malformed_json", "Malformed JSON");
 pub(crate) const INVALID_REQUEST: ProblemType = problem(S::BAD_REQUEST, "invalid_request", "Invalid request");
+pub(crate) const UNPROCESSABLE_REQUEST: ProblemType =
+    problem(S::UNPROCESSABLE_ENTITY, "unprocessable_request", "Impossible request");
 pub(crate) const INVALID_KEY: ProblemType =
     problem(S::BAD_REQUEST, "invalid_idempotency_key", "Invalid idempotency key");
 pub(crate) const INVALID_IF_MATCH: ProblemType =
@@ -64,7 +66,7 @@ pub(crate) const NOT_OF_MODE: ProblemType =
     problem(S::CONFLICT, "not_of_mode", "Not a setting of this access mode");
 pub(crate) const NO_COMMAND: ProblemType = problem(S::CONFLICT, "no_command", "No command to change");
 pub(crate) const REQUEST_ABOVE_LIMIT: ProblemType =
-    problem(S::CONFLICT, "request_above_limit", "Request above its limit");
+    problem(S::UNPROCESSABLE_ENTITY, "request_above_limit", "Request above its limit");
 pub(crate) const BEYOND_A_BOUND: ProblemType =
     problem(S::UNPROCESSABLE_ENTITY, "beyond_a_bound", "Beyond a bound");
 pub(crate) const REVISION_CHANGED: ProblemType =

@@ -1,7 +1,7 @@
 //! Which events a request means: from where to where, of what, by whom.
 
 use domain::claim::{Claimable as _, InstanceNames, TemplateNames};
-use domain::{AGGREGATES, Actor, Name};
+use domain::{AGGREGATES, Actor, Name, template};
 use http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -30,7 +30,7 @@ pub(crate) struct SelectEvents {
     /// Only events of this kind of aggregate.
     #[schemars(extend("enum" = AGGREGATES))]
     pub(crate) aggregate: Option<String>,
-    /// The id of an aggregate; an instance also by name.
+    /// The id of an aggregate; an instance also by name, and a template where only templates are asked for.
     pub(crate) id: Option<String>,
     /// `instance.created`, or all types of an aggregate: `instance.*`.
     #[serde(rename = "type")]
@@ -178,7 +178,7 @@ pub(crate) fn flag(parameter: &str, text: Option<&str>, violations: &mut Violati
     }
 }
 
-/// The id as it stands in the log. A name alone means the instance, unless names themselves are asked for.
+/// The id as it stands in the log. A name means an instance, unless templates or names themselves are asked for.
 fn aggregate_id(aggregate: Option<&str>, id: String, directory: &Directory) -> Result<String, Error> {
     if [InstanceNames::NAME, TemplateNames::NAME].map(Some).contains(&aggregate) {
         return match id.parse::<Name>() {
@@ -189,5 +189,8 @@ fn aggregate_id(aggregate: Option<&str>, id: String, directory: &Directory) -> R
     if let Ok(id) = id.parse::<Uuid>() {
         return Ok(id.to_string());
     }
-    directory.instance_id(&id).map(|id| id.to_string())
+    match aggregate {
+        Some(template::NAME) => directory.template_id(&id).map(|id| id.to_string()),
+        Some(_) | None => directory.instance_id(&id).map(|id| id.to_string()),
+    }
 }

@@ -92,7 +92,8 @@ fn operation(route: &Described, routes: &[Described], schemas: &mut Schemas) -> 
             .iter()
             .map(|media_type| ((*media_type).to_owned(), json!({ "schema": schema })))
             .collect();
-        document["requestBody"] = json!({ "required": true, "content": content });
+        document["requestBody"] =
+            json!({ "required": !route.operation.body_is_optional, "content": content });
     }
     if route.operation.takes_bytes {
         document["requestBody"] = json!({ "required": true, "content": { "application/octet-stream": {} } });

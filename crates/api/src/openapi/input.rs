@@ -52,6 +52,13 @@ impl<B: JsonSchema> Input for Json<B> {
     }
 }
 
+impl<B: JsonSchema> Input for Option<Json<B>> {
+    fn describe(operation: &mut Operation) {
+        Json::<B>::describe(operation);
+        operation.body_is_optional = true;
+    }
+}
+
 /// What is wrong with the bytes is for the operation to say.
 impl Input for Upload {
     fn describe(operation: &mut Operation) {

@@ -20,6 +20,7 @@ pub(crate) struct Operation {
     /// An object whose properties are the query parameters.
     pub(super) query: Option<SchemaOf>,
     pub(super) body: Option<SchemaOf>,
+    pub(super) body_is_optional: bool,
     /// Whether the body is taken as it comes.
     pub(super) takes_bytes: bool,
     pub(super) body_media_types: Vec<&'static str>,
@@ -37,6 +38,7 @@ impl Operation {
             headers: vec![],
             query: None,
             body: None,
+            body_is_optional: false,
             takes_bytes: false,
             body_media_types: vec!["application/json"],
             answers: BTreeMap::new(),

@@ -64,7 +64,7 @@ pub(super) fn check_program(program: &str, violations: &mut Violations) {
         violations.add_at(&path, "the program is missing");
     }
     if program.len() > PROGRAM_BYTES_MAX {
-        violations.add_at(&path, format!("a program has at most {PROGRAM_BYTES_MAX} bytes"));
+        violations.add_beyond_form_at(&path, format!("a program has at most {PROGRAM_BYTES_MAX} bytes"));
     }
     check_no_nul(&path, program, violations);
 }
@@ -75,7 +75,7 @@ pub(super) fn check_args(args: &[String], violations: &mut Violations) {
     }
     if args.iter().map(String::len).sum::<usize>() > ARGS_BYTES_MAX {
         let detail = format!("the arguments have at most {ARGS_BYTES_MAX} bytes together");
-        violations.add_at(&["command", "args"], detail);
+        violations.add_beyond_form_at(&["command", "args"], detail);
     }
     for (index, arg) in args.iter().enumerate() {
         check_no_nul(&["command", "args", &index.to_string()], arg, violations);
@@ -123,12 +123,13 @@ fn check_secrets(
         violations.add_at(path, format!("there are at most {count_max} entries"));
     }
     if secrets.values().map(|SecretText(value)| value.len()).sum::<usize>() > SECRETS_BYTES_MAX {
-        violations.add_at(path, format!("the values have at most {SECRETS_BYTES_MAX} bytes together"));
+        let detail = format!("the values have at most {SECRETS_BYTES_MAX} bytes together");
+        violations.add_beyond_form_at(path, detail);
     }
     for (name, SecretText(value)) in secrets {
         if value.len() > SECRET_BYTES_MAX {
             let path: Vec<&str> = path.iter().copied().chain([name.as_str()]).collect();
-            violations.add_at(&path, format!("a value has at most {SECRET_BYTES_MAX} bytes"));
+            violations.add_beyond_form_at(&path, format!("a value has at most {SECRET_BYTES_MAX} bytes"));
         }
     }
 }
@@ -174,7 +175,8 @@ pub(crate) fn check_headers(headers: &BTreeMap<String, SecretText>, violations: 
         let path = ["headers", name.as_str()];
         check_header_name(&path, name, violations);
         if !seen.insert(name.to_ascii_lowercase()) {
-            violations.add_at(&path, "this header field is given twice: the case of a name does not count");
+            let detail = "this header field is given twice: the case of a name does not count";
+            violations.add_beyond_form_at(&path, detail);
         }
         if !is_header_value(value) {
             let detail = "a header field's value is visible ASCII with single blanks or tabs inside";

@@ -1,17 +1,21 @@
 //! One aggregate at one moment: what showing it would have answered.
 
-use domain::claim::{self, Claimable as _, InstanceNames};
-use domain::{Event, InstanceId, Name, Recorded, TokenId, instance, token};
+use domain::claim::{self, Claimable, InstanceNames, TemplateNames};
+use domain::{
+    Event, InstanceId, Name, Recorded, TemplateId, TokenId, instance, retention_plan, template, token,
+};
 use serde::Serialize;
 use serde_json::Value;
 use store::{Past, PastError, Place};
 use uuid::Uuid;
-use views::{Instances, Tokens, View};
+use views::{Instances, RetentionPlanRow, RetentionPlans, Templates, Tokens, View};
 
 use super::at::At;
 use crate::app::App;
 use crate::error::Error;
 use crate::instances::InstanceDocument;
+use crate::retention::RetentionDocument;
+use crate::templates::TemplateDocument;
 use crate::tokens::TokenDocument;
 
 /// A kind of aggregate that is shown.
@@ -19,6 +23,8 @@ use crate::tokens::TokenDocument;
 pub(super) enum Kind {
     Instance,
     Token,
+    Template,
+    RetentionPlan,
 }
 
 /// How it was.
@@ -32,45 +38,61 @@ pub(super) enum Then {
     Never,
 }
 
+/// The kinds, as paths have them.
+pub(crate) const KINDS: [&str; 4] = [instance::NAME, token::NAME, template::NAME, retention_plan::NAME];
+
 impl Kind {
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         match text {
             instance::NAME => Ok(Kind::Instance),
             token::NAME => Ok(Kind::Token),
+            template::NAME => Ok(Kind::Template),
+            retention_plan::NAME => Ok(Kind::RetentionPlan),
             _ => Err(Error::UnknownAggregate(text.to_owned())),
         }
     }
 
-    /// The id of what a client means: an id, or for an instance the name that it had at the first of these moments at
-    /// which anybody had it.
+    /// The id of what a client means: an id, or the name that it had at the first of these moments at which anybody
+    /// had it. A plan goes by its instance.
     pub(super) async fn find(self, app: &App, reference: &str, moments: &[At]) -> Result<Uuid, Error> {
         if let Ok(id) = reference.parse::<Uuid>() {
             return Ok(id);
         }
         match self {
-            Kind::Instance => named(app, reference, moments).await,
+            Kind::Instance | Kind::RetentionPlan => named(app, InstanceNames::NAME, reference, moments).await,
+            Kind::Template => named(app, TemplateNames::NAME, reference, moments).await,
             Kind::Token => Err(Error::NeverExisted(reference.to_owned())),
         }
     }
 }
 
-async fn named(app: &App, name: &str, moments: &[At]) -> Result<Uuid, Error> {
+async fn named(app: &App, names: &str, name: &str, moments: &[At]) -> Result<Uuid, Error> {
     let never = || Error::NeverExisted(name.to_owned());
     let name: Name = name.parse().map_err(|_| never())?;
     let mut then = Then::Never;
     for at in moments {
-        let past =
-            app.store.fold_until(InstanceNames::NAME, &name, at.through, None, |_, claim| holder(claim));
+        let past = app.store.fold_until(names, &name, at.through, None, |_, claim| holder(claim));
         match past.await? {
-            Past { folded: Some(InstanceId(id)), .. } => return Ok(id),
+            Past { folded: Some(id), .. } => return Ok(id),
             Past { first, last, .. } => then = Then::missing(first, last),
         }
     }
     then.into_document(name.as_str()).and(Err(never()))
 }
 
-fn holder(claim: &Recorded) -> Option<InstanceId> {
-    let Event::InstanceName { event, .. } = &claim.event else { return None };
+fn holder(claim: &Recorded) -> Option<Uuid> {
+    match &claim.event {
+        Event::InstanceName { event, .. } => claimed_by(event).map(|InstanceId(id)| id),
+        Event::TemplateName { event, .. } => claimed_by(event).map(|TemplateId(id)| id),
+        Event::Instance { .. }
+        | Event::Token { .. }
+        | Event::Credential { .. }
+        | Event::Template { .. }
+        | Event::RetentionPlan { .. } => None,
+    }
+}
+
+fn claimed_by<C: Claimable>(event: &claim::Event<C>) -> Option<C::Holder> {
     match event {
         claim::Event::Claimed(claimed) => Some(claimed.holder),
         claim::Event::Released(_) => None,
@@ -88,7 +110,23 @@ pub(super) async fn tell(app: &App, kind: Kind, id: &Uuid, at: At) -> Result<The
             let past = row::<Tokens>(app, token::NAME, TokenId(*id), at).await?;
             Ok(Then::new(past, |row| value(&TokenDocument::new(row))))
         }
+        Kind::Template => {
+            let past = row::<Templates>(app, template::NAME, TemplateId(*id), at).await?;
+            Ok(Then::new(past, |row| value(&TemplateDocument::new(row))))
+        }
+        Kind::RetentionPlan => tell_plan(app, InstanceId(*id), at).await,
     }
+}
+
+/// Where nobody has said anything the default holds, for as long as there is the instance.
+async fn tell_plan(app: &App, instance: InstanceId, at: At) -> Result<Then, Error> {
+    let document = |plan: Option<&RetentionPlanRow>| value(&RetentionDocument::new(instance, plan));
+    let past = row::<RetentionPlans>(app, retention_plan::NAME, instance, at).await?;
+    if past.folded.is_some() {
+        return Ok(Then::new(past, |plan| document(Some(plan))));
+    }
+    let past = row::<Instances>(app, instance::NAME, instance, at).await?;
+    Ok(Then::new(past, |_| document(None)))
 }
 
 async fn row<V: View>(

@@ -13,6 +13,7 @@ use store::Vault;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::Error;
+use crate::settings::secret::SecretText;
 
 const PREFIX: &str = "mcpcan_";
 
@@ -52,16 +53,6 @@ pub(super) struct SealedCredential {
 }
 
 impl SealedCredential {
-    /// A new random credential of a token.
-    ///
-    /// # Errors
-    /// The operating system gave no random bytes, or the vault cannot seal.
-    pub(super) async fn generate(vault: &Vault, id: TokenId) -> Result<Self, Error> {
-        let credential = Credential::generate().map_err(Error::NoRandomness)?;
-        let masked = credential.masked();
-        Self::seal(vault, id, credential.0.as_bytes(), masked).await
-    }
-
     /// The credential that somebody brings, which keeps the rules, or a new random one.
     ///
     /// # Errors
@@ -69,12 +60,18 @@ impl SealedCredential {
     pub(super) async fn given_or_random(
         vault: &Vault,
         id: TokenId,
-        given: Option<&str>,
+        given: Option<&SecretText>,
     ) -> Result<Self, Error> {
         match given {
-            Some(given) => Self::seal(vault, id, given.as_bytes(), masked_custom(given)).await,
+            Some(SecretText(given)) => Self::seal(vault, id, given.as_bytes(), masked_custom(given)).await,
             None => Self::generate(vault, id).await,
         }
+    }
+
+    async fn generate(vault: &Vault, id: TokenId) -> Result<Self, Error> {
+        let credential = Credential::generate().map_err(Error::NoRandomness)?;
+        let masked = credential.masked();
+        Self::seal(vault, id, credential.0.as_bytes(), masked).await
     }
 
     async fn seal(vault: &Vault, id: TokenId, secret: &[u8], masked: String) -> Result<Self, Error> {

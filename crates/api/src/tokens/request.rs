@@ -45,6 +45,15 @@ pub(crate) struct IssueToken {
     passthrough: Vec<String>,
 }
 
+/// The body of `POST /instances/{instance}/tokens/{token}/rotate`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RotateToken {
+    /// A credential of your own, unique within the instance; without it a random one is made.
+    #[schemars(with = "Option<schema::Value>")]
+    pub(super) value: Option<SecretText>,
+}
+
 /// The body of `PATCH /instances/{instance}/tokens/{token}`: a JSON merge patch (RFC 7396).
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -95,15 +104,23 @@ impl IssueToken {
     pub(super) fn check(&self, now: Timestamp) -> Result<CheckedIssue, Error> {
         let mut violations = Violations::default();
         check_label(&self.label, &mut violations);
-        if let Some(SecretText(value)) = &self.value {
-            check_value(value, &mut violations);
-        }
+        check_value(self.value.as_ref(), &mut violations);
         check_headers(&self.headers, &mut violations);
         let at = self.expires_at.as_deref();
         let expiry = expiry(at, self.expires_in.as_deref(), now, &mut violations);
         let passthrough = check_passthrough(&self.passthrough, &mut violations);
         violations.into_result()?;
         Ok(CheckedIssue { expiry: expiry.unwrap_or(Expiry::Never), passthrough })
+    }
+}
+
+impl RotateToken {
+    /// # Errors
+    /// `Error::Invalid` with every rule that the request breaks.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let mut violations = Violations::default();
+        check_value(self.value.as_ref(), &mut violations);
+        violations.into_result()
     }
 }
 
@@ -189,7 +206,8 @@ fn check_label(label: &str, violations: &mut Violations) {
     }
 }
 
-fn check_value(value: &str, violations: &mut Violations) {
+fn check_value(value: Option<&SecretText>, violations: &mut Violations) {
+    let Some(SecretText(value)) = value else { return };
     if !(CUSTOM_BYTES_MIN..=CUSTOM_BYTES_MAX).contains(&value.len()) {
         let detail = format!("a credential has {CUSTOM_BYTES_MIN} to {CUSTOM_BYTES_MAX} characters");
         violations.add_at(&["value"], detail);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::platform::{Client, Platform, WAIT, hosted};
 
@@ -124,6 +124,9 @@ async fn who_does_not_want_to_wait_is_told_where_to_look() {
     };
     let done = create("everything").await;
     assert_eq!(done["state"], "done");
+    let instance = client.get("/instances/everything").await.expect(StatusCode::OK);
+    let place = format!("/api/v1/instances/{}", instance["id"].as_str().unwrap());
+    assert_eq!(done["resource"], place);
     let refused = create("everything").await;
     assert_eq!((&refused["state"], &refused["sequence"]), (&json!("refused"), &json!(null)));
     assert_eq!(
@@ -138,6 +141,29 @@ async fn who_does_not_want_to_wait_is_told_where_to_look() {
     for unknown in ["x", "00000000-0000-0000-0000-000000000000"] {
         client.get(&format!("/commands/{unknown}")).await.problem(StatusCode::NOT_FOUND, "command_not_found");
     }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_command_leads_to_what_it_was_for() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    let instance = platform.create("everything").await;
+    let later = [("prefer", "respond-async")];
+    let resource = async |method: Method, path: &str, body: &Value| {
+        let accepted = client.put(method, path, &later, body).await;
+        accepted.expect(StatusCode::ACCEPTED);
+        let command = client.decided(accepted.header("location")).await;
+        assert_eq!(command["state"], "done", "{command}");
+        command["resource"].as_str().unwrap().to_owned()
+    };
+    let created = resource(Method::POST, "/templates", &hosted("base")).await;
+    let template = client.get("/templates/base").await.expect(StatusCode::OK);
+    assert_eq!(created, format!("/api/v1/templates/{}", template["id"].as_str().unwrap()));
+    assert_eq!(resource(Method::PATCH, "/templates/base", &json!({"notes": "x"})).await, created);
+    let days = json!({"access_log_days": 90, "container_log_days": 30});
+    let plan = resource(Method::PUT, "/instances/everything/retention", &days).await;
+    assert_eq!(plan, format!("/api/v1/instances/{}/retention", instance["id"].as_str().unwrap()));
     platform.stop().await;
 }
 
@@ -268,6 +294,31 @@ async fn a_change_is_for_the_revision_that_was_seen() {
     assert_eq!(change("stop", &[("if-match", "*")]).await.expect(StatusCode::OK)["wanted"], false);
     let nothing = client.command(Method::POST, "/instances/nothing/stop", &[("if-match", "\"1\"")]).await;
     nothing.problem(StatusCode::NOT_FOUND, "instance_not_found");
+
+    for (method, path, body) in [
+        (Method::PATCH, "/templates/base", json!({"notes": "x"})),
+        (
+            Method::PUT,
+            "/instances/everything/retention",
+            json!({"access_log_days": 90, "container_log_days": 30}),
+        ),
+    ] {
+        if path.starts_with("/templates") {
+            client.post("/templates", &hosted("base")).await.expect(StatusCode::CREATED);
+        }
+        let seen = client.get(path).await.header("etag").to_owned();
+        for none in ["\"7\"", "\"7\", W/\"1\"", "\"x\""] {
+            let late = client.put(method.clone(), path, &[("if-match", none)], &body).await;
+            late.problem(StatusCode::PRECONDITION_FAILED, "revision_changed");
+            assert_eq!(late.header("etag"), seen, "{path}");
+        }
+        let either = format!("\"7\", {seen}");
+        let changed = client.put(method.clone(), path, &[("if-match", &either)], &body).await;
+        changed.expect(StatusCode::OK);
+        let both = format!("{seen}, {}", changed.header("etag"));
+        let again = client.put(method, path, &[("if-match", &both)], &body).await;
+        assert_eq!(again.header("etag"), changed.header("etag"), "a wish that is true already");
+    }
 
     platform.issue("everything", "dev").await;
     let path = "/instances/everything/tokens/dev";

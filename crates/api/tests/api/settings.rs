@@ -87,12 +87,20 @@ async fn an_edit_that_cannot_be_is_refused_with_the_reason() {
     });
     client.post("/instances", &proxy).await.expect(StatusCode::CREATED);
     let edit = async |name: &str, body: Value| client.patch(&format!("/instances/{name}"), &body).await;
-    let conflict = StatusCode::CONFLICT;
+    let (conflict, impossible) = (StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY);
     edit("everything", json!({"url": "https://x.example/"})).await.problem(conflict, "not_of_mode");
     edit("elsewhere", json!({"command": {"env": {"A": "1"}}})).await.problem(conflict, "not_of_mode");
     edit("everything", json!({"command": {"program": null}})).await.problem(conflict, "no_command");
     let above = json!({"resources": {"cpu_request_millis": 2, "cpu_limit_millis": 1}});
-    edit("everything", above).await.problem(conflict, "request_above_limit");
+    edit("everything", above.clone()).await.problem(impossible, "request_above_limit");
+    let mut new = hosted("new");
+    new.as_object_mut().unwrap().extend(above.as_object().unwrap().clone());
+    for path in ["/instances", "/templates"] {
+        client.post(path, &new).await.problem(impossible, "request_above_limit");
+    }
+    let twice = edit("elsewhere", json!({"headers": {"X-A": "1", "x-a": "2"}})).await;
+    let twice = twice.problem(impossible, "unprocessable_request");
+    assert_eq!(twice["errors"][0]["pointer"], "/headers/x-a");
     for wrong in [
         json!({"name": "b", "notes": "x"}),
         json!({"colour": "red"}),
@@ -182,7 +190,9 @@ async fn an_instance_is_scaled_and_reached_in_another_way() {
     };
     let scaled = scale(json!(3)).await.expect(StatusCode::OK);
     assert_eq!((&scaled["replicas_wanted"], &scaled["generation"]), (&json!(3), &json!(1)));
-    for wrong in [json!(0), json!(65), json!("3"), json!(null)] {
+    // JSON has one kind of number.
+    assert_eq!(scale(json!(2.0)).await.expect(StatusCode::OK)["replicas_wanted"], 2);
+    for wrong in [json!(0), json!(65), json!(2.5), json!("3"), json!(null)] {
         scale(wrong).await.problem(StatusCode::BAD_REQUEST, "invalid_request");
     }
 

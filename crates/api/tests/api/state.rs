@@ -1,9 +1,9 @@
 //! What was so at an earlier moment, and what has changed since.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::platform::Platform;
+use crate::platform::{Platform, hosted};
 
 /// When the log stored an event.
 async fn stored_at(platform: &Platform, sequence: &Value) -> String {
@@ -47,6 +47,65 @@ async fn an_instance_is_shown_as_it_was() {
         let refused = client.get(&format!("/state/instance/a?{wrong}")).await;
         refused.problem(StatusCode::BAD_REQUEST, "invalid_request");
     }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_template_is_shown_as_it_was() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    let created = client.post("/templates", &hosted("base")).await.expect(StatusCode::CREATED);
+    let edited = client.patch("/templates/base", &json!({"notes": "x"})).await.expect(StatusCode::OK);
+    let renamed = client.patch("/templates/base", &json!({"name": "new"})).await.expect(StatusCode::OK);
+    client.delete("/templates/new").await.expect(StatusCode::OK);
+    let id = created["id"].as_str().unwrap();
+    for (then, name) in [(&created, "base"), (&edited, "base"), (&renamed, "new")] {
+        for reference in [id, name] {
+            let path = format!("/state/template/{reference}?at_sequence={}", then["sequence"]);
+            assert_eq!(&client.get(&path).await.expect(StatusCode::OK)["state"], then, "{path}");
+        }
+    }
+    let path = format!("/state/template/base/diff?from={}&to={}", created["sequence"], edited["sequence"]);
+    let diff = client.get(&path).await.expect(StatusCode::OK);
+    let notes = json!({"path": "/notes", "before": "", "after": "x"});
+    assert!(diff["changes"].as_array().unwrap().contains(&notes), "{diff}");
+    client.get("/state/template/new").await.problem(StatusCode::GONE, "was_gone");
+    client.get("/state/template/none").await.problem(StatusCode::NOT_FOUND, "never_existed");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_retention_plan_is_shown_as_it_was_and_as_the_default_before() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("other").await;
+    let created = platform.create("a").await;
+    let path = "/instances/a/retention";
+    let default = client.get(path).await.expect(StatusCode::OK);
+    let days = json!({"access_log_days": 90, "container_log_days": 30});
+    let set = client.put(Method::PUT, path, &[], &days).await.expect(StatusCode::OK);
+    let reset = client.delete(path).await.expect(StatusCode::OK);
+    client.delete("/instances/a").await.expect(StatusCode::OK);
+
+    let id = created["id"].as_str().unwrap();
+    let first = created["sequence"].as_u64().unwrap();
+    for (then, sequence) in [(&default, first), (&set, first + 1), (&reset, first + 2)] {
+        for reference in [id, "a"] {
+            let path = format!("/state/retention_plan/{reference}?at_sequence={sequence}");
+            assert_eq!(&client.get(&path).await.expect(StatusCode::OK)["state"], then, "{path}");
+        }
+    }
+    // It outlives its instance.
+    let now = client.get(&format!("/state/retention_plan/{id}")).await.expect(StatusCode::OK);
+    assert_eq!(now["state"], reset);
+    let path = format!("/state/retention_plan/a/diff?from={first}&to={}", first + 1);
+    let diff = client.get(&path).await.expect(StatusCode::OK);
+    let changed = json!({"path": "/access_log_days", "before": 7, "after": 90});
+    assert!(diff["changes"].as_array().unwrap().contains(&changed), "{diff}");
+    let early = client.get(&format!("/state/retention_plan/{id}?at_sequence=1")).await;
+    early.problem(StatusCode::NOT_FOUND, "did_not_exist_yet");
+    let never = "/state/retention_plan/00000000-0000-7000-8000-000000000000";
+    client.get(never).await.problem(StatusCode::NOT_FOUND, "never_existed");
     platform.stop().await;
 }
 

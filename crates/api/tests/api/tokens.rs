@@ -107,10 +107,7 @@ async fn a_label_is_changed_and_means_the_same_token() {
     let client = &platform.client;
     platform.create("everything").await;
     let issued = platform.issue("everything", "dev").await;
-    let edit = async |token: &str, body: Value| {
-        let request = client.request(Method::PATCH, &format!("/instances/everything/tokens/{token}"));
-        client.send(request.header("content-type", "application/json"), body.to_string()).await
-    };
+    let edit = async |token: &str, body: Value| edit(client, token, body).await;
     let answer = edit("dev", json!({"label": "laptop"})).await;
     let edited = answer.expect(StatusCode::OK);
     assert_eq!((&edited["id"], &edited["label"]), (&issued["id"], &json!("laptop")));
@@ -122,6 +119,12 @@ async fn a_label_is_changed_and_means_the_same_token() {
 
     let same = edit("laptop", json!({})).await.expect(StatusCode::OK);
     assert_eq!(same, edited, "a patch that changes nothing");
+    let patch = edit_as(client, "laptop", "application/merge-patch+json", json!({})).await;
+    assert_eq!(patch.expect(StatusCode::OK), edited, "under the media type of its own");
+    for other in ["text/plain", "application/json-patch+json", ""] {
+        let refused = edit_as(client, "laptop", other, json!({})).await;
+        refused.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json");
+    }
     for wrong in [json!({"label": " x"}), json!({"label": 1}), json!({"label": "x", "kind": "bearer"})] {
         edit("laptop", wrong).await.problem(StatusCode::BAD_REQUEST, "invalid_request");
     }
@@ -244,8 +247,12 @@ async fn issue(client: &Client, body: &Value) -> crate::platform::Answer {
 }
 
 async fn edit(client: &Client, token: &str, body: Value) -> crate::platform::Answer {
+    edit_as(client, token, "application/json", body).await
+}
+
+async fn edit_as(client: &Client, token: &str, media_type: &str, body: Value) -> crate::platform::Answer {
     let request = client.request(Method::PATCH, &format!("/instances/everything/tokens/{token}"));
-    client.send(request.header("content-type", "application/json"), body.to_string()).await
+    client.send(request.header("content-type", media_type), body.to_string()).await
 }
 
 /// The places that a problem document names.
@@ -287,6 +294,35 @@ async fn a_credential_of_ones_own_is_sealed_masked_and_unique_within_its_instanc
         assert!(places(&problem).iter().all(|place| *place == "/value"), "{problem}");
         assert!(!problem.to_string().contains(wrong), "{problem}");
     }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_is_rotated_to_a_credential_of_ones_own() {
+    const VALUE: &str = "correct-horse-battery-staple~2";
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("everything").await;
+    let other = issue(client, &json!({"kind": "bearer", "value": "of-another-token-here"})).await;
+    let first = platform.issue("everything", "dev").await;
+    let path = "/instances/everything/tokens/dev/rotate";
+    let body = json!({"value": VALUE});
+    let rotated = client.post_as("own", path, &body).await.expect(StatusCode::OK);
+    assert_eq!((&rotated["id"], &rotated["token"]), (&first["id"], &json!(VALUE)));
+    assert_eq!(rotated["masked"], "…e~2");
+    assert_eq!(client.post_as("own", path, &body).await.expect(StatusCode::OK), rotated);
+    let again = client.post(path, &body).await.expect(StatusCode::OK);
+    assert_eq!(again["revision"], rotated["revision"], "a wish that is true already");
+
+    let taken = client.post(path, &json!({"value": "of-another-token-here"})).await;
+    assert_eq!(taken.problem(StatusCode::CONFLICT, "credential_taken")["holder"], other.json()["id"]);
+    let wrong = client.post(path, &json!({"value": "short"})).await;
+    assert_eq!(places(&wrong.problem(StatusCode::BAD_REQUEST, "invalid_request")), ["/value"]);
+    client.post(path, &json!({"label": "x"})).await.problem(StatusCode::BAD_REQUEST, "invalid_request");
+    let plain = client.request(Method::POST, path);
+    client.send(plain, "{}").await.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json");
+    let random = client.command(Method::POST, path, &[]).await.expect(StatusCode::OK);
+    assert!(random["token"].as_str().unwrap().starts_with("mcpcan_"), "nothing is asked for");
     platform.stop().await;
 }
 

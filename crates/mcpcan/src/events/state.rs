@@ -34,9 +34,9 @@ pub(crate) struct DiffArguments {
 /// What is meant.
 #[derive(Debug, Args)]
 struct Subject {
-    /// The kind of aggregate: instance or token.
+    /// The kind of aggregate: instance, token, template or retention_plan.
     aggregate: String,
-    /// Its id; of an instance also the name that it had then.
+    /// Its id; of an instance or a template also the name that it had then. A plan has those of its instance.
     #[arg(value_name = "ID|NAME")]
     id: String,
 }

@@ -20,12 +20,19 @@ pub(crate) struct NewFields {
     /// What you call it. Several tokens may be called the same, but then only the id names one of them.
     #[arg(long, default_value = "")]
     label: String,
+    #[command(flatten)]
+    credential: NewCredential,
+    #[command(flatten)]
+    fields: Fields,
+}
+
+/// What a credential is made of.
+#[derive(Debug, Args)]
+pub(crate) struct NewCredential {
     /// A file with a credential of your own, `-` for standard input; a random one is made otherwise. 20 to 512 letters,
     /// digits and `-._~+/`.
     #[arg(long, value_name = "FILE|-")]
     value_file: Option<PathBuf>,
-    #[command(flatten)]
-    fields: Fields,
 }
 
 /// What may be changed of a token.
@@ -66,10 +73,18 @@ impl NewFields {
         }
         body.insert("kind".to_owned(), json!(kind));
         body.insert("label".to_owned(), json!(self.label));
+        body.extend(self.credential.body()?);
+        Ok(Value::Object(body))
+    }
+}
+
+impl NewCredential {
+    pub(super) fn body(&self) -> Result<Map<String, Value>, Failure> {
+        let mut body = Map::new();
         if let Some(file) = &self.value_file {
             body.insert("value".to_owned(), json!(*read_value(file)?));
         }
-        Ok(Value::Object(body))
+        Ok(body)
     }
 }
 

@@ -96,16 +96,6 @@ pub(in crate::settings) fn check_resources(form: &ResourcesForm, violations: &mu
             check_resource(resource, value, violations);
         }
     }
-    let above = |request: Option<u64>, limit: Option<u64>| request.zip(limit).is_some_and(|(r, l)| r > l);
-    let pairs = [
-        (Resource::CpuRequestMillis, above(form.cpu_request_millis, form.cpu_limit_millis)),
-        (Resource::MemoryRequestBytes, above(form.memory_request_bytes, form.memory_limit_bytes)),
-    ];
-    for (resource, above) in pairs {
-        if above {
-            violations.add_at(&["resources", key(resource)], "a replica cannot ask for more than its limit");
-        }
-    }
 }
 
 pub(in crate::settings) fn check_resource(resource: Resource, value: u64, violations: &mut Violations) {
@@ -180,8 +170,8 @@ pub(in crate::settings) fn check_mount_path(path: &str, violations: &mut Violati
         violations.add_at(&["mounts", path], detail);
     }
     if path.len() > MOUNT_PATH_BYTES_MAX {
-        violations
-            .add_at(&["mounts", path], format!("a mount's path has at most {MOUNT_PATH_BYTES_MAX} bytes"));
+        let detail = format!("a mount's path has at most {MOUNT_PATH_BYTES_MAX} bytes");
+        violations.add_beyond_form_at(&["mounts", path], detail);
     }
 }
 

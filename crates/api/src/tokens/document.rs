@@ -1,0 +1,79 @@
+//! A token as people see it.
+
+use std::collections::BTreeSet;
+
+use domain::token::{Expiry, Kind};
+use domain::{InstanceId, TokenId};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use views::{TokenRow, TokenState};
+
+use crate::client_config::ClientConfig;
+
+/// A token as answers show it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct TokenDocument<'a> {
+    id: TokenId,
+    instance: InstanceId,
+    kind: Kind,
+    label: &'a str,
+    masked: &'a str,
+    #[schemars(extend("enum" = ["active", "revoked", "expired"]))]
+    state: &'static str,
+    issued_at: Timestamp,
+    /// Refused from then on; none if it does not expire.
+    expires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    /// The names of the header fields that the gateway adds. Nothing shows their values again.
+    headers: Vec<&'a str>,
+    /// The client's own header fields that the gateway passes on.
+    passthrough: &'a BTreeSet<String>,
+    revision: u64,
+    /// The document shows the log up to this event of the token.
+    sequence: u64,
+}
+
+/// A token that has a credential since just now.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct CredentialDocument<'a> {
+    #[serde(flatten)]
+    document: TokenDocument<'a>,
+    /// The credential in clear. Lists never show it again.
+    token: &'a str,
+    config: ClientConfig,
+}
+
+impl<'a> TokenDocument<'a> {
+    pub(crate) fn new(row: &'a TokenRow) -> Self {
+        let (state, revoked_at) = match row.state {
+            TokenState::Active { .. } => ("active", None),
+            TokenState::Revoked { at } => ("revoked", Some(at)),
+            TokenState::Expired { .. } => ("expired", None),
+        };
+        TokenDocument {
+            id: row.id,
+            instance: row.instance,
+            kind: row.kind,
+            label: &row.label,
+            masked: &row.masked,
+            state,
+            issued_at: row.issued_at,
+            expires_at: match row.expiry {
+                Expiry::At(at) => Some(at),
+                Expiry::Never => None,
+            },
+            revoked_at,
+            headers: row.headers.keys().map(String::as_str).collect(),
+            passthrough: &row.passthrough,
+            revision: row.revision,
+            sequence: row.sequence,
+        }
+    }
+}
+
+impl<'a> CredentialDocument<'a> {
+    pub(crate) fn new(row: &'a TokenRow, token: &'a str, config: ClientConfig) -> Self {
+        CredentialDocument { document: TokenDocument::new(row), token, config }
+    }
+}
