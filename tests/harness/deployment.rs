@@ -167,12 +167,13 @@ impl Deployment {
     fn nats_arguments(&self, role: &str) -> Vec<String> {
         let master_key = self.server.master_key_file().display().to_string();
         let password = self.server.password_file().display().to_string();
-        let nats = ["--nats-url", &self.server.url(), "--nats-user", role, "--nats-password-file", &password];
-        [&[role], &nats[..], &["--master-key-file", &master_key]]
-            .concat()
-            .into_iter()
-            .map(str::to_owned)
-            .collect()
+        let url = self.server.url();
+        let mut arguments =
+            vec![role, "--nats-url", &url, "--nats-user", role, "--nats-password-file", &password];
+        if role != "decider" {
+            arguments.extend(["--master-key-file", &master_key]);
+        }
+        arguments.into_iter().map(str::to_owned).collect()
     }
 }
 

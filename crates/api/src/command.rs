@@ -235,7 +235,7 @@ impl App {
                 return;
             }
         }
-        if let Err(error) = self.store.vault().shred(owner).await {
+        if let Err(error) = self.store.keys().shred(owner).await {
             tracing::warn!(error = &error as &dyn std::error::Error, %owner, "key of nothing left behind");
         }
     }

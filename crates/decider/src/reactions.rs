@@ -103,7 +103,7 @@ impl Reactions {
     async fn react(&self, recorded: &Recorded) -> Result<(), ReactionError> {
         match &recorded.event {
             Event::Instance { id, event: instance::Event::Deleted(_) } => {
-                self.store.vault().shred(id.0).await?;
+                self.store.keys().shred(id.0).await?;
                 self.tokens.reached(recorded.sequence, VIEW_WAIT).await?;
                 self.revoke_tokens(*id, recorded).await
             }
@@ -116,10 +116,10 @@ impl Reactions {
                 }
             }
             Event::Token { id, event: token::Event::Revoked(_) | token::Event::Expired(_) } => {
-                Ok(self.store.vault().shred(id.0).await?)
+                Ok(self.store.keys().shred(id.0).await?)
             }
             Event::Template { id, event: template::Event::Deleted(_) } => {
-                Ok(self.store.vault().shred(id.0).await?)
+                Ok(self.store.keys().shred(id.0).await?)
             }
             Event::Token { event: token::Event::Edited(_) | token::Event::Rotated(_), .. }
             | Event::Instance { .. }

@@ -8,7 +8,7 @@ use clap::Args;
 use store::{Credentials, MasterKey, Options, Role, Store};
 use zeroize::Zeroizing;
 
-/// Where NATS is, and the key that secrets in it are sealed under.
+/// Where NATS is.
 #[derive(Debug, Args)]
 pub(crate) struct NatsArguments {
     /// nats://HOST:PORT, or tls://…
@@ -19,23 +19,42 @@ pub(crate) struct NatsArguments {
     /// A file that holds the user's password.
     #[arg(long, env = "MCPCAN_NATS_PASSWORD_FILE", value_name = "FILE", requires = "nats_user")]
     nats_password_file: Option<PathBuf>,
-    /// The platform's master key, the same for all roles.
+}
+
+/// Where NATS is, and the key that secrets in it are sealed under.
+#[derive(Debug, Args)]
+pub(crate) struct SealedNatsArguments {
+    #[command(flatten)]
+    nats: NatsArguments,
+    /// The platform's master key, the same for all roles that take it.
     #[arg(long, env = "MCPCAN_MASTER_KEY_FILE", value_name = "FILE")]
     master_key_file: PathBuf,
 }
 
-impl NatsArguments {
-    /// Connects as a role.
+impl SealedNatsArguments {
+    /// Connects as a role that needs the master key.
     pub(crate) async fn connect(&self, role: Role) -> anyhow::Result<Store> {
-        check_nats_url(&self.nats_url)?;
         let file = &self.master_key_file;
         // A key that is made by mistake would lock everybody else out of what it seals.
         ensure!(file.exists(), "there is no master key in {}: `mcpcan up` makes one", file.display());
+        let master_key = MasterKey::load_or_create(file).context("read the master key")?;
+        self.nats.connect_with(role, Some(master_key)).await
+    }
+}
+
+impl NatsArguments {
+    /// Connects as a role that needs no master key.
+    pub(crate) async fn connect(&self, role: Role) -> anyhow::Result<Store> {
+        self.connect_with(role, None).await
+    }
+
+    async fn connect_with(&self, role: Role, master_key: Option<MasterKey>) -> anyhow::Result<Store> {
+        check_nats_url(&self.nats_url)?;
         let options = Options {
             url: self.nats_url.clone(),
             credentials: credentials(self.nats_user.as_deref(), self.nats_password_file.as_deref())?,
             role,
-            master_key: MasterKey::load_or_create(file).context("read the master key")?,
+            master_key,
         };
         Ok(Store::connect(&options).await?)
     }

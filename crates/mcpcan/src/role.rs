@@ -13,7 +13,7 @@ use store::Role;
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::backing::{ClickhouseArguments, NatsArguments, read_secret};
+use crate::backing::{ClickhouseArguments, NatsArguments, SealedNatsArguments, read_secret};
 use crate::data_directory::DataDirectory;
 use crate::failure::Failure;
 use crate::open_files;
@@ -44,7 +44,7 @@ pub(crate) struct ApiArguments {
     #[arg(long, value_name = "URL")]
     gateway_url: Url,
     #[command(flatten)]
-    nats: NatsArguments,
+    nats: SealedNatsArguments,
     #[command(flatten)]
     clickhouse: ClickhouseArguments,
     #[command(flatten)]
@@ -62,7 +62,7 @@ pub(crate) struct DeciderArguments {
 #[derive(Debug, Args)]
 pub(crate) struct ProjectorArguments {
     #[command(flatten)]
-    nats: NatsArguments,
+    nats: SealedNatsArguments,
     #[command(flatten)]
     clickhouse: ClickhouseArguments,
     #[command(flatten)]
@@ -78,7 +78,7 @@ pub(crate) struct WorkerArguments {
     #[arg(long, value_name = "NAME")]
     pass_env: Vec<String>,
     #[command(flatten)]
-    nats: NatsArguments,
+    nats: SealedNatsArguments,
     #[command(flatten)]
     process: ProcessArguments,
 }
@@ -92,7 +92,7 @@ pub(crate) struct GatewayArguments {
     #[arg(long, value_name = "NAME")]
     id: String,
     #[command(flatten)]
-    nats: NatsArguments,
+    nats: SealedNatsArguments,
     #[command(flatten)]
     process: ProcessArguments,
 }

@@ -219,12 +219,13 @@ fn named_users(arguments: &Arguments, url: &str) -> anyhow::Result<NatsUsers> {
 /// Connects every role as itself; streams, buckets and tables are as they must be when the connections are handed out.
 async fn connect(backing: &Backing, data: &DataDirectory) -> anyhow::Result<Stores> {
     let master_key = MasterKey::load_or_create(&data.master_key_file()).context("take the master key")?;
-    let connect = async |role| {
+    let connect = async |role: Role| {
         let credentials = match &backing.nats_users {
             NatsUsers::Each(passwords) => passwords.credentials(role),
             NatsUsers::One(credentials) => credentials.clone(),
         };
-        let (url, master_key) = (backing.nats_url.clone(), master_key.clone());
+        let (url, master_key) =
+            (backing.nats_url.clone(), role.needs_master_key().then(|| master_key.clone()));
         Store::connect(&Options { url, credentials, role, master_key }).await
     };
     let operator = connect(Role::Operator).await?;

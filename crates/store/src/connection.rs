@@ -17,7 +17,7 @@ use crate::journal::Memory;
 use crate::outcome::OutcomeWatch;
 use crate::role::Role;
 use crate::subject;
-use crate::vault::{MasterKey, Vault};
+use crate::vault::{Keys, MasterKey, Vault};
 
 /// How long one request to NATS may take.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,7 +34,8 @@ pub struct Options {
     pub credentials: Option<Credentials>,
     /// Who connects. Names the connection in the server's monitoring, and the subjects at which answers come.
     pub role: Role,
-    pub master_key: MasterKey,
+    /// None for a role that needs none: see [`Role::needs_master_key`].
+    pub master_key: Option<MasterKey>,
 }
 
 /// A NATS user.
@@ -66,7 +67,8 @@ pub struct Store {
     pub(crate) role: Option<Role>,
     pub(crate) client: async_nats::Client,
     pub(crate) jetstream: jetstream::Context,
-    vault: Vault,
+    keys: Keys,
+    vault: Option<Vault>,
     buckets: Arc<Buckets>,
     outcomes: Arc<OnceCell<OutcomeWatch>>,
     pub(crate) memory: Arc<Memory>,
@@ -99,7 +101,7 @@ impl Store {
     /// There is no NATS server at the address, or it does not let us in.
     pub async fn connect(options: &Options) -> Result<Store, ConnectError> {
         let Options { url, credentials, role, master_key } = options;
-        Self::connect_as(Some(*role), url, credentials.as_ref(), master_key).await
+        Self::connect_as(Some(*role), url, credentials.as_ref(), master_key.as_ref()).await
     }
 
     /// Connects as a role, or as a test, which is none and may do everything.
@@ -107,7 +109,7 @@ impl Store {
         role: Option<Role>,
         url: &str,
         credentials: Option<&Credentials>,
-        master_key: &MasterKey,
+        master_key: Option<&MasterKey>,
     ) -> Result<Store, ConnectError> {
         let (connected, connections) = watch::channel(0);
         let name = role.map_or("test", Role::name);
@@ -134,7 +136,8 @@ impl Store {
             .timeout(REQUEST_TIMEOUT)
             .ack_timeout(REQUEST_TIMEOUT)
             .build(client.clone());
-        let vault = Vault::new(master_key, jetstream.clone());
+        let keys = Keys::new(jetstream.clone());
+        let vault = master_key.map(|master_key| Vault::new(master_key, keys.clone()));
         let holder = format!("{name}-{}", Uuid::new_v4()).into();
         let (buckets, outcomes, memory) = Default::default();
         let commands = Committer::start(client.clone(), "publish a command");
@@ -143,6 +146,7 @@ impl Store {
             role,
             client,
             jetstream,
+            keys,
             vault,
             buckets,
             outcomes,
@@ -160,8 +164,16 @@ impl Store {
     }
 
     /// Seals and opens secrets.
+    ///
+    /// # Panics
+    /// The store was connected without the master key.
     pub fn vault(&self) -> &Vault {
-        &self.vault
+        self.vault.as_ref().expect("only roles that need no master key are connected without")
+    }
+
+    /// Shreds secrets.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     pub(crate) async fn bucket(&self, name: &str) -> Result<kv::Store, Unavailable> {

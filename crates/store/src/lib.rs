@@ -60,6 +60,6 @@ pub use tail::{
     AggregateId, AggregateName, End, EventType, Events, Filter, NotAToken, NotAType, Start, Tail,
 };
 pub use upcast::Stored;
-pub use vault::{MasterKey, MasterKeyError, OpenError, Vault};
+pub use vault::{Keys, MasterKey, MasterKeyError, OpenError, Vault};
 pub use view::{Follower, NotReached};
 pub use view_status::{Folding, LastError, Rebuild, Report, ViewState, ViewStatus};

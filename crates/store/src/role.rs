@@ -41,6 +41,14 @@ impl Role {
         }
     }
 
+    /// Whether the role seals, opens or digests, or links the chain. The decider shreds keys, which needs none.
+    pub fn needs_master_key(self) -> bool {
+        match self {
+            Role::Api | Role::Projector | Role::Worker | Role::Gateway => true,
+            Role::Decider | Role::Operator => false,
+        }
+    }
+
     /// What the subjects begin with at which the role receives answers: no other role may listen there.
     pub(crate) fn inbox_prefix(self) -> String {
         format!("_INBOX_{}", self.name())

@@ -103,6 +103,7 @@ impl TestServer {
         let child = spawn(directory.path(), 0);
         let mut server = TestServer { directory, child, port: 0 };
         server.port = server.read_port().await;
+        server.master_key();
         server.store_as(Role::Operator).await.provision(1).await.expect("provision the server");
         server
     }
@@ -111,7 +112,7 @@ impl TestServer {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    /// Where the master key lies that all connections share, once there was one.
+    /// Where the master key lies that all connections share.
     pub fn master_key_file(&self) -> PathBuf {
         self.directory.path().join("master.key")
     }
@@ -130,14 +131,15 @@ impl TestServer {
     pub async fn store(&self) -> Store {
         let (url, master_key) = (self.url(), self.master_key());
         let user = Credentials { user: TEST_USER.to_owned(), password: password() };
-        let connected = Store::connect_as(None, &url, Some(&user), &master_key).await;
+        let connected = Store::connect_as(None, &url, Some(&user), Some(&master_key)).await;
         connected.expect("connect to the server")
     }
 
-    /// A new connection with the rights of one role.
+    /// A new connection with the rights of one role, and the master key only if it needs it.
     pub async fn store_as(&self, role: Role) -> Store {
         let (url, credentials) = (self.url(), Some(Credentials::of(role, password())));
-        let options = Options { url, credentials, role, master_key: self.master_key() };
+        let master_key = role.needs_master_key().then(|| self.master_key());
+        let options = Options { url, credentials, role, master_key };
         Store::connect(&options).await.expect("connect to the server")
     }
 

@@ -5,28 +5,26 @@
 //! owner's key makes every copy of its secrets unreadable. Both are XChaCha20-Poly1305 with the owner's id as
 //! associated data, so that a sealed value cannot be passed off as another's.
 
+mod keys;
 mod session;
+
+pub use keys::Keys;
 
 use std::fmt;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use async_nats::jetstream::kv::CreateErrorKind;
-use async_nats::jetstream::{self, kv};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use domain::{Digest, Sealed};
-use tokio::sync::OnceCell;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::chain::ChainKey;
-use crate::error::{During, Unavailable};
-use crate::subject;
+use crate::error::Unavailable;
 
 /// The mode of the master key's file: its owner reads and writes it.
 const KEY_MODE: u32 = 0o600;
@@ -141,11 +139,10 @@ pub enum OpenError {
     Damaged { owner: Uuid },
 }
 
-/// Seals, opens and shreds secrets, and digests credentials. Cheap to clone.
+/// Seals and opens secrets, and digests credentials: what the master key is needed for. Cheap to clone.
 #[derive(Clone)]
 pub struct Vault {
-    jetstream: jetstream::Context,
-    bucket: Arc<OnceCell<kv::Store>>,
+    keys: Keys,
     wrapping: Key,
     digesting: Key,
     sessions: Key,
@@ -160,13 +157,12 @@ impl fmt::Debug for Vault {
 }
 
 impl Vault {
-    pub(crate) fn new(master: &MasterKey, jetstream: jetstream::Context) -> Self {
+    pub(crate) fn new(master: &MasterKey, keys: Keys) -> Self {
         let fingerprint =
             blake3::Hash::from_bytes(blake3::derive_key(FINGERPRINT_CONTEXT, master.0.as_slice()));
         Vault {
             fingerprint: fingerprint.to_hex()[..2 * FINGERPRINT_BYTES].to_owned(),
-            jetstream,
-            bucket: Arc::default(),
+            keys,
             wrapping: Zeroizing::new(blake3::derive_key(WRAPPING_CONTEXT, master.0.as_slice())),
             digesting: Zeroizing::new(blake3::derive_key(DIGEST_CONTEXT, master.0.as_slice())),
             sessions: Zeroizing::new(blake3::derive_key(SESSION_CONTEXT, master.0.as_slice())),
@@ -213,36 +209,6 @@ impl Vault {
             .ok_or(OpenError::Damaged { owner })
     }
 
-    /// Deletes the owner's key: nothing that was sealed for it can be opened any more. May be repeated.
-    ///
-    /// The bucket keeps one message for each key, so the mark of deletion takes the key's place. A purge would do no
-    /// more, and needs a right that empties the whole bucket as well.
-    ///
-    /// # Errors
-    /// NATS did not answer.
-    pub async fn shred(&self, owner: Uuid) -> Result<(), Unavailable> {
-        self.bucket().await?.delete(owner.to_string()).await.during("shred a key")
-    }
-
-    /// Keeps the key of an owner that another system has wrapped under the same master key. False if there is, or
-    /// was, a key already.
-    ///
-    /// # Errors
-    /// NATS did not answer.
-    pub(crate) async fn keep_wrapped(&self, owner: Uuid, wrapped: bytes::Bytes) -> Result<bool, Unavailable> {
-        const OPERATION: &str = "keep an imported key";
-        let bucket = self.bucket().await?;
-        // What is known here counts, and what was shredded here stays shredded: then there is an entry, too.
-        if bucket.entry(owner.to_string()).await.during(OPERATION)?.is_some() {
-            return Ok(false);
-        }
-        match bucket.create(owner.to_string(), wrapped).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(Unavailable::new(OPERATION, error)),
-        }
-    }
-
     async fn key_or_create(&self, owner: Uuid) -> Result<Key, OpenError> {
         match self.key(owner).await {
             Err(OpenError::Shredded { .. } | OpenError::Missing { .. }) => {}
@@ -250,30 +216,18 @@ impl Vault {
         }
         let key = random_key();
         let wrapped = encrypt(&self.wrapping, owner, key.as_slice());
-        match self.bucket().await?.create(owner.to_string(), wrapped.into()).await {
-            Ok(_) => Ok(key),
-            // Somebody else made it in the meantime: theirs counts.
-            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => self.key(owner).await,
-            Err(error) => Err(Unavailable::new("make a key", error).into()),
+        if self.keys.create(owner, wrapped.into()).await? {
+            return Ok(key);
         }
+        // Somebody else made it in the meantime: theirs counts.
+        self.key(owner).await
     }
 
     async fn key(&self, owner: Uuid) -> Result<Key, OpenError> {
-        let entry = self.bucket().await?.entry(owner.to_string()).await.during("read a key")?;
-        let entry = entry.ok_or(OpenError::Missing { owner })?;
-        // What is shredded leaves its mark behind.
-        if entry.operation != kv::Operation::Put {
-            return Err(OpenError::Shredded { owner });
-        }
-        decrypt(&self.wrapping, owner, &entry.value)
+        decrypt(&self.wrapping, owner, &self.keys.wrapped(owner).await?)
             .and_then(|key| <[u8; KEY_BYTES]>::try_from(key.as_slice()).ok())
             .map(Zeroizing::new)
             .ok_or(OpenError::Damaged { owner })
-    }
-
-    async fn bucket(&self) -> Result<&kv::Store, Unavailable> {
-        let open = || async { self.jetstream.get_key_value(subject::KEYS_BUCKET).await };
-        self.bucket.get_or_try_init(open).await.during("open bucket keys")
     }
 }
 

@@ -54,7 +54,7 @@ impl Store {
     /// NATS did not answer, or the record names no owner.
     pub async fn keep_key(&self, key: KeyRecord) -> Result<bool, Unavailable> {
         let owner: Uuid = key.owner.parse().during("keep an imported key")?;
-        self.vault().keep_wrapped(owner, key.wrapped).await
+        self.keys().keep(owner, key.wrapped).await
     }
 
     /// When the log was made: another log was made at another time.

@@ -64,11 +64,11 @@ async fn keys_are_listed_and_kept_but_not_brought_back() {
     }
     let keys = source.wrapped_keys(1).await.unwrap();
     assert_eq!((keys.keys.len(), keys.next), (2, None));
-    source.vault().shred(shredded).await.unwrap();
+    source.keys().shred(shredded).await.unwrap();
     assert_eq!(source.wrapped_keys(1).await.unwrap().keys.len(), 1, "what was shredded is not there");
 
     target.vault().seal(shredded, b"secret").await.unwrap();
-    target.vault().shred(shredded).await.unwrap();
+    target.keys().shred(shredded).await.unwrap();
     let mut added = vec![];
     for key in keys.keys.iter().chain(&keys.keys) {
         added.push((key.owner.clone(), target.keep_key(key.clone()).await.unwrap()));

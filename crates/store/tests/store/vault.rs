@@ -28,8 +28,8 @@ async fn nothing_opens_after_its_key_was_shredded() {
     let (store, replica) = (server.store().await, server.store().await);
     let owner = Uuid::now_v7();
     let sealed = store.vault().seal(owner, SECRET).await.unwrap();
-    store.vault().shred(owner).await.unwrap();
-    store.vault().shred(owner).await.unwrap();
+    store.keys().shred(owner).await.unwrap();
+    store.keys().shred(owner).await.unwrap();
     let gone = replica.vault().open(owner, &sealed).await;
     assert!(matches!(gone, Err(OpenError::Shredded { .. })), "{gone:?}");
     // Where there never was a key, the log came without it.
