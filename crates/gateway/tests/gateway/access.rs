@@ -5,7 +5,7 @@ use http_body_util::BodyExt;
 
 use crate::client::{empty, next};
 use crate::harness::{DEADLINE, Harness, count, hosted, path, until};
-use crate::upstream::{Upstream, event_stream};
+use crate::upstream::Upstream;
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 const PONG: &str = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
@@ -73,16 +73,7 @@ async fn a_token_in_the_query_is_refused_and_not_recorded() {
 
 #[tokio::test]
 async fn a_revoked_token_is_refused_and_its_streams_end() {
-    let (streams, mut opened) = tokio::sync::mpsc::channel(1);
-    let upstream = Upstream::start(move |_| {
-        let (events, response) = event_stream();
-        let streams = streams.clone();
-        async move {
-            streams.send(events).await.expect("the test listens");
-            response
-        }
-    })
-    .await;
+    let (upstream, mut opened) = Upstream::streams().await;
     let mut harness = Harness::start().await;
     let instance = harness.hosted("everything", &upstream.url()).await;
     let (token, kept) = (harness.token(instance).await, harness.token(instance).await);
@@ -107,16 +98,7 @@ async fn a_revoked_token_is_refused_and_its_streams_end() {
 
 #[tokio::test]
 async fn a_stream_outlives_its_tokens_label_and_not_its_credential() {
-    let (streams, mut opened) = tokio::sync::mpsc::channel(1);
-    let upstream = Upstream::start(move |_| {
-        let (events, response) = event_stream();
-        let streams = streams.clone();
-        async move {
-            streams.send(events).await.expect("the test listens");
-            response
-        }
-    })
-    .await;
+    let (upstream, mut opened) = Upstream::streams().await;
     let mut harness = Harness::start().await;
     let instance = harness.hosted("everything", &upstream.url()).await;
     let token = harness.token(instance).await;
@@ -148,16 +130,7 @@ async fn a_stream_outlives_its_tokens_label_and_not_its_credential() {
 #[tokio::test]
 async fn the_streams_of_an_instance_end_with_it() {
     for delete in [false, true] {
-        let (streams, mut opened) = tokio::sync::mpsc::channel(1);
-        let upstream = Upstream::start(move |_| {
-            let (events, response) = event_stream();
-            let streams = streams.clone();
-            async move {
-                streams.send(events).await.expect("the test listens");
-                response
-            }
-        })
-        .await;
+        let (upstream, mut opened) = Upstream::streams().await;
         let harness = Harness::start().await;
         let instance = harness.hosted("everything", &upstream.url()).await;
         let token = harness.token(instance).await;
@@ -176,17 +149,7 @@ async fn the_streams_of_an_instance_end_with_it() {
 
 #[tokio::test]
 async fn an_answer_that_does_not_end_breaks_off_with_its_token() {
-    let (bodies, mut opened) = tokio::sync::mpsc::channel(1);
-    let upstream = Upstream::start(move |_| {
-        let (pieces, mut response) = event_stream();
-        response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
-        let bodies = bodies.clone();
-        async move {
-            bodies.send(pieces).await.expect("the test listens");
-            response
-        }
-    })
-    .await;
+    let (upstream, mut opened) = Upstream::streams_of("application/json").await;
     let mut harness = Harness::start().await;
     let instance = harness.hosted("everything", &upstream.url()).await;
     let token = harness.token(instance).await;

@@ -1,9 +1,7 @@
 //! A peer that went without a word is noticed: the kernel watches the connections of both sides.
 
-use tokio::sync::mpsc;
-
 use crate::harness::{Harness, path, until};
-use crate::upstream::{Upstream, event_stream};
+use crate::upstream::Upstream;
 
 /// An established connection's state, and the timer that watches a quiet one, in proc_net_tcp(5).
 const ESTABLISHED: &str = "01";
@@ -22,16 +20,7 @@ fn are_watched(end: usize, port: u16) -> bool {
 async fn the_connections_of_a_quiet_stream_are_watched() {
     const LOCAL: usize = 1;
     const REMOTE: usize = 2;
-    let (streams, mut opened) = mpsc::channel(1);
-    let upstream = Upstream::start(move |_| {
-        let streams = streams.clone();
-        async move {
-            let (events, response) = event_stream();
-            streams.send(events).await.expect("the test listens");
-            response
-        }
-    })
-    .await;
+    let (upstream, mut opened) = Upstream::streams().await;
     let harness = Harness::start().await;
     let instance = harness.hosted("everything", &upstream.url()).await;
     let token = harness.token(instance).await;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::client::{empty, next};
 use crate::harness::{Harness, count, path};
-use crate::upstream::{Upstream, event_stream};
+use crate::upstream::Upstream;
 
 const PROGRESS: &str =
     "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progress\":1}}\n\n";
@@ -25,16 +25,7 @@ const MEMORY_BYTES_MAX: u64 = 24 * 1024 * 1024;
 
 #[tokio::test]
 async fn the_first_event_arrives_before_the_second_is_sent() {
-    let (streams, mut opened) = mpsc::channel(1);
-    let upstream = Upstream::start(move |_| {
-        let streams = streams.clone();
-        async move {
-            let (events, response) = event_stream();
-            streams.send(events).await.expect("the test listens");
-            response
-        }
-    })
-    .await;
+    let (upstream, mut opened) = Upstream::streams().await;
     let mut harness = Harness::start().await;
     let instance = harness.hosted("everything", &upstream.url()).await;
     let token = harness.token(instance).await;
@@ -61,16 +52,7 @@ async fn the_first_event_arrives_before_the_second_is_sent() {
 async fn a_client_that_goes_once_it_has_its_answer_has_been_answered() {
     const FAILED: &str =
         "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32602,\"message\":\"no\"}}\n\n";
-    let (streams, mut opened) = mpsc::channel(1);
-    let upstream = Upstream::start(move |_| {
-        let streams = streams.clone();
-        async move {
-            let (events, response) = event_stream();
-            streams.send(events).await.expect("the test listens");
-            response
-        }
-    })
-    .await;
+    let (upstream, mut opened) = Upstream::streams().await;
     let mut harness = Harness::start().await;
     let instance = harness.hosted("everything", &upstream.url()).await;
     let token = harness.token(instance).await;

@@ -7,22 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::client::next;
 use crate::harness::{Harness, Issued, count, path, until};
-use crate::upstream::{Upstream, event_stream};
+use crate::upstream::Upstream;
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 #[tokio::test]
 async fn a_token_is_refused_and_its_stream_ends_when_its_time_is_over() {
-    let (streams, mut opened) = tokio::sync::mpsc::channel(1);
-    let upstream = Upstream::start(move |_| {
-        let (events, response) = event_stream();
-        let streams = streams.clone();
-        async move {
-            streams.send(events).await.expect("the test listens");
-            response
-        }
-    })
-    .await;
+    let (upstream, mut opened) = Upstream::streams().await;
     let mut harness = Harness::start().await;
     let instance = harness.hosted("everything", &upstream.url()).await;
     let token = harness.token(instance).await;

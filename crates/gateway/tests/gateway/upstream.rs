@@ -68,6 +68,27 @@ impl Upstream {
         .await
     }
 
+    /// Answers everybody with an event stream; each comes out of the channel as where its bytes are put in.
+    pub(crate) async fn streams() -> (Self, mpsc::Receiver<mpsc::Sender<&'static str>>) {
+        Self::streams_of("text/event-stream").await
+    }
+
+    /// Answers everybody with a body of this type that ends when what is put in ends.
+    pub(crate) async fn streams_of(
+        content_type: &'static str,
+    ) -> (Self, mpsc::Receiver<mpsc::Sender<&'static str>>) {
+        let (streams, opened) = mpsc::channel(1);
+        let upstream = Self::start(move |_| {
+            let streams = streams.clone();
+            async move {
+                let (pieces, response) = stream_of(content_type);
+                streams.send(pieces).await.expect("the test listens");
+                response
+            }
+        });
+        (upstream.await, opened)
+    }
+
     /// Ends the server with all its connections.
     pub(crate) async fn kill(mut self) {
         self.task.abort();
@@ -95,14 +116,18 @@ pub(crate) fn full(body: &'static str) -> Body {
 
 /// An event stream, and where its bytes are put in. It ends when that is dropped.
 pub(crate) fn event_stream() -> (mpsc::Sender<&'static str>, Response<Body>) {
-    let (events, receiver) = mpsc::channel(1);
+    stream_of("text/event-stream")
+}
+
+fn stream_of(content_type: &'static str) -> (mpsc::Sender<&'static str>, Response<Body>) {
+    let (pieces, receiver) = mpsc::channel(1);
     let stream = futures_util::stream::unfold(receiver, |mut receiver| async {
-        let event: &'static str = receiver.recv().await?;
-        Some((Ok(Frame::data(Bytes::from_static(event.as_bytes()))), receiver))
+        let piece: &'static str = receiver.recv().await?;
+        Some((Ok(Frame::data(Bytes::from_static(piece.as_bytes()))), receiver))
     });
     let response = Response::builder()
-        .header("content-type", "text/event-stream")
+        .header("content-type", content_type)
         .body(BodyExt::boxed(StreamBody::new(stream)))
         .expect("a response");
-    (events, response)
+    (pieces, response)
 }
