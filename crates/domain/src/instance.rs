@@ -16,7 +16,7 @@
 pub mod access;
 mod command;
 mod decide;
-pub mod edit;
+mod edit;
 mod error;
 mod event;
 pub mod profile;
@@ -27,7 +27,6 @@ pub use access::{
     Access, CommandLine, Hosted, HostedTransport, Mount, Remote, RemoteTransport, Resource, Resources, Source,
 };
 pub use command::{Command, Fact};
-pub(crate) use edit::changes;
 pub use edit::{Change, Edit};
 pub use error::Refusal;
 pub use event::{

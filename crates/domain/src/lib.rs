@@ -10,6 +10,7 @@ pub mod id;
 pub mod import;
 pub mod instance;
 pub mod name;
+mod patch;
 pub mod recorded;
 pub mod retention_plan;
 pub mod sealed;

@@ -125,15 +125,8 @@ impl View for Instances {
     type Row = InstanceRow;
 
     fn key(recorded: &Recorded) -> Option<Uuid> {
-        match &recorded.event {
-            domain::Event::Instance { id, .. } => Some(id.0),
-            domain::Event::InstanceName { .. }
-            | domain::Event::Token { .. }
-            | domain::Event::Credential { .. }
-            | domain::Event::Template { .. }
-            | domain::Event::TemplateName { .. }
-            | domain::Event::RetentionPlan { .. } => None,
-        }
+        let domain::Event::Instance { id, .. } = &recorded.event else { return None };
+        Some(id.0)
     }
 
     fn apply(row: Option<InstanceRow>, recorded: &Recorded) -> Option<InstanceRow> {

@@ -31,15 +31,8 @@ impl View for RetentionPlans {
     type Row = RetentionPlanRow;
 
     fn key(recorded: &Recorded) -> Option<Uuid> {
-        match &recorded.event {
-            domain::Event::RetentionPlan { id, .. } => Some(id.0),
-            domain::Event::Instance { .. }
-            | domain::Event::InstanceName { .. }
-            | domain::Event::Token { .. }
-            | domain::Event::Credential { .. }
-            | domain::Event::Template { .. }
-            | domain::Event::TemplateName { .. } => None,
-        }
+        let domain::Event::RetentionPlan { id, .. } = &recorded.event else { return None };
+        Some(id.0)
     }
 
     fn apply(row: Option<RetentionPlanRow>, recorded: &Recorded) -> Option<RetentionPlanRow> {

@@ -36,15 +36,8 @@ impl View for Templates {
     type Row = TemplateRow;
 
     fn key(recorded: &Recorded) -> Option<Uuid> {
-        match &recorded.event {
-            domain::Event::Template { id, .. } => Some(id.0),
-            domain::Event::Instance { .. }
-            | domain::Event::InstanceName { .. }
-            | domain::Event::Token { .. }
-            | domain::Event::Credential { .. }
-            | domain::Event::TemplateName { .. }
-            | domain::Event::RetentionPlan { .. } => None,
-        }
+        let domain::Event::Template { id, .. } = &recorded.event else { return None };
+        Some(id.0)
     }
 
     fn apply(row: Option<TemplateRow>, recorded: &Recorded) -> Option<TemplateRow> {

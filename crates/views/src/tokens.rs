@@ -74,15 +74,8 @@ impl View for Tokens {
     type Row = TokenRow;
 
     fn key(recorded: &Recorded) -> Option<Uuid> {
-        match &recorded.event {
-            domain::Event::Token { id, .. } => Some(id.0),
-            domain::Event::Instance { .. }
-            | domain::Event::InstanceName { .. }
-            | domain::Event::Credential { .. }
-            | domain::Event::Template { .. }
-            | domain::Event::TemplateName { .. }
-            | domain::Event::RetentionPlan { .. } => None,
-        }
+        let domain::Event::Token { id, .. } = &recorded.event else { return None };
+        Some(id.0)
     }
 
     fn apply(row: Option<TokenRow>, recorded: &Recorded) -> Option<TokenRow> {

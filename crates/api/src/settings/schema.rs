@@ -3,8 +3,7 @@
 
 use std::borrow::Cow;
 
-use domain::instance::access::REPLICAS_MAX;
-use domain::instance::edit::MOUNTS_MAX;
+use domain::instance::access::{MOUNTS_MAX, REPLICAS_MAX};
 use domain::instance::profile::{ICON_BYTES_MAX, LABELS_MAX, NOTES_CHARS_MAX};
 use domain::name::NAME_BYTES_MAX;
 use domain::sealed::SECRET_BYTES_MAX;

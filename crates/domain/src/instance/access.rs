@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Refusal;
 use crate::Sealed;
+use crate::sealed::SEALED_BYTES_MAX;
+
+/// The most replicas of one instance.
+pub const REPLICAS_MAX: u16 = 64;
+/// The most environment variables, and the most header fields.
+pub const SECRETS_MAX: usize = 256;
+/// The most mounts of one instance.
+pub const MOUNTS_MAX: usize = 32;
 
 /// The access mode with what it needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -87,9 +95,6 @@ pub struct Hosted {
     /// How many replicas run at the same time.
     pub replicas: u16,
 }
-
-/// The most replicas of one instance.
-pub const REPLICAS_MAX: u16 = 64;
 
 impl Hosted {
     /// A server with the settings that most have: one replica, nothing mounted, no limits of its own.
@@ -216,27 +221,29 @@ pub enum RemoteTransport {
     StreamableHttp,
 }
 
+/// What no instance can have is refused, whichever command asks for it: many small edits must not add up to an event
+/// that no longer fits into a message, either.
+///
 /// # Errors
-/// The platform does not run so many replicas, or so few.
-pub(crate) fn require_replicas(access: &Access) -> Result<(), Refusal> {
-    match access.hosted() {
-        Some(hosted) if !(1..=REPLICAS_MAX).contains(&hosted.replicas) => {
-            Err(Refusal::Replicas { max: REPLICAS_MAX })
-        }
-        Some(_) | None => Ok(()),
+/// Too many or too large settings, replicas that the platform does not run, or ones that ask for more than they may use.
+pub(crate) fn require_possible(access: &Access) -> Result<(), Refusal> {
+    let secrets = access.secrets();
+    if secrets.len() > SECRETS_MAX {
+        return Err(Refusal::TooMany { what: "variables or header fields".to_owned(), max: SECRETS_MAX });
     }
-}
-
-/// # Errors
-/// A replica asks for more than it may use.
-pub(crate) fn require_resources(access: &Access) -> Result<(), Refusal> {
-    let Some(Hosted { resources, .. }) = access.hosted() else { return Ok(()) };
-    let cpu = resources.cpu_request_millis.zip(resources.cpu_limit_millis);
-    let memory = resources.memory_request_bytes.zip(resources.memory_limit_bytes);
-    if cpu.is_some_and(|(request, limit)| request > limit)
-        || memory.is_some_and(|(request, limit)| request > limit)
-    {
-        return Err(Refusal::RequestAboveLimit);
+    if secrets.values().map(|sealed| sealed.0.len()).sum::<usize>() > SEALED_BYTES_MAX {
+        return Err(Refusal::TooLarge { max: SEALED_BYTES_MAX });
     }
-    Ok(())
+    let Some(hosted) = access.hosted() else { return Ok(()) };
+    if hosted.mounts.len() > MOUNTS_MAX {
+        return Err(Refusal::TooMany { what: "mounts".to_owned(), max: MOUNTS_MAX });
+    }
+    if !(1..=REPLICAS_MAX).contains(&hosted.replicas) {
+        return Err(Refusal::Replicas { max: REPLICAS_MAX });
+    }
+    let Resources { cpu_request_millis, cpu_limit_millis, memory_request_bytes, memory_limit_bytes } =
+        hosted.resources;
+    let cpu = cpu_request_millis.zip(cpu_limit_millis).is_some_and(|(request, limit)| request > limit);
+    let memory = memory_request_bytes.zip(memory_limit_bytes).is_some_and(|(request, limit)| request > limit);
+    if cpu || memory { Err(Refusal::RequestAboveLimit) } else { Ok(()) }
 }

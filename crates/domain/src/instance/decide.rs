@@ -1,7 +1,6 @@
 //! Which commands an instance accepts, and what they lead to.
 
-use super::access::require_replicas;
-use super::edit::require_bounded;
+use super::access::require_possible;
 use super::{
     Access, AccessChanged, Command, Created, Deleted, Edit, Edited, Event, Fact, Live, Profile, Refusal,
     Renamed, ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting, ReplicaStopped, Restarted,
@@ -50,8 +49,7 @@ fn create(
 ) -> Result<Vec<Event>, Refusal> {
     match state {
         State::Absent => {
-            require_bounded(&access)?;
-            require_replicas(&access)?;
+            require_possible(&access)?;
             Ok(vec![Event::Created(Created { name, access, profile, template })])
         }
         State::Running(_) | State::Stopped(_) => Err(Refusal::Exists),
@@ -78,8 +76,7 @@ fn apply(state: &State, edit: &Edit) -> Result<Vec<Event>, Refusal> {
 
 fn change_access(state: &State, access: Access) -> Result<Vec<Event>, Refusal> {
     let live = existing(state)?;
-    require_bounded(&access)?;
-    require_replicas(&access)?;
+    require_possible(&access)?;
     if access == live.access {
         return Ok(vec![]);
     }
@@ -90,7 +87,7 @@ fn change_access(state: &State, access: Access) -> Result<Vec<Event>, Refusal> {
 fn scale(live: &Live, replicas: u16) -> Result<Vec<Event>, Refusal> {
     let mut access = live.access.clone();
     access.scale(replicas);
-    require_replicas(&access)?;
+    require_possible(&access)?;
     match live.access.is_hosted() {
         false => Err(Refusal::NoReplicas),
         true if access == live.access => Ok(vec![]),

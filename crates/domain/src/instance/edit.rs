@@ -2,22 +2,15 @@
 
 mod between;
 
-pub(crate) use between::changes;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::access::require_resources;
+use super::access::require_possible;
 use super::profile::{LABELS_MAX, Profile};
 use super::{Access, CommandLine, Hosted, Mount, Refusal, Remote, RemoteTransport, Resource, Source};
 use crate::Sealed;
-use crate::sealed::SEALED_BYTES_MAX;
-
-/// The most environment variables, and the most header fields.
-pub const SECRETS_MAX: usize = 256;
-
-pub const MOUNTS_MAX: usize = 32;
+use crate::patch::patch;
 
 /// What shall be otherwise. In a map, `None` takes an entry away.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +56,7 @@ impl Edit {
             Access::Proxy(remote) => Access::Proxy(self.apply_remote(remote, access)?),
             Access::Direct(remote) => Access::Direct(self.apply_remote(remote, access)?),
         };
-        require_bounded(&access)?;
+        require_possible(&access)?;
         Ok((access, self.apply_profile(profile)?))
     }
 
@@ -148,23 +141,6 @@ impl Edit {
     }
 }
 
-/// Many small edits must not add up to an event that no longer fits into a message.
-pub(crate) fn require_bounded(access: &Access) -> Result<(), Refusal> {
-    let secrets = access.secrets();
-    if secrets.len() > SECRETS_MAX {
-        return Err(Refusal::TooMany { what: "variables or header fields".to_owned(), max: SECRETS_MAX });
-    }
-    let bytes: usize = secrets.values().map(|sealed| sealed.0.len()).sum();
-    if bytes > SEALED_BYTES_MAX {
-        return Err(Refusal::TooLarge { max: SEALED_BYTES_MAX });
-    }
-    let mounts = access.hosted().map_or(0, |hosted| hosted.mounts.len());
-    if mounts > MOUNTS_MAX {
-        return Err(Refusal::TooMany { what: "mounts".to_owned(), max: MOUNTS_MAX });
-    }
-    require_resources(access)
-}
-
 fn refuse_foreign(settings: &[(&str, bool)], mode: &str) -> Result<(), Refusal> {
     match settings.iter().find(|(_, given)| *given) {
         Some((setting, _)) => {
@@ -185,14 +161,5 @@ fn changed<T: Clone>(before: Option<T>, change: Option<&Change<T>>) -> Option<T>
 fn replace<T: Clone>(setting: &mut T, new: Option<&T>) {
     if let Some(new) = new {
         setting.clone_from(new);
-    }
-}
-
-fn patch<V: Clone>(map: &mut BTreeMap<String, V>, changes: &BTreeMap<String, Option<V>>) {
-    for (key, value) in changes {
-        match value {
-            Some(value) => drop(map.insert(key.clone(), value.clone())),
-            None => drop(map.remove(key)),
-        }
     }
 }

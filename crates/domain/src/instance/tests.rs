@@ -338,12 +338,12 @@ fn an_edit_names_only_what_the_access_mode_has() {
 #[test]
 fn edits_do_not_add_up_beyond_what_an_event_can_hold() {
     let full = hosted_with(|hosted| {
-        hosted.env = (0..edit::SECRETS_MAX).map(|i| (format!("K{i}"), Sealed("s".to_owned()))).collect();
+        hosted.env = (0..access::SECRETS_MAX).map(|i| (format!("K{i}"), Sealed("s".to_owned()))).collect();
     });
     let one_more = edit(|edit| drop(edit.env.insert("ONE_MORE".to_owned(), Some(Sealed("s".to_owned())))));
     given::<InstanceDecider>([created(full)]).when(one_more).then_refused(Refusal::TooMany {
         what: "variables or header fields".to_owned(),
-        max: edit::SECRETS_MAX,
+        max: access::SECRETS_MAX,
     });
     let huge = Sealed("s".repeat(crate::sealed::SEALED_BYTES_MAX + 1));
     given::<InstanceDecider>([created(hosted())])

@@ -1,15 +1,15 @@
 //! Which commands a template accepts, and what they lead to.
 
 use super::{Active, Command, Created, Deleted, Edited, Event, Refusal, Renamed, State};
-use crate::instance::access::require_replicas;
-use crate::instance::edit::require_bounded;
-use crate::instance::{self, Access};
+use crate::instance;
+use crate::instance::access::require_possible;
 
 pub(super) fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
     match command {
         Command::Create { name, access, profile, from } => match state {
             State::Absent => {
-                require_possible(&access)?;
+                // What an instance could not have, a template need not offer.
+                require_possible(&access).map_err(settings)?;
                 Ok(vec![Event::Created(Created { name, access, profile, from })])
             }
             State::Active(_) => Err(Refusal::Exists),
@@ -41,11 +41,6 @@ fn active(state: &State) -> Result<&Active, Refusal> {
         State::Deleted => Err(Refusal::Deleted),
         State::Absent => Err(Refusal::NotFound),
     }
-}
-
-/// What an instance could not have, a template need not offer.
-fn require_possible(access: &Access) -> Result<(), Refusal> {
-    require_bounded(access).and_then(|()| require_replicas(access)).map_err(settings)
 }
 
 fn settings(refusal: instance::Refusal) -> Refusal {

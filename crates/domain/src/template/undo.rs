@@ -17,12 +17,9 @@ pub fn undo(event: &Event, before: &State, now: &State) -> Result<Command, NotUn
         }
         Event::Edited(edited) => {
             let (before, now) = (active(before)?, active(now)?);
-            let there = Edit::between(&before.access, &before.profile, &edited.access, &edited.profile);
-            let back = Edit::between(&edited.access, &edited.profile, &before.access, &before.profile);
-            let (Some(there), Some(back)) = (there, back) else { return Err(NotUndone::Overtaken) };
-            let again = there.apply(&now.access, &now.profile);
-            let is_untouched = again.is_ok_and(|again| again == (now.access.clone(), now.profile.clone()));
-            unless_overtaken(is_untouched, Command::Edit(Box::new(back)))
+            let (before, now) = ((&before.access, &before.profile), (&now.access, &now.profile));
+            let back = Edit::back(before, (&edited.access, &edited.profile), now)?;
+            Ok(Command::Edit(Box::new(back)))
         }
         Event::Deleted(_) => Err(NotUndone::Impossible(Impossible::KeysShredded)),
     }

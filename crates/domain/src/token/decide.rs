@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Active, Command, Edited, Event, Expired, Expiry, Issued, Refusal, Revoked, Rotated, State};
 use super::{HEADERS_MAX, PASSTHROUGH_MAX};
+use crate::patch::patch;
 use crate::sealed::SEALED_BYTES_MAX;
 use crate::{Sealed, instance};
 
@@ -73,12 +74,7 @@ fn edit(
     passthrough: Option<BTreeSet<String>>,
 ) -> Result<Vec<Event>, Refusal> {
     let mut all = active.headers.clone();
-    for (name, value) in headers {
-        match value {
-            Some(value) => drop(all.insert(name.clone(), value.clone())),
-            None => drop(all.remove(name)),
-        }
-    }
+    patch(&mut all, headers);
     let edited = Edited {
         label: label.filter(|label| *label != active.label),
         expiry: expiry.filter(|expiry| *expiry != active.expiry),

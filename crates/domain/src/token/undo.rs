@@ -1,7 +1,7 @@
 //! Which command takes a change of a token back.
 
 use super::{Active, Command, Event, State};
-use crate::instance::changes;
+use crate::patch::changes;
 use crate::undo::{Impossible, NotUndone, unless_overtaken};
 
 /// The command that makes of `now` what was `before` the event, as far as the event changed it.

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::instance::access::REPLICAS_MAX;
-use domain::instance::edit::MOUNTS_MAX;
+use domain::instance::access::{MOUNTS_MAX, REPLICAS_MAX};
 use domain::instance::{Mount, Resource, Resources};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

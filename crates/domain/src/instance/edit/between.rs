@@ -1,9 +1,11 @@
-//! The edit that leads from some settings to others.
+//! The edit that leads from some settings to others, and back.
 
 use std::collections::BTreeMap;
 
 use super::{Change, Edit};
 use crate::instance::{Access, Hosted, Profile, Remote, Resource, Resources, Source};
+use crate::patch::changes;
+use crate::undo::NotUndone;
 
 impl Edit {
     /// The edit that makes `to` of `from`; none if no edit does, because the access modes differ.
@@ -19,6 +21,24 @@ impl Edit {
         edit.notes = new(&from_profile.notes, &to_profile.notes);
         edit.icon = new(&from_profile.icon, &to_profile.icon);
         Some(edit)
+    }
+
+    /// The edit that takes another back: the one that made `after` of `before`.
+    ///
+    /// # Errors
+    /// What it changed was changed again until `now`.
+    pub(crate) fn back(
+        before: (&Access, &Profile),
+        after: (&Access, &Profile),
+        now: (&Access, &Profile),
+    ) -> Result<Edit, NotUndone> {
+        let there = Edit::between(before.0, before.1, after.0, after.1).ok_or(NotUndone::Overtaken)?;
+        let back = Edit::between(after.0, after.1, before.0, before.1).ok_or(NotUndone::Overtaken)?;
+        // The edit once more changes nothing where nobody has changed again what it changed.
+        match there.apply(now.0, now.1) {
+            Ok((access, profile)) if (&access, &profile) == now => Ok(back),
+            Ok(_) | Err(_) => Err(NotUndone::Overtaken),
+        }
     }
 }
 
@@ -57,17 +77,4 @@ fn between_resources(from: Resources, to: Resources) -> BTreeMap<Resource, Optio
 
 fn new<T: Clone + PartialEq>(from: &T, to: &T) -> Option<T> {
     (from != to).then(|| to.clone())
-}
-
-/// What is put into a map, and what is taken away.
-pub(crate) fn changes<V: Clone + PartialEq>(
-    from: &BTreeMap<String, V>,
-    to: &BTreeMap<String, V>,
-) -> BTreeMap<String, Option<V>> {
-    let gone = from.keys().filter(|key| !to.contains_key(*key)).map(|key| (key.clone(), None));
-    let put = to
-        .iter()
-        .filter(|(key, value)| from.get(*key) != Some(*value))
-        .map(|(key, value)| (key.clone(), Some(value.clone())));
-    gone.chain(put).collect()
 }
