@@ -63,8 +63,6 @@ impl Deployment {
             apis,
             parts: BTreeMap::new(),
         };
-        // Whoever connects first makes the master key; the roles only read it.
-        drop(deployment.server.store().await);
         for (index, address) in deployment.apis.clone().into_iter().enumerate() {
             deployment.add(&format!("api-{index}"), deployment.api_arguments(address));
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::failure::{Failure, Problem};
-use crate::output::{Output, field, table};
+use crate::output::{Output, details, field};
 use crate::rest::Rest;
 
 /// How often a command that is waited for is looked at.
@@ -63,7 +63,7 @@ impl Outcome {
 }
 
 fn describe(command: &Value) -> String {
-    let shown = [
+    const SHOWN: [(&str, &str); 6] = [
         ("id", "/id"),
         ("state", "/state"),
         ("sequence", "/sequence"),
@@ -71,8 +71,7 @@ fn describe(command: &Value) -> String {
         ("problem", "/problem/title"),
         ("detail", "/problem/detail"),
     ];
-    let rows = shown.map(|(name, pointer)| [name.to_owned(), field(command, pointer)]);
-    table(["command", ""], rows.into_iter().filter(|row| !row[1].is_empty()))
+    details("command", command, &SHOWN)
 }
 
 /// Tells of a command that is accepted and that nobody wants to wait for. Anything else stays what it is.

@@ -10,8 +10,9 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::output::{Output, field, table};
+use crate::output::{Output, details, field};
 use crate::rest::Rest;
+use crate::settings;
 use crate::terms::Terms;
 
 pub(crate) use create::CreateArguments;
@@ -147,32 +148,21 @@ pub(crate) async fn finish(
 
 /// Everything worth knowing about an instance, a line each.
 fn describe(instance: &Value) -> String {
-    const SHOWN: [(&str, &str); 22] = [
+    const OWN: [(&str, &str); 6] = [
         ("name", "/name"),
         ("id", "/id"),
         ("revision", "/revision"),
-        ("access", "/access"),
-        ("transport", "/transport"),
+        ("template", "/template"),
         ("phase", "/phase"),
         ("gateway", "/gateway_url"),
-        ("image", "/image"),
-        ("program", "/command/program"),
-        ("arguments", "/command/args"),
-        ("environment", "/command/env"),
-        ("ports", "/ports"),
-        ("mounts", "/mounts"),
-        ("replicas", "/replicas_wanted"),
-        ("url", "/url"),
-        ("labels", "/labels"),
-        ("notes", "/notes"),
-        ("icon", "/icon"),
+    ];
+    const SERVER: [(&str, &str); 4] = [
         ("server", "/server/name"),
         ("version", "/server/version"),
         ("failure", "/failure/reason"),
         ("detail", "/failure/detail"),
     ];
-    let rows = SHOWN.map(|(name, pointer)| [name.to_owned(), field(instance, pointer)]);
-    table(["instance", ""], rows.into_iter().filter(|row| !matches!(row[1].as_str(), "" | "[]" | "{}")))
+    details("instance", instance, &[&OWN[..], &settings::SHOWN, &SERVER].concat())
 }
 
 fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {

@@ -114,6 +114,13 @@ pub(crate) fn table<const N: usize>(columns: [&str; N], rows: impl Iterator<Item
     table.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
+/// What is worth knowing of one thing, a line each: `shown` says what its members are called and where they stand. What is
+/// absent or empty is left out.
+pub(crate) fn details(title: &str, document: &Value, shown: &[(&str, &str)]) -> String {
+    let rows = shown.iter().map(|(name, pointer)| [(*name).to_owned(), field(document, pointer)]);
+    table([title, ""], rows.filter(|row| !matches!(row[1].as_str(), "" | "[]" | "{}")))
+}
+
 /// A member of a document as a person reads it; nothing when it is absent.
 pub(crate) fn field(document: &Value, pointer: &str) -> String {
     match document.pointer(pointer) {

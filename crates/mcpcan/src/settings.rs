@@ -10,9 +10,31 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use some::SomeSettings;
 pub(crate) use value::header_pair;
-pub(crate) use whole::{AccessSettings, ProfileSettings};
+pub(crate) use whole::{AccessSettings, NewSettings};
 
 use crate::failure::Failure;
+
+/// What documents say of settings, for [`crate::output::details`].
+pub(crate) const SHOWN: [(&str, &str); 18] = [
+    ("access", "/access"),
+    ("transport", "/transport"),
+    ("image", "/image"),
+    ("program", "/command/program"),
+    ("arguments", "/command/args"),
+    ("environment", "/command/env"),
+    ("ports", "/ports"),
+    ("mounts", "/mounts"),
+    ("cpu limit, millis", "/resources/cpu_limit_millis"),
+    ("cpu request, millis", "/resources/cpu_request_millis"),
+    ("memory limit, bytes", "/resources/memory_limit_bytes"),
+    ("memory request, bytes", "/resources/memory_request_bytes"),
+    ("replicas", "/replicas_wanted"),
+    ("url", "/url"),
+    ("headers", "/headers"),
+    ("labels", "/labels"),
+    ("notes", "/notes"),
+    ("icon", "/icon"),
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Access {

@@ -1,13 +1,13 @@
 //! `template …`: settings of instances that are yet to be created.
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::instance::{self, Goal, Patience};
-use crate::output::{Output, field, table};
+use crate::output::{Output, details, field};
 use crate::rest::Rest;
-use crate::settings::{AccessSettings, ProfileSettings, SomeSettings};
+use crate::settings::{self, NewSettings, SomeSettings};
 use crate::terms::{Haste, Terms};
 
 #[derive(Debug, Subcommand)]
@@ -54,12 +54,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateArguments {
-    /// A lower-case DNS label: letters, digits and hyphens.
-    name: String,
     #[command(flatten)]
-    access: AccessSettings,
-    #[command(flatten)]
-    profile: ProfileSettings,
+    settings: NewSettings,
     #[command(flatten)]
     haste: Haste,
 }
@@ -94,11 +90,7 @@ pub(crate) struct InstantiateArguments {
 pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result<(), Failure> {
     match command {
         Command::Create(arguments) => {
-            let mut body = Map::new();
-            body.insert("name".to_owned(), json!(arguments.name));
-            arguments.access.fill(&mut body)?;
-            arguments.profile.fill(&mut body)?;
-            create(rest, output, arguments.haste, &Value::Object(body)).await
+            create(rest, output, arguments.haste, &arguments.settings.body()?).await
         }
         Command::Of { instance, name, haste } => {
             create(rest, output, haste, &json!({ "name": name, "from": instance })).await
@@ -150,25 +142,7 @@ async fn instantiate(arguments: InstantiateArguments, rest: &Rest, output: Outpu
 
 /// Everything worth knowing about a template, a line each.
 fn describe(template: &Value) -> String {
-    const SHOWN: [(&str, &str); 17] = [
-        ("name", "/name"),
-        ("id", "/id"),
-        ("revision", "/revision"),
-        ("from", "/from"),
-        ("access", "/access"),
-        ("transport", "/transport"),
-        ("image", "/image"),
-        ("program", "/command/program"),
-        ("arguments", "/command/args"),
-        ("environment", "/command/env"),
-        ("ports", "/ports"),
-        ("mounts", "/mounts"),
-        ("replicas", "/replicas_wanted"),
-        ("url", "/url"),
-        ("headers", "/headers"),
-        ("labels", "/labels"),
-        ("notes", "/notes"),
-    ];
-    let rows = SHOWN.map(|(name, pointer)| [name.to_owned(), field(template, pointer)]);
-    table(["template", ""], rows.into_iter().filter(|row| !matches!(row[1].as_str(), "" | "[]" | "{}")))
+    const OWN: [(&str, &str); 4] =
+        [("name", "/name"), ("id", "/id"), ("revision", "/revision"), ("from", "/from")];
+    details("template", template, &[&OWN[..], &settings::SHOWN].concat())
 }

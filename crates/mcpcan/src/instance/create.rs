@@ -1,23 +1,18 @@
 //! `instance create`: from the words of the command line to the body of the request.
 
 use clap::Args;
-use serde_json::{Map, Value, json};
 
 use super::{Goal, Patience, finish};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::rest::Rest;
-use crate::settings::{AccessSettings, ProfileSettings};
+use crate::settings::NewSettings;
 use crate::terms::{Haste, Terms};
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateArguments {
-    /// A lower-case DNS label: letters, digits and hyphens.
-    name: String,
     #[command(flatten)]
-    access: AccessSettings,
-    #[command(flatten)]
-    profile: ProfileSettings,
+    settings: NewSettings,
     #[command(flatten)]
     haste: Haste,
     #[command(flatten)]
@@ -25,22 +20,17 @@ pub(crate) struct CreateArguments {
 }
 
 pub(super) async fn run(arguments: CreateArguments, rest: &Rest, output: Output) -> Result<(), Failure> {
-    let accepted =
-        rest.on(Terms::of_new(arguments.haste)).post(&["instances"], Some(&body(&arguments)?)).await?;
+    let accepted = rest
+        .on(Terms::of_new(arguments.haste))
+        .post(&["instances"], Some(&arguments.settings.body()?))
+        .await?;
     finish(rest, output, accepted, Goal::Ready, arguments.patience).await
-}
-
-fn body(arguments: &CreateArguments) -> Result<Value, Failure> {
-    let mut body = Map::new();
-    body.insert("name".to_owned(), json!(arguments.name));
-    arguments.access.fill(&mut body)?;
-    arguments.profile.fill(&mut body)?;
-    Ok(Value::Object(body))
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -53,7 +43,7 @@ mod tests {
     fn body_of(line: &str) -> Result<Value, String> {
         let line = CommandLine::try_parse_from(std::iter::once("create").chain(line.split_whitespace()))
             .map_err(|error| error.to_string())?;
-        body(&line.create).map_err(|failure| failure.to_string())
+        line.create.settings.body().map_err(|failure| failure.to_string())
     }
 
     #[test]

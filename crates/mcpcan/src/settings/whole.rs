@@ -8,9 +8,20 @@ use super::value::{cpu, env_pair, header_pair, label_pair, memory, mount_pair};
 use super::{Access, Transport, object, secrets, usage, wire_name};
 use crate::failure::Failure;
 
+/// What an instance or a template is made of.
+#[derive(Debug, Args)]
+pub(crate) struct NewSettings {
+    /// A lower-case DNS label: letters, digits and hyphens.
+    name: String,
+    #[command(flatten)]
+    access: AccessSettings,
+    #[command(flatten)]
+    profile: ProfileSettings,
+}
+
 /// What people note down.
 #[derive(Debug, Args)]
-pub(crate) struct ProfileSettings {
+struct ProfileSettings {
     /// A label; repeat for more.
     #[arg(long, value_name = "KEY=VALUE", value_parser = label_pair)]
     label: Vec<(String, String)>,
@@ -89,8 +100,18 @@ impl Resources {
     }
 }
 
+impl NewSettings {
+    pub(crate) fn body(&self) -> Result<Value, Failure> {
+        let mut body = Map::new();
+        body.insert("name".to_owned(), json!(self.name));
+        self.access.fill(&mut body)?;
+        self.profile.fill(&mut body)?;
+        Ok(Value::Object(body))
+    }
+}
+
 impl ProfileSettings {
-    pub(crate) fn fill(&self, body: &mut Map<String, Value>) -> Result<(), Failure> {
+    fn fill(&self, body: &mut Map<String, Value>) -> Result<(), Failure> {
         if !self.label.is_empty() {
             body.insert("labels".to_owned(), object(&self.label, "--label")?.into());
         }
