@@ -3,18 +3,20 @@
 //! `Display` is what the client reads. Causes are logged here, once, and never returned: they may name things inside
 //! the platform.
 
+mod cause;
 pub(crate) mod problem_type;
+mod refusal;
 
 use axum::response::{IntoResponse, Response};
 use domain::undo::NotUndone;
-use domain::{Refusal, TokenId, claim, import, instance, retention_plan, template, token};
+use domain::{Refusal, TokenId};
 use http::HeaderValue;
-use http::header::{ETAG, WWW_AUTHENTICATE};
+use http::header::WWW_AUTHENTICATE;
 use jiff::Timestamp;
 use serde_json::json;
 use store::archive::ArchiveError;
 use store::subject::VIEWS;
-use store::{NotReached, OpenError, PastError, Place, SendError, Unavailable};
+use store::{NotReached, OpenError, Place, Unavailable};
 
 use crate::command::KEY_BYTES_MAX;
 use crate::commands::Accepted;
@@ -22,7 +24,7 @@ use crate::events::TAILS_MAX;
 use crate::extract::{BODY_BYTES_MAX, BODY_READ_TIMEOUT};
 use crate::problem::Problem;
 use crate::state::KINDS;
-use crate::violation::{self, Violation};
+use crate::violation::Violation;
 
 /// Why a request has no success to show.
 #[derive(Debug, thiserror::Error)]
@@ -198,7 +200,7 @@ impl Error {
             Error::OtherMasterKey => Problem::new(T::OTHER_MASTER_KEY),
             Error::ImportRunning => Problem::new(T::IMPORT_RUNNING),
             Error::Spool(_) => Problem::new(T::NO_ROOM),
-            Error::Refused(refusal) => refused(refusal),
+            Error::Refused(refusal) => refusal::refused(refusal),
             Error::Undecided(_) => Problem::new(T::UNDECIDED),
             Error::NotVisible(_) => Problem::new(T::NOT_VISIBLE),
             Error::LogUnreadable => Problem::new(T::LOG_UNREADABLE),
@@ -219,84 +221,6 @@ fn placed(problem: Problem, place: &Place) -> Problem {
     problem.with("sequence", place.sequence).with("stored_at", place.stored_at.to_string())
 }
 
-fn refused(refusal: &Refusal) -> Problem {
-    use problem_type as T;
-    match refusal {
-        Refusal::InstanceName(claim::Refusal::Taken { holder }) => {
-            Problem::new(T::NAME_TAKEN).with("holder", json!(holder))
-        }
-        Refusal::TemplateName(claim::Refusal::Taken { holder }) => {
-            Problem::new(T::NAME_TAKEN).with("holder", json!(holder))
-        }
-        Refusal::Credential(claim::Refusal::Taken { holder }) => {
-            Problem::new(T::CREDENTIAL_TAKEN).with("holder", json!(holder))
-        }
-        Refusal::Instance(refusal) => refused_instance(refusal),
-        Refusal::Token(refusal) => refused_token(refusal),
-        Refusal::Template(refusal) => match refusal {
-            template::Refusal::Exists => Problem::new(T::TEMPLATE_EXISTS),
-            template::Refusal::NotFound => Problem::new(T::TEMPLATE_NOT_FOUND),
-            template::Refusal::Deleted => Problem::new(T::TEMPLATE_DELETED),
-            template::Refusal::Settings { refusal } => refused_instance(refusal),
-        },
-        Refusal::RetentionPlan(refusal) => match refusal {
-            retention_plan::Refusal::Days { max } => Problem::new(T::BEYOND_A_BOUND).with("max", *max),
-            retention_plan::Refusal::InstanceNotFound => Problem::new(T::INSTANCE_NOT_FOUND),
-        },
-        Refusal::Import(refusal) => match refusal {
-            import::Refusal::Differs { sequence } => Problem::new(T::LOG_DIFFERS).with("sequence", *sequence),
-            import::Refusal::Gap { expected, .. } => Problem::new(T::LOG_GAP).with("expected", *expected),
-            import::Refusal::Busy => Problem::new(T::IMPORT_BUSY),
-        },
-        Refusal::Changed { revision } => {
-            Problem::new(T::REVISION_CHANGED).with("revision", *revision).header(ETAG, etag(*revision))
-        }
-    }
-}
-
-fn refused_instance(refusal: &instance::Refusal) -> Problem {
-    use problem_type as T;
-    match refusal {
-        instance::Refusal::Exists => Problem::new(T::INSTANCE_EXISTS),
-        instance::Refusal::NotFound => Problem::new(T::INSTANCE_NOT_FOUND),
-        instance::Refusal::Deleted => Problem::new(T::INSTANCE_DELETED),
-        instance::Refusal::NotHosted | instance::Refusal::NoReplicas => Problem::new(T::NOT_HOSTED),
-        instance::Refusal::Superseded { wanted, .. } => Problem::new(T::SUPERSEDED).with("wanted", *wanted),
-        instance::Refusal::NotRunning => Problem::new(T::NOT_RUNNING),
-        instance::Refusal::UnknownReplica => Problem::new(T::UNKNOWN_REPLICA),
-        instance::Refusal::NotOfMode { setting, .. } => {
-            Problem::new(T::NOT_OF_MODE).with("setting", setting.as_str())
-        }
-        instance::Refusal::NoCommand | instance::Refusal::NothingToRun => Problem::new(T::NO_COMMAND),
-        instance::Refusal::RequestAboveLimit => Problem::new(T::REQUEST_ABOVE_LIMIT),
-        instance::Refusal::Replicas { max } => Problem::new(T::BEYOND_A_BOUND).with("max", *max),
-        instance::Refusal::TooMany { max, .. } | instance::Refusal::TooLarge { max } => {
-            Problem::new(T::BEYOND_A_BOUND).with("max", *max)
-        }
-    }
-}
-
-fn refused_token(refusal: &token::Refusal) -> Problem {
-    use problem_type as T;
-    match refusal {
-        token::Refusal::Exists => Problem::new(T::TOKEN_EXISTS),
-        token::Refusal::NotFound => Problem::new(T::TOKEN_NOT_FOUND),
-        token::Refusal::Revoked => Problem::new(T::TOKEN_REVOKED),
-        token::Refusal::Expired => Problem::new(T::TOKEN_EXPIRED),
-        token::Refusal::NotDue => Problem::new(T::TOKEN_NOT_DUE),
-        token::Refusal::InstanceNotFound => Problem::new(T::INSTANCE_NOT_FOUND),
-        token::Refusal::DirectHasNone => Problem::new(T::DIRECT_HAS_NO_TOKENS),
-        token::Refusal::TooMany { max, .. } | token::Refusal::TooLarge { max } => {
-            Problem::new(T::BEYOND_A_BOUND).with("max", *max)
-        }
-    }
-}
-
-/// The entity tag of a revision (RFC 9110 section 8.8.3).
-fn etag(revision: u64) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"{revision}\"")).expect("digits in quotes are a header value")
-}
-
 fn in_words(ids: &[TokenId]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
 }
@@ -311,69 +235,5 @@ impl IntoResponse for Error {
             tracing::warn!(error = &self as &dyn std::error::Error, code = problem.code(), "request failed");
         }
         problem.into_response()
-    }
-}
-
-impl From<PastError> for Error {
-    fn from(error: PastError) -> Self {
-        match error {
-            PastError::Unavailable(error) => Error::StoreUnavailable(error),
-            PastError::Unreadable(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "event cannot be read");
-                Error::LogUnreadable
-            }
-        }
-    }
-}
-
-impl From<Unavailable> for Error {
-    fn from(error: Unavailable) -> Self {
-        Error::StoreUnavailable(error)
-    }
-}
-
-impl From<SendError> for Error {
-    fn from(error: SendError) -> Self {
-        match error {
-            SendError::KeyReused => Error::KeyReused,
-            SendError::Undecided(id) => Error::Undecided(Accepted::new(id, false)),
-            SendError::Unavailable(error) => Error::StoreUnavailable(error),
-        }
-    }
-}
-
-impl From<OpenError> for Error {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::Unavailable(error) => Error::StoreUnavailable(error),
-            OpenError::Shredded { .. } | OpenError::Damaged { .. } => Error::SecretUnreadable(error),
-            OpenError::Missing { .. } => Error::SecretWithoutKey(error),
-        }
-    }
-}
-
-impl From<NotReached> for Error {
-    fn from(error: NotReached) -> Self {
-        Error::NotVisible(error)
-    }
-}
-
-impl From<::access_log::Error> for Error {
-    fn from(error: ::access_log::Error) -> Self {
-        use ::access_log::Error as A;
-        match error {
-            A::InvalidQuery { field, reason } => Error::Invalid(vec![Violation {
-                place: violation::Place::Parameter(field.to_owned()),
-                detail: reason,
-            }]),
-            A::Unavailable { .. } => Error::AccessLogUnavailable(error),
-            A::Rejected { .. }
-            | A::TooManyRows { .. }
-            | A::EmptyDeduplicationToken
-            | A::InvalidUrl { .. }
-            | A::Tls { .. }
-            | A::MigrationChanged { .. }
-            | A::Corrupt { .. } => Error::AccessLogUnreadable(error),
-        }
     }
 }

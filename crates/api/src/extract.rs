@@ -1,5 +1,6 @@
 //! Extractors whose refusals are problem documents: body, query and path of a request.
 
+mod member;
 mod parse;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::Error;
+pub(crate) use member::Member;
 use parse::parse;
 
 /// The longest body.

@@ -2,6 +2,8 @@
 
 mod document;
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::InstanceId;
@@ -17,7 +19,7 @@ use crate::app::App;
 use crate::command::{Caller, Wish};
 use crate::error::Error;
 use crate::extract::{Json, MergePatch, Path, Query};
-use crate::paging::{self, Cursor, Limit, Page};
+use crate::paging::{Cursor, Limit, Window};
 use crate::router::API;
 use crate::settings::{CheckedEdit, CreateInstance, EditInstance, NewInstance, ReplaceAccess};
 use crate::violation::Violations;
@@ -161,20 +163,16 @@ pub(crate) async fn list_instances(
     State(app): State<App>,
     Query(query): Query<ListInstances>,
 ) -> Result<Response, Error> {
-    let mut violations = Violations::default();
-    let limit = paging::limit(query.limit.as_deref(), &mut violations);
-    let after: Option<String> = paging::from_cursor(query.cursor.as_deref(), &mut violations);
-    violations.into_result()?;
+    let window = Window::of_query(query.limit.as_deref(), query.cursor.as_deref())?;
     let rows = app.directory.instances();
-    let mut rows = rows
-        .iter()
-        .filter(|row| query.name.as_ref().is_none_or(|part| row.name.as_str().contains(part)))
-        .skip_while(|row| after.as_ref().is_some_and(|after| row.name.as_str() <= after.as_str()))
-        .peekable();
-    let shown: Vec<_> = rows.by_ref().take(limit).collect();
-    let next_cursor = rows.peek().and(shown.last()).map(|last| paging::to_cursor(&last.name));
-    let items = shown.into_iter().map(|row| InstanceDocument::new(row, &app.config.gateway_url)).collect();
-    Ok(axum::Json(Page { items, next_cursor }).into_response())
+    let is_meant =
+        |row: &&Arc<InstanceRow>| query.name.as_ref().is_none_or(|part| row.name.as_str().contains(part));
+    let page = window.page(
+        rows.iter().filter(is_meant),
+        |row| row.name.clone(),
+        |row| InstanceDocument::new(row, &app.config.gateway_url),
+    );
+    Ok(axum::Json(page).into_response())
 }
 
 /// `GET /instances/{instance}`

@@ -3,9 +3,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::violation::{Place, Violations};
 
 /// The items of a page, unless the request says otherwise.
@@ -40,8 +41,62 @@ pub(crate) struct Page<T> {
     pub(crate) next_cursor: Option<String>,
 }
 
+/// The query of a list that has nothing to choose from.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    /// How many of them, at most.
+    #[schemars(with = "Option<Limit>")]
+    limit: Option<String>,
+    /// The `next_cursor` of an earlier answer to the same request.
+    #[schemars(with = "Option<Cursor>")]
+    cursor: Option<String>,
+}
+
+impl ListQuery {
+    /// # Errors
+    /// `Error::Invalid` with every parameter that is wrong.
+    pub(crate) fn window<K: DeserializeOwned>(&self) -> Result<Window<K>, Error> {
+        Window::of_query(self.limit.as_deref(), self.cursor.as_deref())
+    }
+}
+
+/// What a request wants of a list: so many items after a position.
+pub(crate) struct Window<K> {
+    limit: usize,
+    after: Option<K>,
+}
+
+impl<K: DeserializeOwned> Window<K> {
+    /// # Errors
+    /// `Error::Invalid` with every parameter that is wrong.
+    pub(crate) fn of_query(limit: Option<&str>, cursor: Option<&str>) -> Result<Self, Error> {
+        let mut violations = Violations::default();
+        let limit = self::limit(limit, &mut violations);
+        let after = from_cursor(cursor, &mut violations);
+        violations.into_result()?;
+        Ok(Window { limit, after })
+    }
+}
+
+impl<K: Serialize + PartialOrd> Window<K> {
+    /// The page of rows that stand in the order of their keys.
+    pub(crate) fn page<R, T>(
+        &self,
+        rows: impl IntoIterator<Item = R>,
+        key: impl Fn(&R) -> K,
+        show: impl Fn(R) -> T,
+    ) -> Page<T> {
+        let is_before = |row: &R| self.after.as_ref().is_some_and(|after| key(row) <= *after);
+        let mut rows = rows.into_iter().skip_while(is_before).peekable();
+        let shown: Vec<R> = rows.by_ref().take(self.limit).collect();
+        let next_cursor = rows.peek().and(shown.last()).map(|last| to_cursor(&key(last)));
+        Page { items: shown.into_iter().map(show).collect(), next_cursor }
+    }
+}
+
 /// The parameter `limit`.
-pub(crate) fn limit(text: Option<&str>, violations: &mut Violations) -> usize {
+fn limit(text: Option<&str>, violations: &mut Violations) -> usize {
     let limit = bounded("limit", text, LIMIT_DEFAULT, LIMIT_MAX, violations);
     usize::try_from(limit).expect("a page fits into memory")
 }
@@ -66,12 +121,12 @@ pub(crate) fn bounded(
 }
 
 /// A cursor: where a page ended, in a form that clients have no reason to look into.
-pub(crate) fn to_cursor(position: &impl Serialize) -> String {
+fn to_cursor(position: &impl Serialize) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(position).expect("a position is plain data"))
 }
 
 /// The position in a cursor that one of our own answers gave.
-pub(crate) fn from_cursor<T: DeserializeOwned>(text: Option<&str>, violations: &mut Violations) -> Option<T> {
+fn from_cursor<T: DeserializeOwned>(text: Option<&str>, violations: &mut Violations) -> Option<T> {
     let text = text?;
     let position = (text.len() <= CURSOR_BYTES_MAX)
         .then(|| URL_SAFE_NO_PAD.decode(text).ok())

@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use store::OpenError;
 use views::TemplateRow;
 
@@ -18,13 +18,12 @@ use crate::command::{Caller, Wish};
 use crate::error::Error;
 use crate::extract::{Json, MergePatch, Path, Query};
 use crate::instances::{carry_out_creation, show_created};
-use crate::paging::{self, Cursor, Limit, Page};
+use crate::paging::ListQuery;
 use crate::router::API;
 use crate::settings::{
     AccessDocument, CheckedEdit, CreateTemplate, EditTemplate, Instantiate, NewEdit, NewTemplate,
     ProfileDocument, reseal,
 };
-use crate::violation::Violations;
 
 /// A template.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -100,36 +99,15 @@ async fn carry_out_sealed(
     carried_out.map(drop)
 }
 
-/// The query of `GET /templates`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ListTemplates {
-    /// How many of them, at most.
-    #[schemars(with = "Option<Limit>")]
-    limit: Option<String>,
-    /// The `next_cursor` of an earlier answer to the same request.
-    #[schemars(with = "Option<Cursor>")]
-    cursor: Option<String>,
-}
-
 /// `GET /templates`, by name.
 pub(crate) async fn list_templates(
     State(app): State<App>,
-    Query(query): Query<ListTemplates>,
+    Query(query): Query<ListQuery>,
 ) -> Result<Response, Error> {
-    let mut violations = Violations::default();
-    let limit = paging::limit(query.limit.as_deref(), &mut violations);
-    let after: Option<String> = paging::from_cursor(query.cursor.as_deref(), &mut violations);
-    violations.into_result()?;
+    let window = query.window()?;
     let rows = app.directory.templates();
-    let mut rows = rows
-        .iter()
-        .skip_while(|row| after.as_ref().is_some_and(|after| row.name.as_str() <= after.as_str()))
-        .peekable();
-    let shown: Vec<_> = rows.by_ref().take(limit).collect();
-    let next_cursor = rows.peek().and(shown.last()).map(|last| paging::to_cursor(&last.name));
-    let items = shown.into_iter().map(|row| TemplateDocument::new(row)).collect();
-    Ok(axum::Json(Page { items, next_cursor }).into_response())
+    let page = window.page(&rows, |row| row.name.clone(), |row| TemplateDocument::new(row));
+    Ok(axum::Json(page).into_response())
 }
 
 /// `GET /templates/{template}`

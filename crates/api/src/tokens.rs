@@ -14,8 +14,6 @@ use domain::{InstanceId, TokenId};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use jiff::Timestamp;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use views::{TokenRow, TokenState};
 
 use crate::app::App;
@@ -23,10 +21,9 @@ use crate::client_config::{self, ClientConfig};
 use crate::command::{Caller, Wish};
 use crate::error::Error;
 use crate::extract::{Json, MergePatch, Path, Query};
-use crate::paging::{self, Cursor, Limit, Page};
+use crate::paging::ListQuery;
 use crate::router::API;
 use crate::settings::secret::{SecretText, seal_all};
-use crate::violation::Violations;
 use credential::SealedCredential;
 pub(crate) use document::{CredentialDocument, TokenDocument};
 use request::{CheckedIssue, EditToken, IssueToken, RotateToken, lower_case, require_ahead};
@@ -115,36 +112,17 @@ async fn carry_out_sealed(
     carried_out.map(drop)
 }
 
-/// The query of `GET /instances/{instance}/tokens`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ListTokens {
-    /// How many of them, at most.
-    #[schemars(with = "Option<Limit>")]
-    limit: Option<String>,
-    /// The `next_cursor` of an earlier answer to the same request.
-    #[schemars(with = "Option<Cursor>")]
-    cursor: Option<String>,
-}
-
 /// `GET /instances/{instance}/tokens`, oldest first.
 pub(crate) async fn list_tokens(
     State(app): State<App>,
     Path(reference): Path<String>,
-    Query(query): Query<ListTokens>,
+    Query(query): Query<ListQuery>,
 ) -> Result<Response, Error> {
-    let mut violations = Violations::default();
-    let limit = paging::limit(query.limit.as_deref(), &mut violations);
-    let after: Option<(Timestamp, TokenId)> = paging::from_cursor(query.cursor.as_deref(), &mut violations);
-    violations.into_result()?;
+    let window = query.window()?;
     let instance = app.directory.find_instance(&reference)?;
     let rows = app.directory.tokens_of(instance.id);
-    let mut rows =
-        rows.iter().skip_while(|row| after.is_some_and(|after| (row.issued_at, row.id) <= after)).peekable();
-    let shown: Vec<_> = rows.by_ref().take(limit).collect();
-    let next_cursor = rows.peek().and(shown.last()).map(|last| paging::to_cursor(&(last.issued_at, last.id)));
-    let items = shown.into_iter().map(|row| TokenDocument::new(row)).collect();
-    Ok(axum::Json(Page { items, next_cursor }).into_response())
+    let page = window.page(&rows, |row| (row.issued_at, row.id), |row| TokenDocument::new(row));
+    Ok(axum::Json(page).into_response())
 }
 
 /// `GET /instances/{instance}/tokens/{token}`

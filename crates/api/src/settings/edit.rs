@@ -1,20 +1,19 @@
 //! Requests that change some settings: JSON merge patches (RFC 7396). What is absent stays, whoever changed it last, and
 //! what is null goes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use domain::Name;
-use domain::instance::{Change, Edit, Resource};
-use serde::{Deserialize, Deserializer, Serialize};
-use store::Vault;
-use uuid::Uuid;
+use domain::instance::{Change, Resource};
+use serde::{Deserialize, Serialize};
 
+use super::checked::{CheckedEdit, NewEdit};
 use super::rules;
 use super::rules::hosted::MountForm;
-use super::secret::{SecretText, Secrets, seal_all};
+use super::secret::{SecretText, Secrets};
 use super::whole::Transport;
 use crate::error::Error;
-use crate::extract::Object;
+use crate::extract::{Member, Object};
 use crate::violation::Violations;
 
 /// The body of `PATCH /instances/{instance}`.
@@ -31,24 +30,6 @@ pub(crate) struct EditTemplate(SomeSettings);
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Instantiate(SomeSettings);
-
-/// A member of a merge patch.
-#[derive(Debug, Default, Serialize)]
-enum Member<T> {
-    #[default]
-    Absent,
-    Null,
-    Value(T),
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Member<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match Option::deserialize(deserializer)? {
-            Some(value) => Member::Value(value),
-            None => Member::Null,
-        })
-    }
-}
 
 /// Entries of a map: null takes one away.
 type Entries<T> = BTreeMap<String, Option<T>>;
@@ -80,38 +61,9 @@ struct SomeCommand {
     env: Member<Entries<SecretText>>,
 }
 
-/// What an edit asks for.
-#[derive(Debug)]
-pub(crate) enum CheckedEdit {
-    Rename(Name),
-    Edit(Box<NewEdit>),
-}
-
-/// An edit whose secrets are still in clear.
-#[derive(Debug, Default)]
-pub(crate) struct NewEdit {
-    edit: Edit,
-    env: Secrets,
-    headers: Secrets,
-}
-
-impl NewEdit {
-    /// The edit as a command carries it: every secret sealed under the key of the owner.
-    ///
-    /// # Errors
-    /// The vault cannot be reached.
-    pub(crate) async fn seal(self, owner: Uuid, vault: &Vault) -> Result<Edit, Error> {
-        let NewEdit { mut edit, env, headers } = self;
-        let present = |(name, sealed)| (name, Some(sealed));
-        edit.env.extend(seal_all(env, owner, vault).await?.into_iter().map(present));
-        edit.headers.extend(seal_all(headers, owner, vault).await?.into_iter().map(present));
-        Ok(edit)
-    }
-}
-
 impl EditInstance {
     /// # Errors
-    /// `Error::Invalid` with every rule that the request breaks.
+    /// `Error::Invalid` or `Error::Unprocessable` with every rule that the request breaks.
     pub(crate) fn check(self) -> Result<CheckedEdit, Error> {
         let detail = "how many replicas run is changed by `POST /instances/{instance}/scale`";
         self.0.check_edit(detail)
@@ -120,7 +72,7 @@ impl EditInstance {
 
 impl EditTemplate {
     /// # Errors
-    /// `Error::Invalid` with every rule that the request breaks.
+    /// `Error::Invalid` or `Error::Unprocessable` with every rule that the request breaks.
     pub(crate) fn check(self) -> Result<CheckedEdit, Error> {
         self.0.check_edit("how many replicas an instance starts with is said when it is created")
     }
@@ -130,7 +82,7 @@ impl Instantiate {
     /// The name, what is otherwise, and how many replicas run.
     ///
     /// # Errors
-    /// `Error::Invalid` with every rule that the request breaks.
+    /// `Error::Invalid` or `Error::Unprocessable` with every rule that the request breaks.
     pub(crate) fn check(self) -> Result<(Name, NewEdit, Option<u16>), Error> {
         let mut violations = Violations::default();
         let name = match &self.0.name {
@@ -154,20 +106,15 @@ impl Instantiate {
 }
 
 impl SomeSettings {
-    fn check_edit(self, about_replicas: &str) -> Result<CheckedEdit, Error> {
+    fn check_edit(mut self, about_replicas: &str) -> Result<CheckedEdit, Error> {
         let mut violations = Violations::default();
         if !matches!(self.replicas, Member::Absent) {
             violations.add_at(&["replicas"], about_replicas);
         }
-        let name = match &self.name {
-            Member::Absent => None,
-            Member::Null => {
-                violations.add_at(&["name"], "there has to be a name");
-                None
-            }
-            Member::Value(name) => rules::check_name(name, &mut violations),
-        };
         let renames = !matches!(self.name, Member::Absent);
+        let name =
+            needed(std::mem::take(&mut self.name), &["name"], "there has to be a name", &mut violations)
+                .and_then(|name| rules::check_name(&name, &mut violations));
         let edit = self.check_settings(&mut violations);
         if renames && edit.says_something() {
             // Two commands could succeed by half.
@@ -189,19 +136,15 @@ impl SomeSettings {
             edit.labels.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))),
             violations,
         );
-        edit.notes = text(self.notes);
+        edit.notes = self.notes.or_default();
         rules::profile::check_notes(edit.notes.as_deref().unwrap_or_default(), violations);
-        edit.icon = text(self.icon);
+        edit.icon = self.icon.or_default();
         rules::profile::check_icon(edit.icon.as_deref().unwrap_or_default(), violations);
-        edit.image = change(self.image);
+        edit.image = self.image.into_change();
         if let Some(Change::Set(image)) = &edit.image {
-            rules::hosted::check_image(image, violations);
+            rules::image::check_image(image, violations);
         }
-        edit.ports = match self.ports {
-            Member::Absent => None,
-            Member::Null => Some(BTreeSet::new()),
-            Member::Value(ports) => Some(rules::hosted::check_ports(ports, violations)),
-        };
+        edit.ports = self.ports.or_default().map(|ports| rules::hosted::check_ports(ports, violations));
         let mounts = entries(self.mounts, "mounts", violations);
         let set: Vec<_> = mounts.iter().filter_map(|(path, mount)| Some((path, mount.as_ref()?))).collect();
         rules::hosted::check_mounts(set.into_iter(), violations);
@@ -218,30 +161,15 @@ impl SomeSettings {
     }
 }
 
-impl NewEdit {
-    fn says_something(&self) -> bool {
-        self.edit != Edit::default() || !self.env.is_empty() || !self.headers.is_empty()
-    }
-}
-
 fn check_command(command: Member<Object<SomeCommand>>, new: &mut NewEdit, violations: &mut Violations) {
-    let command = match command {
-        Member::Absent => return,
-        Member::Null => {
-            let detail = "name what shall go: `command.program` for an image's own entry point, an entry of `command.env`";
-            return violations.add_at(&["command"], detail);
-        }
-        Member::Value(Object(command)) => command,
-    };
-    new.edit.program = change(command.program);
+    let detail =
+        "name what shall go: `command.program` for an image's own entry point, an entry of `command.env`";
+    let Some(Object(command)) = needed(command, &["command"], detail, violations) else { return };
+    new.edit.program = command.program.into_change();
     if let Some(Change::Set(program)) = &new.edit.program {
         rules::check_program(program, violations);
     }
-    new.edit.args = match command.args {
-        Member::Absent => None,
-        Member::Null => Some(vec![]),
-        Member::Value(args) => Some(args),
-    };
+    new.edit.args = command.args.or_default();
     rules::check_args(new.edit.args.as_deref().unwrap_or_default(), violations);
     let env = entries(command.env, "command/env", violations);
     (new.env, new.edit.env) = split(env);
@@ -255,22 +183,10 @@ fn check_remote(
     new: &mut NewEdit,
     violations: &mut Violations,
 ) {
-    new.edit.transport = match transport {
-        Member::Absent => None,
-        Member::Null => {
-            violations.add_at(&["transport"], "there has to be a transport");
-            None
-        }
-        Member::Value(transport) => transport.check_remote(violations),
-    };
-    new.edit.url = match url {
-        Member::Absent => None,
-        Member::Null => {
-            violations.add_at(&["url"], "there has to be a url");
-            None
-        }
-        Member::Value(url) => rules::check_url(&url, violations).map(String::from),
-    };
+    let transport = needed(transport, &["transport"], "there has to be a transport", violations);
+    new.edit.transport = transport.and_then(|transport| transport.check_remote(violations));
+    let url = needed(url, &["url"], "there has to be a url", violations);
+    new.edit.url = url.and_then(|url| rules::check_url(&url, violations)).map(String::from);
     (new.headers, new.edit.headers) = split(entries(headers, "headers", violations));
     rules::check_headers(&new.headers, violations);
 }
@@ -281,14 +197,20 @@ fn entries<K, V>(
     place: &str,
     violations: &mut Violations,
 ) -> BTreeMap<K, Option<V>> {
+    let path: Vec<&str> = place.split('/').collect();
+    let detail = "an object is needed here: each entry that shall go is null";
+    needed(member, &path, detail, violations).unwrap_or_default()
+}
+
+/// The value, if there is one. Null is noted: there is nothing that could be taken away.
+fn needed<T>(member: Member<T>, path: &[&str], detail: &str, violations: &mut Violations) -> Option<T> {
     match member {
-        Member::Absent => BTreeMap::new(),
+        Member::Absent => None,
         Member::Null => {
-            let path: Vec<&str> = place.split('/').collect();
-            violations.add_at(&path, "an object is needed here: each entry that shall go is null");
-            BTreeMap::new()
+            violations.add_at(path, detail);
+            None
         }
-        Member::Value(entries) => entries,
+        Member::Value(value) => Some(value),
     }
 }
 
@@ -302,21 +224,4 @@ fn split<T>(entries: Entries<SecretText>) -> (Secrets, Entries<T>) {
         }
     }
     (set, removed)
-}
-
-/// Nothing is an empty text.
-fn text(member: Member<String>) -> Option<String> {
-    match member {
-        Member::Absent => None,
-        Member::Null => Some(String::new()),
-        Member::Value(text) => Some(text),
-    }
-}
-
-fn change<T>(member: Member<T>) -> Option<Change<T>> {
-    match member {
-        Member::Absent => None,
-        Member::Null => Some(Change::Clear),
-        Member::Value(value) => Some(Change::Set(value)),
-    }
 }

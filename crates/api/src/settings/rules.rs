@@ -1,6 +1,7 @@
 //! The rules on single values of settings. Each function notes what breaks them, with its place in the body.
 
 pub(super) mod hosted;
+pub(super) mod image;
 pub(super) mod profile;
 
 use std::collections::{BTreeMap, BTreeSet};

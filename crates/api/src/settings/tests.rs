@@ -8,7 +8,6 @@ use super::rules::{
     ARGS_BYTES_MAX, ARGS_MAX, ENV_MAX, ENV_NAME_BYTES_MAX, HEADERS_MAX, PROGRAM_BYTES_MAX, SECRETS_BYTES_MAX,
     URL_BYTES_MAX,
 };
-use super::whole::NewInstance;
 use super::*;
 use crate::error::Error;
 use crate::violation::{Place, Violation};

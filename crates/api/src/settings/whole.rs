@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use domain::Name;
-use domain::instance::{Access, CommandLine, Hosted, Profile, Remote, RemoteTransport, Source};
+use domain::instance::{CommandLine, Hosted, Profile, RemoteTransport, Source};
 use serde::{Deserialize, Serialize};
-use store::Vault;
-use url::Url;
-use uuid::Uuid;
 
+use super::checked::{NewAccess, NewInstance, NewRemote, NewTemplate};
 use super::rules;
 use super::rules::hosted::{MountForm, ResourcesForm};
-use super::secret::{SecretText, Secrets, seal_all};
+use super::secret::{SecretText, Secrets};
 use crate::error::Error;
 use crate::extract::Object;
 use crate::violation::Violations;
@@ -83,75 +81,13 @@ struct Command {
     env: BTreeMap<String, SecretText>,
 }
 
-/// What a request that keeps all rules asks for. Its secrets are still in clear.
-#[derive(Debug)]
-pub(crate) struct NewInstance {
-    pub(crate) name: Name,
-    pub(crate) profile: Profile,
-    pub(crate) access: NewAccess,
-}
-
-/// A template that a request asks for.
-#[derive(Debug)]
-pub(crate) enum NewTemplate {
-    FromScratch(Box<NewInstance>),
-    /// With the settings of the instance of this name or id.
-    Of {
-        name: Name,
-        instance: String,
-    },
-}
-
-/// An access mode whose secrets are still in clear.
-#[derive(Debug)]
-pub(crate) enum NewAccess {
-    Hosted { hosted: Hosted, env: Secrets },
-    Proxy(NewRemote),
-    Direct(NewRemote),
-}
-
-#[derive(Debug)]
-pub(crate) struct NewRemote {
-    transport: RemoteTransport,
-    url: Url,
-    headers: Secrets,
-}
-
-impl NewAccess {
-    /// The access mode as a command carries it: every secret sealed under the key of the owner.
-    ///
-    /// # Errors
-    /// The vault cannot be reached.
-    pub(crate) async fn seal(self, owner: Uuid, vault: &Vault) -> Result<Access, Error> {
-        Ok(match self {
-            NewAccess::Hosted { hosted, env } => {
-                Access::Hosted(Hosted { env: seal_all(env, owner, vault).await?, ..hosted })
-            }
-            NewAccess::Proxy(remote) => Access::Proxy(remote.seal(owner, vault).await?),
-            NewAccess::Direct(remote) => Access::Direct(remote.seal(owner, vault).await?),
-        })
-    }
-}
-
-impl NewRemote {
-    async fn seal(self, owner: Uuid, vault: &Vault) -> Result<Remote, Error> {
-        Ok(Remote {
-            transport: self.transport,
-            url: self.url.into(),
-            headers: seal_all(self.headers, owner, vault).await?,
-        })
-    }
-}
-
 impl CreateInstance {
     /// # Errors
-    /// `Error::Invalid` with every rule that the request breaks.
+    /// `Error::Invalid` or `Error::Unprocessable` with every rule that the request breaks.
     pub(crate) fn check(self) -> Result<NewInstance, Error> {
         let mut violations = Violations::default();
-        if self.0.from.is_some() {
-            let detail = "an instance is made from a template: `POST /templates/{template}/instantiate`";
-            violations.add_at(&["from"], detail);
-        }
+        let detail = "an instance is made from a template: `POST /templates/{template}/instantiate`";
+        self.0.refuse(|member| member == "from", detail, &mut violations);
         self.0.check(violations)
     }
 }
@@ -163,18 +99,14 @@ impl CreateTemplate {
     }
 
     /// # Errors
-    /// `Error::Invalid` with every rule that the request breaks.
+    /// `Error::Invalid` or `Error::Unprocessable` with every rule that the request breaks.
     pub(crate) fn check(self) -> Result<NewTemplate, Error> {
         let mut violations = Violations::default();
         let Some(instance) = self.0.from.clone() else {
             return self.0.check(violations).map(Box::new).map(NewTemplate::FromScratch);
         };
-        for (setting, given) in self.0.settings() {
-            if given {
-                let detail = "with `from`, the settings are those of the instance; edit the template then";
-                violations.add_at(&[setting], detail);
-            }
-        }
+        let detail = "with `from`, the settings are those of the instance; edit the template then";
+        self.0.refuse(|member| !["name", "from"].contains(&member), detail, &mut violations);
         let name = self.0.check_name(&mut violations);
         violations.into_result()?;
         let name = name.expect("what is missing was noted as a violation");
@@ -184,22 +116,11 @@ impl CreateTemplate {
 
 impl ReplaceAccess {
     /// # Errors
-    /// `Error::Invalid` with every rule that the request breaks.
+    /// `Error::Invalid` or `Error::Unprocessable` with every rule that the request breaks.
     pub(crate) fn check(self) -> Result<NewAccess, Error> {
         let mut violations = Violations::default();
-        let Whole { name, from, labels, notes, icon, .. } = &self.0;
-        let foreign = [
-            ("name", name.is_some()),
-            ("from", from.is_some()),
-            ("labels", labels.is_some()),
-            ("notes", notes.is_some()),
-            ("icon", icon.is_some()),
-        ];
-        for (setting, given) in foreign {
-            if given {
-                violations.add_at(&[setting], "this is no part of the access mode");
-            }
-        }
+        let is_foreign = |member: &str| ["name", "from", "labels", "notes", "icon"].contains(&member);
+        self.0.refuse(is_foreign, "this is no part of the access mode", &mut violations);
         let access = self.0.check_access(&mut violations);
         violations.into_result()?;
         Ok(access.expect("what is missing was noted as a violation"))
@@ -207,9 +128,11 @@ impl ReplaceAccess {
 }
 
 impl Whole {
-    /// The settings with whether they are given.
-    fn settings(&self) -> [(&'static str, bool); 13] {
-        [
+    /// Notes those members that are given and should not be.
+    fn refuse(&self, is_foreign: impl Fn(&str) -> bool, detail: &str, violations: &mut Violations) {
+        let given = [
+            ("name", self.name.is_some()),
+            ("from", self.from.is_some()),
             ("labels", self.labels.is_some()),
             ("notes", self.notes.is_some()),
             ("icon", self.icon.is_some()),
@@ -223,7 +146,10 @@ impl Whole {
             ("replicas", self.replicas.is_some()),
             ("url", self.url.is_some()),
             ("headers", self.headers.is_some()),
-        ]
+        ];
+        for (member, _) in given.into_iter().filter(|(member, given)| *given && is_foreign(member)) {
+            violations.add_at(&[member], detail);
+        }
     }
 
     fn check(mut self, mut violations: Violations) -> Result<NewInstance, Error> {
@@ -262,12 +188,10 @@ impl Whole {
                 violations.add_at(&["transport"], "a hosted command speaks `stdio`");
             }
         }
-        if self.url.is_some() {
-            violations.add_at(&["url"], "a hosted instance has no url: the platform runs its command");
-        }
-        if self.headers.is_some() {
-            violations.add_at(&["headers"], "a hosted instance has no headers: use `command.env`");
-        }
+        let detail = "a hosted instance has no url: the platform runs its command";
+        self.refuse(|member| member == "url", detail, violations);
+        let detail = "a hosted instance has no headers: use `command.env`";
+        self.refuse(|member| member == "headers", detail, violations);
         let ports = rules::hosted::check_ports(self.ports.unwrap_or_default(), violations);
         let mounts = self.mounts.unwrap_or_default();
         rules::hosted::check_mounts(mounts.iter(), violations);
@@ -284,19 +208,9 @@ impl Whole {
     }
 
     fn check_remote(self, violations: &mut Violations) -> Option<NewRemote> {
-        let foreign = [
-            ("command", self.command.is_some()),
-            ("image", self.image.is_some()),
-            ("ports", self.ports.is_some()),
-            ("mounts", self.mounts.is_some()),
-            ("resources", self.resources.is_some()),
-            ("replicas", self.replicas.is_some()),
-        ];
-        for (setting, given) in foreign {
-            if given {
-                violations.add_at(&[setting], "only a hosted instance has this: the platform runs it");
-            }
-        }
+        let is_hosted =
+            |member: &str| ["command", "image", "ports", "mounts", "resources", "replicas"].contains(&member);
+        self.refuse(is_hosted, "only a hosted instance has this: the platform runs it", violations);
         let headers = self.headers.unwrap_or_default();
         rules::check_headers(&headers, violations);
         let transport = self.transport.and_then(|transport| transport.check_remote(violations));
@@ -326,7 +240,7 @@ fn check_source(
     violations: &mut Violations,
 ) -> Option<(Source, Secrets)> {
     if let Some(image) = &image {
-        rules::hosted::check_image(image, violations);
+        rules::image::check_image(image, violations);
     }
     let command = match (&image, command) {
         (None, command) => required(command, &["command"], "a command, or an image,", violations)?,

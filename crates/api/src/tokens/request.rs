@@ -8,10 +8,11 @@ use domain::TokenId;
 use domain::token::{Expiry, Kind, LABEL_CHARS_MAX, PASSTHROUGH_MAX};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::credential::{CUSTOM_BYTES_MAX, CUSTOM_BYTES_MIN, is_b64token};
 use crate::error::Error;
+use crate::extract::Member;
 use crate::moment;
 use crate::settings::rules::{check_header_name, check_headers};
 use crate::settings::secret::SecretText;
@@ -59,13 +60,13 @@ pub(crate) struct RotateToken {
 #[serde(deny_unknown_fields)]
 pub(crate) struct EditToken {
     /// `null` takes it away.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, skip_serializing_if = "Member::is_absent")]
     #[schemars(with = "Option<schema::Label>")]
-    label: Option<Option<String>>,
+    label: Member<String>,
     /// When it expires; `null` means never. Of this and `expires_in`, the earlier counts.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, skip_serializing_if = "Member::is_absent")]
     #[schemars(with = "Option<schema::Time>")]
-    expires_at: Option<Option<String>>,
+    expires_at: Member<String>,
     /// How long from now it expires. A day has 24 hours.
     #[schemars(with = "Option<schema::Duration>")]
     expires_in: Option<String>,
@@ -74,9 +75,9 @@ pub(crate) struct EditToken {
     #[schemars(with = "schema::HeadersPatch")]
     headers: BTreeMap<String, Option<SecretText>>,
     /// The whole list; `null` empties it.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, skip_serializing_if = "Member::is_absent")]
     #[schemars(with = "Option<schema::Passthrough>")]
-    passthrough: Option<Option<Vec<String>>>,
+    passthrough: Member<Vec<String>>,
 }
 
 /// An edit that keeps the rules. Its header values are still in clear.
@@ -87,11 +88,6 @@ pub(super) struct CheckedEdit {
     pub(super) passthrough: Option<BTreeSet<String>>,
 }
 
-/// Tells `null` from what is not there.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(value).map(Some)
-}
-
 /// What a request that issues a token asks for besides its credential.
 pub(super) struct CheckedIssue {
     pub(super) expiry: Expiry,
@@ -100,7 +96,7 @@ pub(super) struct CheckedIssue {
 
 impl IssueToken {
     /// # Errors
-    /// `Error::Invalid` with every rule that the request breaks.
+    /// `Error::Invalid` or `Error::Unprocessable` with every rule that the request breaks.
     pub(super) fn check(&self, now: Timestamp) -> Result<CheckedIssue, Error> {
         let mut violations = Violations::default();
         check_label(&self.label, &mut violations);
@@ -116,7 +112,7 @@ impl IssueToken {
 
 impl RotateToken {
     /// # Errors
-    /// `Error::Invalid` with every rule that the request breaks.
+    /// `Error::Invalid` or `Error::Unprocessable` with every rule that the request breaks.
     pub(super) fn check(&self) -> Result<(), Error> {
         let mut violations = Violations::default();
         check_value(self.value.as_ref(), &mut violations);
@@ -126,15 +122,15 @@ impl RotateToken {
 
 impl EditToken {
     /// # Errors
-    /// `Error::Invalid` with every rule that the request breaks.
+    /// `Error::Invalid` or `Error::Unprocessable` with every rule that the request breaks.
     pub(super) fn check(self, now: Timestamp) -> Result<CheckedEdit, Error> {
         let mut violations = Violations::default();
-        let label = self.label.map(Option::unwrap_or_default);
+        let label = self.label.or_default();
         check_label(label.as_deref().unwrap_or_default(), &mut violations);
-        let never = matches!(self.expires_at, Some(None));
-        let at = self.expires_at.flatten();
-        let expiry = expiry(at.as_deref(), self.expires_in.as_deref(), now, &mut violations)
-            .or(never.then_some(Expiry::Never));
+        let never = self.expires_at.is_null();
+        let at = self.expires_at.as_value().map(String::as_str);
+        let expiry =
+            expiry(at, self.expires_in.as_deref(), now, &mut violations).or(never.then_some(Expiry::Never));
         let (set, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
             self.headers.into_iter().partition(|(_, value)| value.is_some());
         for name in gone.keys() {
@@ -142,8 +138,8 @@ impl EditToken {
         }
         let set: BTreeMap<_, _> = set.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         check_headers(&set, &mut violations);
-        let passthrough = self.passthrough.map(Option::unwrap_or_default);
-        let passthrough = passthrough.map(|names| check_passthrough(&names, &mut violations));
+        let passthrough =
+            self.passthrough.or_default().map(|names| check_passthrough(&names, &mut violations));
         violations.into_result()?;
         // A field that is set and taken away in other letters is set.
         let mut headers: BTreeMap<_, _> = lower_case(gone).map(|(name, _)| (name, None)).collect();
