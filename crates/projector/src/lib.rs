@@ -14,6 +14,7 @@ use store::Store;
 use tokio::task::JoinSet;
 use views::{Instances, RetentionPlans, Templates, Tokens};
 
+use alone::Work;
 use project::Project;
 use sink::Carry;
 
@@ -25,40 +26,30 @@ pub const ROLE: &str = "projector";
 /// # Errors
 /// A task panicked.
 pub async fn run(store: Store, access_log: access_log::Client, context: Context) -> anyhow::Result<()> {
-    let mut tasks = JoinSet::new();
-    let flag = |name| context.readiness.register(name);
-    let shutdown = || context.shutdown.clone();
-    tasks.spawn(alone::run(
-        Project::<Instances>::default(),
-        store.clone(),
-        flag("projector: view instances"),
-        shutdown(),
-    ));
-    tasks.spawn(alone::run(
-        Project::<Tokens>::default(),
-        store.clone(),
-        flag("projector: view tokens"),
-        shutdown(),
-    ));
-    tasks.spawn(alone::run(
-        Project::<Templates>::default(),
-        store.clone(),
-        flag("projector: view templates"),
-        shutdown(),
-    ));
-    tasks.spawn(alone::run(
-        Project::<RetentionPlans>::default(),
-        store.clone(),
-        flag("projector: view retention_plans"),
-        shutdown(),
-    ));
-    let (traces, lines) =
-        (Carry::<TraceRecord>::new(access_log.clone()), Carry::<ContainerLine>::new(access_log));
-    tasks.spawn(alone::run(traces, store.clone(), flag("projector: access log"), shutdown()));
-    tasks.spawn(alone::run(lines, store.clone(), flag("projector: container log"), shutdown()));
-    tasks.spawn(alone::run(chain::Link, store, flag("projector: chain"), shutdown()));
-    while let Some(ended) = tasks.join_next().await {
+    let mut tasks = Tasks { store, context, running: JoinSet::new() };
+    tasks.start("projector: view instances", Project::<Instances>::default());
+    tasks.start("projector: view tokens", Project::<Tokens>::default());
+    tasks.start("projector: view templates", Project::<Templates>::default());
+    tasks.start("projector: view retention_plans", Project::<RetentionPlans>::default());
+    tasks.start("projector: access log", Carry::<TraceRecord>::new(access_log.clone()));
+    tasks.start("projector: container log", Carry::<ContainerLine>::new(access_log));
+    tasks.start("projector: chain", chain::Link);
+    while let Some(ended) = tasks.running.join_next().await {
         ended?;
     }
     Ok(())
+}
+
+struct Tasks {
+    store: Store,
+    context: Context,
+    running: JoinSet<()>,
+}
+
+impl Tasks {
+    /// `flag` tells in the readiness report how the task is.
+    fn start(&mut self, flag: &'static str, work: impl Work) {
+        let (ready, shutdown) = (self.context.readiness.register(flag), self.context.shutdown.clone());
+        self.running.spawn(alone::run(work, self.store.clone(), ready, shutdown));
+    }
 }

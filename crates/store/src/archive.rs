@@ -5,6 +5,7 @@
 //! checkpoint holds the BLAKE3 digest of the bytes since the one before, so that damage is located; the footer holds
 //! that of everything before it, and the counts, so that a file that was cut off is known. Knows no NATS.
 
+mod damage;
 mod read;
 mod write;
 
@@ -15,7 +16,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
-pub use read::{ArchiveError, ArchiveReader, Damage, Item, Summary};
+pub use damage::{ArchiveError, Damage};
+pub use read::{ArchiveReader, Item, Summary};
 pub use write::ArchiveWriter;
 
 use crate::stored_event::StoredEvent;

@@ -28,9 +28,11 @@ impl FromStr for ReplayName {
     type Err = NotAName;
 
     fn from_str(text: &str) -> Result<Self, NotAName> {
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        let is_name = (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(legal);
-        if is_name { Ok(ReplayName(text.to_owned())) } else { Err(NotAName) }
+        if text.len() <= NAME_BYTES_MAX && subject::is_token(text) {
+            Ok(ReplayName(text.to_owned()))
+        } else {
+            Err(NotAName)
+        }
     }
 }
 

@@ -96,6 +96,11 @@ pub(crate) fn parse_event(subject: &str) -> Option<(&str, &str)> {
     subject.strip_prefix("events.")?.split_once('.')
 }
 
+/// Whether a text can be one token of a subject, as names and ids of aggregates are.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
 /// What the causation of a command begins with that follows from an event; its sequence comes after it.
 pub(crate) const CAUSED_BY_EVENT: &str = "event:";
 

@@ -77,12 +77,6 @@ pub struct Failure {
 }
 
 impl InstanceRow {
-    /// The addresses that may be called, with the credentials that they ask for, newest generation first.
-    pub fn ready_endpoints(&self) -> impl Iterator<Item = (&str, Option<&Sealed>)> {
-        self.ready_replicas()
-            .filter_map(|replica| Some((replica.url.as_deref()?, replica.credential.as_ref())))
-    }
-
     /// The replicas that may be called, newest generation first.
     pub fn ready_replicas(&self) -> impl Iterator<Item = &Endpoint> {
         let runs = self.wanted && self.access.is_hosted();

@@ -55,8 +55,7 @@ pub struct AggregateId(String);
 pub struct NotAToken;
 
 fn token(text: &str) -> Result<String, NotAToken> {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if !text.is_empty() && text.bytes().all(legal) { Ok(text.to_owned()) } else { Err(NotAToken) }
+    if subject::is_token(text) { Ok(text.to_owned()) } else { Err(NotAToken) }
 }
 
 impl FromStr for AggregateName {

@@ -96,7 +96,7 @@ fn only_ready_replicas_of_a_wanted_instance_are_called_newest_first() {
         starting(SECOND, 2),
     ];
     let endpoints =
-        |row: InstanceRow| row.ready_endpoints().map(|(url, _)| url.to_owned()).collect::<Vec<_>>();
+        |row: InstanceRow| row.ready_replicas().filter_map(|replica| replica.url.clone()).collect::<Vec<_>>();
     assert_eq!(endpoints(row(log.clone()).unwrap()), ["http://127.0.0.1:1/mcp"]);
     let log = log.into_iter().chain([ready(SECOND, "http://127.0.0.1:2/mcp")]).collect::<Vec<_>>();
     assert_eq!(endpoints(row(log.clone()).unwrap()), ["http://127.0.0.1:2/mcp", "http://127.0.0.1:1/mcp"]);
@@ -169,6 +169,6 @@ fn an_edit_forgives_a_failure_only_if_something_else_runs_from_then_on() {
 fn what_is_no_longer_hosted_has_no_replica_to_call() {
     let changed = Event::AccessChanged(AccessChanged { access: proxied_access(), generation: 2 });
     let row = row([hosted(), starting(FIRST, 1), ready(FIRST, "http://127.0.0.1:1/mcp"), changed]).unwrap();
-    assert_eq!((row.ready_endpoints().count(), row.phase), (0, Phase::Configured));
+    assert_eq!((row.ready_replicas().count(), row.phase), (0, Phase::Configured));
     assert_eq!(row.replicas.len(), 1, "it is still to be ended");
 }

@@ -122,14 +122,14 @@ impl Platform {
 
     /// What opens the first ready replica of an instance.
     pub(crate) async fn credential(&self, row: &InstanceRow) -> String {
-        let (_, sealed) = row.ready_endpoints().next().expect("a replica is ready");
-        let sealed = sealed.expect("the replica has a credential");
+        let replica = row.ready_replicas().next().expect("a replica is ready");
+        let sealed = replica.credential.as_ref().expect("the replica has a credential");
         let credential = self.store.vault().open(row.id.0, sealed).await.unwrap();
         String::from_utf8(credential.to_vec()).unwrap()
     }
 
     pub(crate) async fn ready(&self, id: InstanceId) -> Arc<InstanceRow> {
-        self.row(id, "the instance to be ready", |row| row.ready_endpoints().next().is_some()).await
+        self.row(id, "the instance to be ready", |row| row.ready_replicas().next().is_some()).await
     }
 
     /// The events of an instance from its first on, up to the first that `is_last`.

@@ -32,7 +32,7 @@ async fn replicas_are_added_replaced_and_taken_away_newest_first() {
     let before = ready(&row);
     assert!(before.contains(&first));
     assert_eq!(bridges(&platform).len(), 3);
-    let endpoints: BTreeSet<_> = row.ready_endpoints().map(|(url, _)| url.to_owned()).collect();
+    let endpoints: BTreeSet<_> = row.ready_replicas().filter_map(|replica| replica.url.clone()).collect();
     assert_eq!(endpoints.len(), 3, "each has an address of its own");
 
     let victim = i32::try_from(bridges(&platform)[1]).unwrap();

@@ -76,7 +76,7 @@ async fn a_replicas_credential_reaches_its_bridge_and_stays_out_of_the_log() {
         !given.is_empty() && given.iter().all(|process| is_bridge(*process)),
         "servers do not inherit it"
     );
-    let (endpoint, _) = row.ready_endpoints().next().unwrap();
+    let endpoint = row.ready_replicas().next().unwrap().url.as_deref().unwrap();
     let refused = mcp::client::Client::connect(endpoint, http::HeaderMap::new()).await.map(drop);
     assert!(matches!(refused, Err(mcp::client::Error::Status { code: 401, .. })), "{refused:?}");
     platform.tell(id, Command::Restart).await;

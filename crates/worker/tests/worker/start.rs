@@ -40,7 +40,7 @@ async fn a_created_instance_comes_up_and_answers_at_its_endpoint() {
     assert_eq!(names(&events), expected);
     assert!(events[1..].iter().all(|recorded| recorded.metadata.actor.to_string() == "role:worker"));
 
-    let (endpoint, _) = row.ready_endpoints().next().unwrap();
+    let endpoint = row.ready_replicas().next().unwrap().url.as_deref().unwrap();
     let bearer = format!("Bearer {}", platform.credential(&row).await);
     let headers = http::HeaderMap::from_iter([(http::header::AUTHORIZATION, bearer.parse().unwrap())]);
     let client = mcp::client::Client::connect(endpoint, headers).await.unwrap();
