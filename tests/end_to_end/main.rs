@@ -1,6 +1,7 @@
 //! The main job from the outside, on real parts only: host a server, call it as clients do, find the calls in the log,
 //! take the access away, and come back after a crash with everything still there.
 
+mod changes;
 mod commands;
 mod history;
 mod session;
