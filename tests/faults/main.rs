@@ -8,8 +8,10 @@ mod chaos;
 mod log;
 mod random;
 mod verdict;
+mod wish;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -17,11 +19,11 @@ use std::time::{Duration, Instant, SystemTime};
 use harness::{Deployment, Replicas, http, until};
 use store::Store;
 use tokio::task::JoinSet;
-use views::{Instances, Tokens};
+use views::{Instances, RetentionPlans, Templates, Tokens};
 
 use log::Log;
 use random::Random;
-use verdict::contradictions;
+use verdict::Verdict;
 use writer::{Answer, Client, Sent, Slots};
 
 const WRITERS: usize = 64;
@@ -67,14 +69,19 @@ async fn whatever_is_killed_every_command_takes_effect_as_its_answer_says() {
     no_reaction_is_missing(&deployment).await;
     let log = Log::read(&store).await;
     println!("{} events", log.len());
-    let mut wrong = contradictions(&sent, &log.by_cause());
-    wrong.extend(contradictions(&repeated, &log.by_cause()));
-    wrong.extend(changed_answers(&sent, &repeated));
+    let states = log.fold();
+    let verdict = Verdict { by_cause: log.by_cause(), states: &states };
+    let mut wrong = verdict.contradictions(&sent);
+    wrong.extend(verdict.contradictions(&repeated));
+    wrong.extend(verdict.changed_answers(&sent, &repeated));
     assert!(wrong.is_empty(), "{} of {} answers are wrong:\n{}", wrong.len(), sent.len(), wrong.join("\n"));
 
     log.is_shown_by::<Instances>(&store).await;
     log.is_shown_by::<Tokens>(&store).await;
-    log.fold().are_loaded_by(&store).await;
+    log.is_shown_by::<Templates>(&store).await;
+    log.is_shown_by::<RetentionPlans>(&store).await;
+    states.are_loaded_by(&store).await;
+    log.is_opened_by(&store).await;
     the_hash_chain_verifies(&store).await;
     assert_eq!(deployment.server.messages("DEAD_LETTERS").await, 0, "nothing could not be read");
     assert_eq!(deployment.server.messages("COMMANDS").await, 0, "no command waits");
@@ -100,16 +107,21 @@ fn start_writers(client: &Client, random: &mut Random, until: Instant) -> JoinSe
     writers
 }
 
+/// How many of each wish were answered in which way.
 fn summary(sent: &[Sent]) -> String {
-    let count = |is: fn(&Answer) -> bool| sent.iter().filter(|sent| is(&sent.answer)).count();
-    format!(
-        "{} commands: {} acknowledged, {} refused, {} unknown; {} attempts were lost",
-        sent.len(),
-        count(|answer| matches!(answer, Answer::Acknowledged { .. })),
-        count(|answer| matches!(answer, Answer::Refused { .. })),
-        count(|answer| matches!(answer, Answer::Unknown { .. })),
-        sent.iter().map(|sent| sent.lost).sum::<usize>(),
-    )
+    let mut wishes = BTreeMap::<_, BTreeMap<_, usize>>::new();
+    for sent in sent {
+        let answer = match &sent.answer {
+            Answer::Acknowledged { .. } => "acknowledged".to_owned(),
+            Answer::Refused { body, .. } => body["code"].as_str().unwrap_or("refused").to_owned(),
+            Answer::Unknown { .. } => "unknown".to_owned(),
+        };
+        let wish = format!("{:?}", sent.request.wish);
+        *wishes.entry(wish).or_default().entry(answer).or_default() += 1;
+    }
+    let lines = wishes.iter().map(|(wish, answers)| format!("  {wish}: {answers:?}\n")).collect::<String>();
+    let lost = sent.iter().map(|sent| sent.lost).sum::<usize>();
+    format!("{} commands, {lost} attempts were lost\n{lines}", sent.len())
 }
 
 /// Sends every command without an answer once more, and some of the others, all under their old keys.
@@ -130,31 +142,6 @@ async fn repeat(client: &Client, random: &mut Random, sent: &[Sent]) -> Vec<Sent
     repeated.extend(sending.join_all().await);
     // The first time counts: whatever a repeat does not find may have been found then.
     repeated.into_iter().map(|sent| Sent { lost: sent.lost + 1, ..sent }).collect()
-}
-
-/// A command that is sent again is answered as before, unless what it was about has gone since.
-fn changed_answers(sent: &[Sent], repeated: &[Sent]) -> Vec<String> {
-    let mut wrong = vec![];
-    for again in repeated {
-        let first =
-            sent.iter().find(|sent| sent.request.key == again.request.key).expect("it was sent before");
-        let is_same = match (&first.answer, &again.answer) {
-            (_, Answer::Unknown { .. }) => false,
-            (Answer::Unknown { .. }, _) => true,
-            (Answer::Acknowledged { status, .. }, Answer::Acknowledged { status: again, .. }) => {
-                status == again
-            }
-            (Answer::Acknowledged { .. }, Answer::Refused { status, .. }) => matches!(status, 404 | 410),
-            (Answer::Refused { status, .. }, Answer::Refused { status: again, .. }) => {
-                status == again || matches!(again, 404 | 410)
-            }
-            (Answer::Refused { .. }, Answer::Acknowledged { .. }) => false,
-        };
-        if !is_same {
-            wrong.push(format!("a repeat is answered otherwise\n    {first:?}\n    {again:?}"));
-        }
-    }
-    wrong
 }
 
 async fn the_hash_chain_verifies(store: &Store) {

@@ -4,40 +4,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use reqwest::StatusCode;
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::random::Random;
+use crate::wish::{Request, Slot, Thing, Turn, Wish};
 
 /// How long one request may take: a little more than the api waits for an outcome and for its views.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
 /// Between two attempts.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
-
-/// What is wished.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wish {
-    Create,
-    Start,
-    Stop,
-    Restart,
-    Delete,
-    Issue,
-    Edit,
-    Rotate,
-    Revoke,
-}
-
-/// A command as it goes over the wire, any number of times.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) key: String,
-    pub(crate) wish: Wish,
-    method: Method,
-    path: String,
-    body: Option<Value>,
-}
 
 /// What a client knows in the end.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,14 +96,6 @@ impl Client {
     }
 }
 
-/// What writers know of one name.
-#[derive(Debug, Default)]
-pub(crate) struct Slot {
-    instance: Option<String>,
-    /// With the instance that each belongs to.
-    tokens: Vec<(String, String)>,
-}
-
 /// What writers know of all names.
 pub(crate) type Slots = Arc<Vec<Mutex<Slot>>>;
 
@@ -143,7 +112,8 @@ pub(crate) async fn run(
     while Instant::now() < until {
         let slot = random.below(slots.len());
         let key = format!("writer-{number}-{}", sent.len());
-        let request = wish(slot, &*slots[slot].lock().await, key, &mut random);
+        let turn = Turn { key, number: slot, slots: slots.len(), random: &mut random };
+        let request = turn.wish(&*slots[slot].lock().await);
         let result = client.send(request, random.below(client.apis.len()), patience).await;
         learn(&mut *slots[slot].lock().await, &result);
         sent.push(result);
@@ -151,73 +121,48 @@ pub(crate) async fn run(
     sent
 }
 
-/// What to wish of a slot: creations where there is nothing, and everything else by weight.
-fn wish(number: usize, slot: &Slot, key: String, random: &mut Random) -> Request {
-    const WEIGHTS: [(Wish, usize); 8] = [
-        (Wish::Restart, 30),
-        (Wish::Stop, 14),
-        (Wish::Start, 14),
-        (Wish::Delete, 8),
-        (Wish::Issue, 14),
-        (Wish::Edit, 8),
-        (Wish::Rotate, 6),
-        (Wish::Revoke, 6),
-    ];
-    let choices: Vec<Wish> =
-        WEIGHTS.iter().flat_map(|(wish, weight)| std::iter::repeat_n(*wish, *weight)).collect();
-    let Some(instance) = &slot.instance else { return create(number, key) };
-    let mut wish = *random.one_of(&choices);
-    let own: Vec<_> = slot.tokens.iter().filter(|(of, _)| of == instance).map(|(_, token)| token).collect();
-    if own.is_empty() && matches!(wish, Wish::Edit | Wish::Rotate | Wish::Revoke) {
-        wish = Wish::Issue;
-    }
-    let path = format!("/instances/{instance}");
-    let token = |random: &mut Random| format!("{path}/tokens/{}", random.one_of(&own));
-    let (method, path, body) = match wish {
-        Wish::Create => return create(number, key),
-        Wish::Start => (Method::POST, format!("{path}/start"), None),
-        Wish::Stop => (Method::POST, format!("{path}/stop"), None),
-        Wish::Restart => (Method::POST, format!("{path}/restart"), None),
-        Wish::Delete => (Method::DELETE, path, None),
-        Wish::Issue => {
-            let body = json!({ "kind": "bearer", "label": format!("issued by {key}") });
-            (Method::POST, format!("{path}/tokens"), Some(body))
-        }
-        Wish::Edit => (Method::PATCH, token(random), Some(json!({ "label": format!("edited by {key}") }))),
-        Wish::Rotate => (Method::POST, format!("{}/rotate", token(random)), None),
-        Wish::Revoke => (Method::DELETE, token(random), None),
-    };
-    Request { key, wish, method, path, body }
-}
-
-fn create(number: usize, key: String) -> Request {
-    let body = json!({
-        "name": format!("slot-{number}"),
-        "access": "proxy",
-        "transport": "streamable-http",
-        "url": "http://127.0.0.1:9/mcp",
-    });
-    Request { key, wish: Wish::Create, method: Method::POST, path: "/instances".to_owned(), body: Some(body) }
-}
-
 fn learn(slot: &mut Slot, sent: &Sent) {
+    let id = |body: &Value, name: &str| body[name].as_str().map(str::to_owned);
     match (&sent.answer, sent.request.wish) {
-        (Answer::Acknowledged { body, .. }, Wish::Create) => {
-            slot.instance = body["id"].as_str().map(str::to_owned);
+        (Answer::Acknowledged { body, .. }, Wish::Create | Wish::Instantiate) => {
+            slot.instance = id(body, "id");
         }
-        (Answer::Refused { body, .. }, Wish::Create) => {
-            slot.instance = body["holder"].as_str().map(str::to_owned);
+        (Answer::Acknowledged { body, .. }, Wish::CreateTemplate | Wish::TakeTemplate) => {
+            slot.template = id(body, "id");
         }
         (Answer::Acknowledged { body, .. }, Wish::Issue) => {
-            let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
-            slot.tokens.push((text("instance"), text("id")));
+            slot.tokens.extend(id(body, "instance").zip(id(body, "id")));
         }
-        (Answer::Acknowledged { .. }, Wish::Delete) | (Answer::Refused { status: 404 | 410, .. }, _)
-            if slot.instance.as_ref().is_some_and(|id| sent.request.path.contains(id.as_str()))
-                && !sent.request.path.contains("/tokens/") =>
-        {
-            slot.instance = None;
+        (Answer::Acknowledged { .. }, Wish::Delete) => slot.forget_instance(&sent.request),
+        (Answer::Acknowledged { .. }, Wish::DeleteTemplate) => slot.forget_template(&sent.request),
+        (Answer::Refused { body, .. }, wish) => match (body["code"].as_str(), wish) {
+            (Some("name_taken"), Wish::Create | Wish::Instantiate) => slot.instance = id(body, "holder"),
+            (Some("name_taken"), Wish::CreateTemplate | Wish::TakeTemplate) => {
+                slot.template = id(body, "holder");
+            }
+            (Some("instance_not_found" | "instance_deleted"), _) => slot.forget_instance(&sent.request),
+            (Some("template_not_found" | "template_deleted"), _) => slot.forget_template(&sent.request),
+            _ => {}
+        },
+        (Answer::Acknowledged { .. } | Answer::Unknown { .. }, _) => {}
+    }
+}
+
+impl Slot {
+    /// Forgets the instance that a request was about, unless another is known by now.
+    fn forget_instance(&mut self, request: &Request) {
+        let (Some(Thing::Instance(gone)) | Some(Thing::Token { instance: gone, .. })) = &request.about else {
+            return;
+        };
+        if self.instance.as_ref() == Some(gone) {
+            self.instance = None;
         }
-        (Answer::Acknowledged { .. } | Answer::Refused { .. } | Answer::Unknown { .. }, _) => {}
+    }
+
+    fn forget_template(&mut self, request: &Request) {
+        let Some(Thing::Template(gone)) = &request.about else { return };
+        if self.template.as_ref() == Some(gone) {
+            self.template = None;
+        }
     }
 }
