@@ -4,6 +4,7 @@
 mod changes;
 mod commands;
 mod history;
+mod nats;
 mod session;
 mod start;
 mod upstream;
