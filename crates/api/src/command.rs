@@ -6,6 +6,7 @@
 mod if_match;
 mod key;
 mod preference;
+mod repeat;
 
 use axum::extract::FromRequestParts;
 use domain::instance::InstanceDecider;
@@ -101,11 +102,6 @@ impl Wish {
     /// passed to another in between, or to nobody.
     pub(crate) fn target(&self, resolve: impl FnOnce() -> Result<Uuid, Error>) -> Result<Uuid, Error> {
         self.target.map_or_else(resolve, Ok)
-    }
-
-    /// Whether the same request has come before.
-    pub(crate) fn is_repeated(&self) -> bool {
-        self.target.is_some()
     }
 }
 

@@ -51,9 +51,9 @@ pub(crate) async fn create_template(
 ) -> Result<Response, Error> {
     let id = TemplateId(caller.derive_id("template"));
     let wish = app.wish(&caller, "template.create", request.from().as_slice(), &request).await?;
-    if let (true, Some(row)) = (wish.is_repeated(), app.directory.template(id)) {
-        // Made already. The instance that its settings were taken from may be gone.
-        return Ok(show_created_template(&row));
+    // The instance that its settings were taken from may be gone when the request comes again.
+    if app.has_made(&caller, &wish, id.0).await? {
+        return app.directory.template(id).map(|row| show_created_template(&row)).ok_or(Error::TemplateGone);
     }
     let command = match request.check()? {
         NewTemplate::FromScratch(new) => {
@@ -167,9 +167,9 @@ pub(crate) async fn instantiate_template(
 ) -> Result<Response, Error> {
     let id = InstanceId(caller.derive_id("instance"));
     let wish = app.wish(&caller, "template.instantiate", &[&reference], &request).await?;
-    if let (true, Some(row)) = (wish.is_repeated(), app.directory.instance(id)) {
-        // Made already. The template may be another by now, or gone.
-        return Ok(show_created(&app, &row));
+    // The template may be another when the request comes again, or gone.
+    if app.has_made(&caller, &wish, id.0).await? {
+        return app.directory.instance(id).map(|row| show_created(&app, &row)).ok_or(Error::InstanceGone);
     }
     let wanted = request.check()?;
     let template = app.directory.find_template(&reference)?;

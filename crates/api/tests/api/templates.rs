@@ -53,7 +53,7 @@ async fn secrets_go_from_instance_to_template_to_instance_each_sealed_anew() {
     let platform = Platform::start().await;
     let client = &platform.client;
     let origin = platform.create("origin").await;
-    let body = json!({"name": "base", "from": "origin"});
+    let body = json!({"name": "base", "from": origin["id"]});
     let make = async || client.post_as("make", "/templates", &body).await;
     let template = make().await.expect(StatusCode::CREATED);
     assert_eq!((&template["from"], &template["command"]), (&origin["id"], &origin["command"]));
@@ -64,13 +64,18 @@ async fn secrets_go_from_instance_to_template_to_instance_each_sealed_anew() {
     let body = json!({
         "name": "copy", "replicas": 2, "notes": "a copy", "command": {"args": ["-v"], "env": {"MORE": "x"}},
     });
-    let instantiate = async || client.post_as("copy", "/templates/base/instantiate", &body).await;
+    let path = format!("/templates/{}/instantiate", template["id"].as_str().unwrap());
+    let instantiate = async || client.post_as("copy", &path, &body).await;
     let copy = instantiate().await.expect(StatusCode::CREATED);
     assert_eq!((&copy["template"], &copy["replicas_wanted"]), (&template["id"], &json!(2)));
     assert_eq!(copy["command"], json!({"program": "npx", "args": ["-v"], "env": ["API_KEY", "MORE"]}));
     let id: Uuid = copy["id"].as_str().unwrap().parse().unwrap();
+    let taken = async || client.post_as("taken", &path, &json!({"name": "copy"})).await;
+    taken().await.problem(StatusCode::CONFLICT, "name_taken");
     client.delete("/templates/base").await.expect(StatusCode::OK);
     assert_eq!(instantiate().await.expect(StatusCode::CREATED)["id"], copy["id"], "a repeated request");
+    taken().await.problem(StatusCode::CONFLICT, "name_taken");
+    client.post_as("late", &path, &body).await.problem(StatusCode::NOT_FOUND, "template_not_found");
 
     // The log holds the value under the key of the instance.
     let store = platform.server.store().await;
