@@ -29,6 +29,8 @@ mod schemas;
 mod sink;
 #[path = "store/snapshot.rs"]
 mod snapshot;
+#[path = "store/snapshot_forms.rs"]
+mod snapshot_forms;
 #[path = "store/vault.rs"]
 mod vault;
 #[path = "store/view.rs"]

@@ -114,19 +114,19 @@ fn instance_examples() -> Vec<Example> {
     let handshaking = ReplicaHandshaking { replica: REPLICA };
     [
         (Instance::Created(created()), schema_for!(Created)),
-        (Instance::Renamed(renamed()), schema_for!(Renamed)),
-        (Instance::Edited(edited), schema_for!(Edited)),
-        (Instance::AccessChanged(changed), schema_for!(AccessChanged)),
-        (Instance::Scaled(Scaled { replicas: 3 }), schema_for!(Scaled)),
-        (Instance::Started(Started { generation: 2 }), schema_for!(Started)),
-        (Instance::Stopped(Stopped {}), schema_for!(Stopped)),
-        (Instance::Restarted(Restarted { generation: 3 }), schema_for!(Restarted)),
-        (Instance::Deleted(Deleted {}), schema_for!(Deleted)),
         (Instance::ReplicaStarting(starting), schema_for!(ReplicaStarting)),
         (Instance::ReplicaHandshaking(handshaking), schema_for!(ReplicaHandshaking)),
         (Instance::ReplicaReady(ready()), schema_for!(ReplicaReady)),
-        (Instance::ReplicaFailed(failed), schema_for!(ReplicaFailed)),
+        (Instance::Renamed(renamed()), schema_for!(Renamed)),
+        (Instance::Scaled(Scaled { replicas: 3 }), schema_for!(Scaled)),
+        (Instance::Restarted(Restarted { generation: 3 }), schema_for!(Restarted)),
+        (Instance::Edited(edited), schema_for!(Edited)),
+        (Instance::Stopped(Stopped {}), schema_for!(Stopped)),
         (Instance::ReplicaStopped(ReplicaStopped { replica: REPLICA }), schema_for!(ReplicaStopped)),
+        (Instance::Started(Started { generation: 2 }), schema_for!(Started)),
+        (Instance::ReplicaFailed(failed), schema_for!(ReplicaFailed)),
+        (Instance::AccessChanged(changed), schema_for!(AccessChanged)),
+        (Instance::Deleted(Deleted {}), schema_for!(Deleted)),
     ]
     .into_iter()
     .map(|(event, schema)| example::<InstanceDecider>(INSTANCE, event, schema))
@@ -225,6 +225,11 @@ fn examples() -> Vec<Example> {
     examples
 }
 
+/// An event of every type, each after one of the same aggregate that it can follow.
+pub(crate) fn events() -> Vec<domain::Event> {
+    examples().into_iter().map(|example| example.event).collect()
+}
+
 /// `schemas/events/instance/created.v1`, without the last part.
 fn path(example: &Example, extension: &str) -> PathBuf {
     let (aggregate, event) = example.event.name().split_once('.').expect("a wire name has two parts");
@@ -234,11 +239,11 @@ fn path(example: &Example, extension: &str) -> PathBuf {
         .join(format!("{event}.v{}.{extension}", example.version))
 }
 
-fn update() -> bool {
+pub(crate) fn update() -> bool {
     std::env::var_os("UPDATE_SCHEMAS").is_some()
 }
 
-fn write(path: &Path, content: &[u8]) {
+pub(crate) fn write(path: &Path, content: &[u8]) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, content).unwrap();
 }
@@ -323,7 +328,7 @@ fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> T {
 }
 
 /// The files of the directories in a directory, and in those.
-fn files_in(directory: PathBuf) -> Vec<PathBuf> {
+pub(crate) fn files_in(directory: PathBuf) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files_in(path) } else { vec![path] }).collect()
 }
