@@ -10,13 +10,14 @@ mod http;
 mod peer;
 mod replay;
 mod state;
+mod takeover;
 
 use std::env;
 
 use figure::Figures;
 
 /// The areas by name.
-const AREAS: [&str; 3] = ["commands", "replay", "state"];
+const AREAS: [&str; 4] = ["commands", "replay", "state", "takeover"];
 
 #[tokio::main]
 async fn main() {
@@ -34,5 +35,8 @@ async fn main() {
     }
     if wanted("state") {
         state::run(&mut figures).await;
+    }
+    if wanted("takeover") {
+        takeover::run(&mut figures).await;
     }
 }

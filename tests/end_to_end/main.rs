@@ -7,6 +7,7 @@ mod history;
 mod nats;
 mod session;
 mod start;
+mod take_over;
 mod upstream;
 mod whereabouts;
 

@@ -2,14 +2,16 @@
 //! projectors, each of which can be killed and started again. There is no ClickHouse: what needs it is told a closed
 //! port, and everything else has to go on without it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde_json::Value;
 use store::testing::TestServer;
+use store::{Store, Task};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -17,6 +19,15 @@ use crate::{http, tools, until};
 
 /// How long a part may take until it is ready. Debug builds, beside other tests.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What one projector does at a time, without what needs ClickHouse.
+const TASKS: [Task; 5] = [
+    Task::View("instances"),
+    Task::View("tokens"),
+    Task::View("templates"),
+    Task::View("retention_plans"),
+    Task::Chain,
+];
 
 /// A port of loopback on which nothing listens: the discard service, which nobody runs any more.
 const CLOSED_PORT: u16 = 9;
@@ -36,6 +47,8 @@ pub struct Deployment {
     mcpcan: PathBuf,
     admin_key: String,
     apis: Vec<SocketAddr>,
+    /// Where each projector tells how it is.
+    projectors: Vec<SocketAddr>,
     parts: BTreeMap<String, Part>,
 }
 
@@ -55,12 +68,14 @@ impl Deployment {
         let directory = tempfile::tempdir().expect("make a directory");
         fs::write(directory.path().join("admin.key"), &admin_key).expect("write the admin key");
         let apis = (0..replicas.apis).map(|_| free_address()).collect();
+        let projectors = (0..replicas.projectors).map(|_| free_address()).collect();
         let mut deployment = Deployment {
             server: TestServer::start().await,
             directory,
             mcpcan: tools::mcpcan(),
             admin_key,
             apis,
+            projectors,
             parts: BTreeMap::new(),
         };
         for (index, address) in deployment.apis.clone().into_iter().enumerate() {
@@ -69,10 +84,11 @@ impl Deployment {
         for index in 0..replicas.deciders {
             deployment.add(&format!("decider-{index}"), deployment.nats_arguments("decider"));
         }
-        for index in 0..replicas.projectors {
+        for (index, address) in deployment.projectors.clone().into_iter().enumerate() {
             let mut arguments = deployment.nats_arguments("projector");
+            arguments.extend(["--health".to_owned(), address.to_string()]);
             arguments.extend(clickhouse_arguments());
-            deployment.add(&format!("projector-{index}"), arguments);
+            deployment.add(&projector(index), arguments);
         }
         deployment.ready().await;
         deployment
@@ -138,6 +154,41 @@ impl Deployment {
         }
     }
 
+    /// Waits until a projector folds or stands by for each view, and for the hash chain.
+    ///
+    /// # Panics
+    /// It does not in time.
+    pub async fn projector_ready(&self, index: usize) {
+        let (client, url) = (http(), format!("http://{}/readyz", self.projectors[index]));
+        until(&format!("{} folds or stands by", projector(index)), READY_DEADLINE, async || {
+            // As a whole it is not ready: there is no ClickHouse.
+            let answer = client.get(&url).send().await.ok()?.bytes().await.ok()?;
+            let report: Value = serde_json::from_slice(&answer).ok()?;
+            let is_sink = |flag: &str| flag.ends_with(" log");
+            let roles = report["roles"].as_object()?;
+            roles.iter().all(|(flag, ready)| is_sink(flag) || *ready == true).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until one projector, and not the one that did it before, folds every view and links the hash chain. Gives
+    /// the name under which it holds its leases.
+    ///
+    /// # Panics
+    /// Several do for long.
+    pub async fn only_projector(&self, store: &Store, before: Option<&str>) -> String {
+        let (holder, _) = until("one projector does everything", READY_DEADLINE, async || {
+            let mut holders = BTreeSet::new();
+            for task in TASKS {
+                holders.insert(store.lease_holder(task).await.ok()??);
+            }
+            let only = holders.pop_first()?;
+            (holders.is_empty() && Some(only.as_str()) != before).then_some(only)
+        })
+        .await;
+        holder
+    }
+
     fn add(&mut self, name: &str, arguments: Vec<String>) {
         let log = self.directory.path().join(format!("{name}.log"));
         let log = File::options().create(true).append(true).open(log).expect("open a log file");
@@ -173,6 +224,11 @@ impl Deployment {
         }
         arguments.into_iter().map(str::to_owned).collect()
     }
+}
+
+/// The name of a projector among the parts.
+pub fn projector(index: usize) -> String {
+    format!("projector-{index}")
 }
 
 fn clickhouse_arguments() -> [String; 2] {
