@@ -97,9 +97,16 @@ impl Progress {
         err.flush()
     }
 
-    /// Leaves the terminal on a fresh line.
+    /// Leaves the terminal on a fresh line, as dropping does: what comes next, an error too, begins there.
     pub(crate) fn end(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.shown) { writeln!(io::stderr().lock()) } else { Ok(()) }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        // Nothing is left to do when stderr is gone.
+        let _ = self.end();
     }
 }
 

@@ -57,7 +57,8 @@ pub(crate) fn usage(text: &str) -> Failure {
     Failure::Usage(text.to_owned())
 }
 
-fn wire_name(value: impl ValueEnum) -> String {
+/// What a value is called on the command line, and in requests.
+pub(crate) fn wire_name(value: impl ValueEnum) -> String {
     let value = value.to_possible_value().expect("no value of these is hidden from the command line");
     value.get_name().to_owned()
 }

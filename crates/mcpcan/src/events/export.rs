@@ -8,10 +8,12 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use store::archive::{ArchiveReader, Summary};
+use tempfile::NamedTempFile;
 
 use crate::failure::Failure;
 use crate::output::{Output, Progress};
 use crate::rest::Rest;
+use crate::settings::wire_name;
 
 /// What stands for stdin and stdout.
 pub(super) const DASH: &str = "-";
@@ -43,21 +45,21 @@ enum Format {
 
 pub(crate) async fn run(arguments: Arguments, rest: &Rest, output: Output) -> Result<(), Failure> {
     let mut query = vec![("without_keys", arguments.without_keys.to_string())];
-    query.push(("format", format!("{:?}", arguments.format).to_lowercase()));
+    query.push(("format", wire_name(arguments.format)));
     query.extend(arguments.from.map(|from| ("from", from)));
     query.extend(arguments.until.map(|until| ("until", until)));
     let response = rest.open(&["events", "export"], &query).await?;
     if arguments.file == Path::new(DASH) {
-        return copy(response, &mut io::stdout().lock()).await.map(drop);
+        return copy(response, &mut io::stdout().lock()).await;
     }
-    // A file of that name is always whole.
-    let draft = draft(&arguments.file);
-    let mut file = File::create(&draft).with_context(|| format!("make {}", draft.display()))?;
-    copy(response, &mut file).await?;
-    file.sync_all().context("write the file to disk")?;
-    let summary = check(&draft)?;
-    std::fs::rename(&draft, &arguments.file)
-        .with_context(|| format!("name the file {}", arguments.file.display()))?;
+    // A file of that name is always whole, and for its owner alone: it says everything that the log does.
+    let folder = arguments.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let draft = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")));
+    let mut draft = draft.with_context(|| format!("make {}", arguments.file.display()))?;
+    copy(response, &mut draft).await?;
+    draft.as_file().sync_all().context("write the file to disk")?;
+    let summary = check(draft.path())?;
+    draft.persist(&arguments.file).with_context(|| format!("name the file {}", arguments.file.display()))?;
     let document = json!({
         "file": arguments.file, "first": summary.header.first, "last": summary.header.last,
         "events": summary.events, "keys": summary.keys, "blake3": summary.blake3,
@@ -70,12 +72,6 @@ fn told(file: &Path, summary: &Summary) -> String {
     format!("Exported {events} events and {keys} keys to {}.\nblake3 {blake3}", file.display())
 }
 
-fn draft(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".part");
-    name.into()
-}
-
 /// Reads the file once more: what was cut off on its way is no export.
 fn check(file: &Path) -> Result<Summary, Failure> {
     let source = BufReader::new(File::open(file).context("open the file")?);
@@ -84,8 +80,8 @@ fn check(file: &Path) -> Result<Summary, Failure> {
     reader.summary().context("check the file").map_err(Failure::from)
 }
 
-async fn copy(mut response: reqwest::Response, out: &mut impl Write) -> Result<u64, Failure> {
-    let (mut progress, mut bytes) = (Progress::new(), 0);
+async fn copy(mut response: reqwest::Response, out: &mut impl Write) -> Result<(), Failure> {
+    let (mut progress, mut bytes) = (Progress::new(), 0_u64);
     let mut steps = Steps::default();
     loop {
         let chunk = response.chunk().await;
@@ -98,9 +94,7 @@ async fn copy(mut response: reqwest::Response, out: &mut impl Write) -> Result<u
             progress.step(&format!("{} exported", in_mebibytes(bytes)))?;
         }
     }
-    out.flush()?;
-    progress.end()?;
-    Ok(bytes)
+    Ok(out.flush()?)
 }
 
 /// How far apart steps of progress are.

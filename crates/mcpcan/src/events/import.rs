@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::export::{DASH, Steps, in_mebibytes};
-use super::stream::{EventStream, Frame};
+use super::stream::EventStream;
 use crate::failure::Failure;
 use crate::output::{Output, Progress, field};
 use crate::rest::Rest;
@@ -36,16 +36,8 @@ pub(crate) async fn run(arguments: Arguments, rest: &Rest, output: Output) -> Re
         body(file, Some(bytes))
     };
     let query = [("dry_run", arguments.dry_run.to_string())];
-    let mut steps = EventStream::new(rest.upload(&["events", "import"], &query, body).await?);
-    let mut progress = Progress::new();
-    let imported = loop {
-        match steps.next_frame().await? {
-            Frame::End(document) => break document,
-            Frame::Progress(step) => progress.step(&told(&step))?,
-            Frame::Event(_) => {}
-        }
-    };
-    progress.end()?;
+    let imported =
+        EventStream::new(rest.upload(&["events", "import"], &query, body).await?).to_end(told).await?;
     Ok(output.one(&imported, || summary(&imported))?)
 }
 

@@ -80,17 +80,8 @@ async fn publish(
 ) -> Result<(), Failure> {
     let body = json!({ "subject": subject, "rate": rate });
     let response = rest.open_post(&["events", "replay"], query, &body).await?;
-    let (mut frames, mut progress) = (EventStream::new(response), Progress::new());
-    loop {
-        match frames.next_frame().await? {
-            Frame::Progress(step) => progress.step(&told(&step))?,
-            Frame::Event(_) => {}
-            Frame::End(end) => {
-                progress.end()?;
-                return Ok(output.one(&end, || format!("{} at replay.{subject}.", told(&end)))?);
-            }
-        }
-    }
+    let end = EventStream::new(response).to_end(told).await?;
+    Ok(output.one(&end, || format!("{} at replay.{subject}.", told(&end)))?)
 }
 
 async fn wait(pace: &mut Option<Pace>) {

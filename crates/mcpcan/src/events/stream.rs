@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::failure::{Failure, Problem};
+use crate::output::Progress;
 use crate::rest::Rest;
 
 /// Larger than any event that the log takes.
@@ -54,6 +55,18 @@ impl EventStream {
         match self.next_frame().await? {
             Frame::Event(document) => Ok(document),
             Frame::Progress(_) | Frame::End(_) => Err(ended(anyhow::anyhow!("the api ended it"))),
+        }
+    }
+
+    /// Reads to the end, showing how far the work has come, and gives what became of it.
+    pub(crate) async fn to_end(mut self, told: impl Fn(&Value) -> String) -> Result<Value, Failure> {
+        let mut progress = Progress::new();
+        loop {
+            match self.next_frame().await? {
+                Frame::Progress(step) => progress.step(&told(&step))?,
+                Frame::Event(_) => {}
+                Frame::End(document) => return Ok(document),
+            }
         }
     }
 

@@ -2,21 +2,13 @@
 
 use serde_json::Value;
 
-use super::stream::{EventStream, Frame};
+use super::stream::EventStream;
 use crate::failure::Failure;
-use crate::output::{Output, Progress, field, printable};
+use crate::output::{Output, field, printable};
 use crate::rest::Rest;
 
 pub(crate) async fn run(rest: &Rest, output: Output) -> Result<(), Failure> {
-    let mut frames = EventStream::new(rest.open(&["events", "verify"], &[]).await?);
-    let mut progress = Progress::new();
-    let found = loop {
-        match frames.next_frame().await? {
-            Frame::Event(document) | Frame::Progress(document) => progress.step(&step(&document))?,
-            Frame::End(document) => break document,
-        }
-    };
-    progress.end()?;
+    let found = EventStream::new(rest.open(&["events", "verify"], &[]).await?).to_end(step).await?;
     output.one(&found, || human(&found))?;
     match found["findings"].as_array().map_or(0, Vec::len) {
         0 => Ok(()),

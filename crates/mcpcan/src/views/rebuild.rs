@@ -47,13 +47,11 @@ async fn rebuild(rest: &Rest, name: &str) -> Result<Value, Failure> {
     loop {
         let mut view = rest.get(&["views", name], &[]).await?;
         if view["generation"].as_u64().is_some_and(|served| served >= wanted) {
-            shown.end()?;
             return Ok(view);
         }
         // An event that cannot be read is in the way of this rebuild; one that was there before may be over.
         let error = view["last_error"].take();
         if view["state"] == "stopped" || (error != error_before && !error["sequence"].is_null()) {
-            shown.end()?;
             let detail = printable(&field(&error, "/detail"));
             let message = format!("the rebuild of {name} goes on when this is mended: {detail}");
             return Err(Failure::Failed(anyhow::anyhow!(message)));
