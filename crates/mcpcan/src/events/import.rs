@@ -37,7 +37,7 @@ pub(crate) async fn run(arguments: Arguments, rest: &Rest, output: Output) -> Re
     };
     let query = [("dry_run", arguments.dry_run.to_string())];
     let imported =
-        EventStream::new(rest.upload(&["events", "import"], &query, body).await?).to_end(told).await?;
+        EventStream::new(rest.upload(&["events", "import"], &query, body).await?).finish(told).await?;
     Ok(output.one(&imported, || summary(&imported))?)
 }
 

@@ -80,7 +80,7 @@ async fn publish(
 ) -> Result<(), Failure> {
     let body = json!({ "subject": subject, "rate": rate });
     let response = rest.open_post(&["events", "replay"], query, &body).await?;
-    let end = EventStream::new(response).to_end(told).await?;
+    let end = EventStream::new(response).finish(told).await?;
     Ok(output.one(&end, || format!("{} at replay.{subject}.", told(&end)))?)
 }
 

@@ -59,7 +59,7 @@ impl EventStream {
     }
 
     /// Reads to the end, showing how far the work has come, and gives what became of it.
-    pub(crate) async fn to_end(mut self, told: impl Fn(&Value) -> String) -> Result<Value, Failure> {
+    pub(crate) async fn finish(mut self, told: impl Fn(&Value) -> String) -> Result<Value, Failure> {
         let mut progress = Progress::new();
         loop {
             match self.next_frame().await? {

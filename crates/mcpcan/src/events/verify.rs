@@ -8,7 +8,7 @@ use crate::output::{Output, field, printable};
 use crate::rest::Rest;
 
 pub(crate) async fn run(rest: &Rest, output: Output) -> Result<(), Failure> {
-    let found = EventStream::new(rest.open(&["events", "verify"], &[]).await?).to_end(step).await?;
+    let found = EventStream::new(rest.open(&["events", "verify"], &[]).await?).finish(step).await?;
     output.one(&found, || human(&found))?;
     match found["findings"].as_array().map_or(0, Vec::len) {
         0 => Ok(()),
