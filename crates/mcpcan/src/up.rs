@@ -1,8 +1,9 @@
 //! `up`: the whole platform on this machine. NATS and ClickHouse run beside it as processes, the roles in this one.
 //!
-//! Reading order: [`run`], then `roles` for how they start and end, `nats` and `clickhouse` for the parts. A role or a
+//! Reading order: [`run`], then `roles` for how they start and end, `backing` for what they work on. A role or a
 //! part that ends by itself ends `up` with the reason: what is left would only seem to work.
 
+mod backing;
 mod clickhouse;
 mod nats;
 mod part;
@@ -20,25 +21,20 @@ use anyhow::Context as _;
 use clap::Args;
 use service::CancellationToken;
 use service::tracing_setup::LogFormat;
-use store::{Credentials, MasterKey, Options, Role, Store};
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::backing::{self, ClickhouseArguments};
+use crate::backing::ClickhouseArguments;
 use crate::data_directory::DataDirectory;
 use crate::failure::Failure;
-use crate::nats_users::Passwords;
 use crate::output::Output;
 use crate::whereabouts::{DATA_DIRECTORY, RunFile};
 use crate::{open_files, role};
-use part::Part;
-use roles::{Roles, Stores};
+use backing::{Backing, Parts};
+use roles::Roles;
 
 /// What is logged unless `MCPCAN_LOG` says otherwise: the terminal is the user's.
 const LOG_FILTER: &str = "warn";
-
-/// On how many servers each stream is kept: the NATS beside us is one.
-const NATS_REPLICAS: u8 = 1;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -82,29 +78,6 @@ pub(crate) struct Arguments {
     log_format: LogFormat,
 }
 
-/// Where the roles find what they work on.
-struct Backing {
-    nats_url: String,
-    nats_users: NatsUsers,
-    clickhouse_url: String,
-    access_log: access_log::Client,
-}
-
-/// How the roles get into NATS.
-enum NatsUsers {
-    /// Each as its own user.
-    Each(Passwords),
-    /// All as one, or all as nobody where the server is open.
-    One(Option<Credentials>),
-}
-
-/// The parts that run beside the roles, as far as they are ours.
-#[derive(Default)]
-struct Parts {
-    nats: Option<Part>,
-    clickhouse: Option<Part>,
-}
-
 /// Everything that must be free or present is taken before anything is started.
 struct Claims {
     api: TcpListener,
@@ -137,8 +110,8 @@ async fn live(
 ) -> anyhow::Result<()> {
     let claims = claim(arguments)?;
     let prepared = async {
-        let backing = start_parts(arguments, data, parts).await?;
-        let stores = connect(&backing, data).await?;
+        let backing = backing::start(arguments, data, parts).await?;
+        let stores = backing::connect(&backing, data).await?;
         anyhow::Ok((backing, stores))
     };
     let (backing, stores) = tokio::select! {
@@ -179,68 +152,6 @@ fn claim(arguments: &Arguments) -> anyhow::Result<Claims> {
     }
     let bridge = role::find_bridge(arguments.bridge.as_deref())?;
     Ok(Claims { api: TcpListener::from_std(api)?, gateway: TcpListener::from_std(gateway)?, bridge })
-}
-
-/// Starts NATS and ClickHouse, unless others are named.
-async fn start_parts(
-    arguments: &Arguments,
-    data: &DataDirectory,
-    parts: &mut Parts,
-) -> anyhow::Result<Backing> {
-    let (nats_url, nats_users) = match &arguments.nats_url {
-        Some(url) => (url.clone(), named_users(arguments, url)?),
-        None => {
-            let nats = nats::start(data, arguments.nats_port).await?;
-            parts.nats = Some(nats.part);
-            (nats.url, NatsUsers::Each(nats.passwords))
-        }
-    };
-    let (clickhouse_url, access_log) = match &arguments.clickhouse.clickhouse_url {
-        Some(url) => (url.clone(), arguments.clickhouse.client()?),
-        None => {
-            let clickhouse = clickhouse::start(data, arguments.clickhouse_port).await?;
-            parts.clickhouse = Some(clickhouse.part);
-            (clickhouse.url, clickhouse.client)
-        }
-    };
-    Ok(Backing { nats_url, nats_users, clickhouse_url, access_log })
-}
-
-/// The users of a NATS server that others started.
-fn named_users(arguments: &Arguments, url: &str) -> anyhow::Result<NatsUsers> {
-    backing::check_nats_url(url)?;
-    if let Some(directory) = &arguments.nats_users {
-        return Ok(NatsUsers::Each(Passwords::read(directory)?));
-    }
-    let (user, file) = (arguments.nats_user.as_deref(), arguments.nats_password_file.as_deref());
-    Ok(NatsUsers::One(backing::credentials(user, file)?))
-}
-
-/// Connects every role as itself; streams, buckets and tables are as they must be when the connections are handed out.
-async fn connect(backing: &Backing, data: &DataDirectory) -> anyhow::Result<Stores> {
-    let master_key = MasterKey::load_or_create(&data.master_key_file()).context("take the master key")?;
-    let connect = async |role: Role| {
-        let credentials = match &backing.nats_users {
-            NatsUsers::Each(passwords) => passwords.credentials(role),
-            NatsUsers::One(credentials) => credentials.clone(),
-        };
-        let (url, master_key) =
-            (backing.nats_url.clone(), role.needs_master_key().then(|| master_key.clone()));
-        Store::connect(&Options { url, credentials, role, master_key }).await
-    };
-    let operator = connect(Role::Operator).await?;
-    for change in operator.provision(NATS_REPLICAS).await.context("provision NATS")? {
-        tracing::info!(%change, "provisioned");
-    }
-    let migrated = backing.access_log.migrate().await.context("migrate ClickHouse")?;
-    tracing::info!(applied = ?migrated.applied, "migrated");
-    Ok(Stores {
-        api: connect(Role::Api).await?,
-        decider: connect(Role::Decider).await?,
-        projector: connect(Role::Projector).await?,
-        worker: connect(Role::Worker).await?,
-        gateway: connect(Role::Gateway).await?,
-    })
 }
 
 fn run_file(
@@ -286,30 +197,6 @@ async fn tell_when_ready(
     let document = serde_json::to_value(run).context("write the run file")?;
     output.one(&document, || summary::summary(run, data))?;
     Err(roles.ended().await)
-}
-
-impl Parts {
-    /// Waits for a part to end, which none should while this is waited for.
-    async fn ended(&mut self) -> anyhow::Error {
-        tokio::select! {
-            error = ended(&mut self.nats) => error,
-            error = ended(&mut self.clickhouse) => error,
-        }
-    }
-
-    /// Ends ClickHouse, then NATS.
-    async fn stop(self) {
-        for part in [self.clickhouse, self.nats].into_iter().flatten() {
-            part.stop().await;
-        }
-    }
-}
-
-async fn ended(part: &mut Option<Part>) -> anyhow::Error {
-    match part {
-        Some(part) => part.ended().await,
-        None => std::future::pending().await,
-    }
 }
 
 /// A program on PATH.
