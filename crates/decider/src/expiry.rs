@@ -86,16 +86,9 @@ enum ExpireError {
 async fn expire(store: &Store, expiring: &Expiring, now: Timestamp) -> Result<(), ExpireError> {
     let Expiring { at, token, revision } = *expiring;
     let command = Command::Token { id: token, command: token::Command::Expire { now } };
-    let given = Given {
-        // With the revision: an end that was put off and set again is not the one that was too early once.
-        command_id: CommandId(Uuid::new_v5(&token.0, format!("expire {at} {revision}").as_bytes())),
-        actor: Actor::Role(ROLE.to_owned()),
-        causation_id: format!("expiry:{at}"),
-        at: now,
-        traceparent: None,
-        expected_revision: None,
-        claim: None,
-    };
+    // With the revision: an end that was put off and set again is not the one that was too early once.
+    let id = CommandId(Uuid::new_v5(&token.0, format!("expire {at} {revision}").as_bytes()));
+    let given = Given::new(id, Actor::Role(ROLE.to_owned()), format!("expiry:{at}"), now);
     let outcome = store.send(&command, &given, COMMAND_WAIT).await;
     match outcome.map_err(|source| ExpireError::Send { token, source })? {
         Outcome::Done { .. } => {}

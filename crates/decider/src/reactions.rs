@@ -142,16 +142,11 @@ impl Reactions {
 
     async fn revoke(&self, token: TokenId, because: &Recorded) -> Result<(), ReactionError> {
         let command = Command::Token { id: token, command: token::Command::Revoke };
-        let given = Given {
-            // The same event leads to the same command, however often it is handed out.
-            command_id: CommandId(Uuid::new_v5(&because.metadata.command_id.0, token.0.as_bytes())),
-            actor: Actor::Role(ROLE.to_owned()),
-            causation_id: format!("event:{}", because.sequence),
-            at: Timestamp::now(),
-            traceparent: because.metadata.traceparent.clone(),
-            expected_revision: None,
-            claim: None,
-        };
+        // The same event leads to the same command, however often it is handed out.
+        let id = CommandId(Uuid::new_v5(&because.metadata.command_id.0, token.0.as_bytes()));
+        let (actor, cause) = (Actor::Role(ROLE.to_owned()), Given::caused_by_event(because.sequence));
+        let traceparent = because.metadata.traceparent.clone();
+        let given = Given { traceparent, ..Given::new(id, actor, cause, Timestamp::now()) };
         match self.store.send(&command, &given, COMMAND_WAIT).await {
             Ok(_) => Ok(()),
             Err(source) => Err(ReactionError::Revoke { token, source }),

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::bucket;
 use crate::codec;
 use crate::connection::Store;
 use crate::error::{During, Unavailable};
@@ -152,26 +153,20 @@ struct Chain {
     bucket: kv::Store,
 }
 
+/// What is done here, in errors.
+const READ: &str = "read the chain";
+
 impl Chain {
     async fn open(store: &Store) -> Result<Self, Unavailable> {
         Ok(Chain { bucket: store.bucket(subject::CHAIN_BUCKET).await? })
     }
 
     async fn head(&self) -> Result<Option<(Head, u64)>, Unavailable> {
-        self.read(HEAD_KEY).await
+        bucket::read_key(&self.bucket, HEAD_KEY, READ).await
     }
 
     async fn block(&self, number: u64) -> Result<Option<(Block, u64)>, Unavailable> {
-        self.read(&block_key(number)).await
-    }
-
-    async fn read<T: for<'a> Deserialize<'a>>(&self, key: &str) -> Result<Option<(T, u64)>, Unavailable> {
-        const OPERATION: &str = "read the chain";
-        let entry = self.bucket.entry(key).await.during(OPERATION)?;
-        let Some(entry) = entry.filter(|entry| entry.operation == kv::Operation::Put) else {
-            return Ok(None);
-        };
-        Ok(Some((codec::decode(&entry.value).during(OPERATION)?, entry.revision)))
+        bucket::read_key(&self.bucket, &block_key(number), READ).await
     }
 
     async fn write<T: Serialize>(&self, key: &str, value: &T, revision: u64) -> Result<u64, Unavailable> {

@@ -13,11 +13,12 @@ use jiff::Timestamp;
 
 pub use domain::CommandId;
 
-use crate::commit::Message;
+use crate::answer;
+use crate::commit::{CommitError, Message};
 use crate::connection::{Reconnects, Store};
 use crate::error::{self, During, Unavailable};
-use crate::idempotency::{self, Claim};
-use crate::outcome::{self, Outcome};
+use crate::idempotency::Claim;
+use crate::outcome::Outcome;
 use crate::subject::{self, header};
 use crate::{codec, envelope};
 
@@ -39,6 +40,16 @@ pub struct Given {
 }
 
 impl Given {
+    /// Of whoever acts for a reason and is no client.
+    pub fn new(command_id: CommandId, actor: Actor, causation_id: String, at: Timestamp) -> Self {
+        Given { command_id, actor, causation_id, at, traceparent: None, expected_revision: None, claim: None }
+    }
+
+    /// The causation of what follows from an event.
+    pub fn caused_by_event(sequence: u64) -> String {
+        format!("{}{sequence}", subject::CAUSED_BY_EVENT)
+    }
+
     /// The metadata of the events that the command leads to.
     pub fn metadata(&self) -> Metadata {
         Metadata {
@@ -70,40 +81,58 @@ impl Store {
     /// # Errors
     /// See [`SendError`]. After `Unavailable` it is not known whether the command is on the bus.
     pub async fn send(&self, command: &Command, given: &Given, wait: Duration) -> Result<Outcome, SendError> {
-        let bucket = self.outcomes_bucket().await?;
-        let watch = self.outcome_watch().await?;
-        let waiter = watch.register(given.command_id);
-        if let Some(claim) = &given.claim
-            && !idempotency::claim(bucket, claim, command).await?
-            && let Some(outcome) = outcome::read(bucket, given.command_id).await?
+        let answers = self.answers().await?;
+        let waiter = answers.register(given.command_id);
+        if !self.publish_command(command, given, answers.address()).await?
+            && let Some(outcome) = self.outcome(given.command_id).await?
         {
             return Ok(outcome);
         }
-        // Undecided under an old claim: whoever claimed it may have died before publishing, so it is published again.
-        // The bus drops a duplicate, the decider finds its own events.
-        self.publish_command(command, given).await?;
         if wait.is_zero() {
             return Err(SendError::Undecided(given.command_id));
         }
-        if let Some(outcome) = waiter.outcome(wait).await {
-            return Ok(outcome);
-        }
-        // The watch may have been broken at the wrong moment; the record is the truth.
-        let recorded = outcome::read(bucket, given.command_id).await?;
-        recorded.ok_or(SendError::Undecided(given.command_id))
+        waiter.outcome(self, wait).await?.ok_or(SendError::Undecided(given.command_id))
     }
 
-    async fn publish_command(&self, command: &Command, given: &Given) -> Result<(), Unavailable> {
+    /// Puts a command on the bus, together with the claim on its key. False if the same request was put there before.
+    async fn publish_command(
+        &self,
+        command: &Command,
+        given: &Given,
+        answer_to: &str,
+    ) -> Result<bool, SendError> {
+        const OPERATION: &str = "claim a key";
         let subject = subject::command(command.aggregate(), command.aggregate_id(), given.command_id);
         let mut headers = HeaderMap::new();
         envelope::write_metadata(&mut headers, &given.metadata());
-        headers.insert(nats_header::NATS_MESSAGE_ID, given.command_id.to_string());
+        headers.insert(header::ANSWER_TO, answer_to);
         if let Some(revision) = given.expected_revision {
             headers.insert(header::EXPECTED_REVISION, revision.to_string());
         }
         let payload = Bytes::from(codec::encode(command));
-        self.commands.commit(vec![Message { subject, headers, payload }]).await?;
-        Ok(())
+        let Some(claim) = &given.claim else {
+            headers.insert(nats_header::NATS_MESSAGE_ID, given.command_id.to_string());
+            self.commands
+                .commit(vec![Message { subject, headers, payload }])
+                .await
+                .map_err(Unavailable::from)?;
+            return Ok(true);
+        };
+        let messages = vec![claim.message(command), Message { subject, headers, payload }];
+        match self.commands.commit(messages).await {
+            Ok(_) => return Ok(true),
+            Err(CommitError::Conflict) => {}
+            Err(CommitError::Unavailable(error)) => return Err(error.into()),
+        }
+        match self.claimed_target(claim).await? {
+            Some(target) if target == command.aggregate_id() => Ok(false),
+            // The name in the request has come to mean something else between two that came at once. Who comes again
+            // finds the claim first.
+            Some(_) => {
+                Err(Unavailable::new(OPERATION, "the same request is under way for something else").into())
+            }
+            None => Err(Unavailable::new(OPERATION, "the claim on the key ran out just now").into()),
+        }
     }
 
     /// The commands that wait for a decision, shared with every other decider.
@@ -180,8 +209,7 @@ impl ReceivedCommands {
     /// Whether a command that comes again was decided before: then its decider died between recording the outcome and
     /// taking it off the bus. Deciding it anew could answer something else, for the world has moved on.
     async fn is_decided(&self, given: &Given) -> Result<bool, Unavailable> {
-        let recorded = outcome::read(self.store.outcomes_bucket().await?, given.command_id).await?;
-        Ok(recorded.is_some())
+        Ok(self.store.outcome(given.command_id).await?.is_some())
     }
 
     async fn bury(&self, message: &jetstream::Message, reason: String) -> Result<(), Unavailable> {
@@ -189,8 +217,7 @@ impl ReceivedCommands {
         let id =
             message.headers.as_ref().and_then(|headers| envelope::parse(headers, header::COMMAND_ID).ok());
         if let Some(id) = id {
-            let bucket = self.store.outcomes_bucket().await?;
-            outcome::write(bucket, id, &Outcome::Failed { reason: reason.clone() }).await?;
+            self.store.record_outcome(id, &Outcome::Failed { reason: reason.clone() }).await?;
         }
         self.store.bury(&message.subject, message.payload.clone(), &reason).await?;
         message.ack_with(AckKind::Term).await.during("end an unreadable command")
@@ -212,14 +239,16 @@ fn read(message: &jetstream::Message) -> Result<(Command, Given), ReadError> {
 }
 
 impl ReceivedCommand {
-    /// Records the outcome, then takes the command off the bus. A crash before the record brings it back, and its
+    /// Records the outcome, tells it to whoever waits, and takes the command off the bus. A crash before the record brings it back, and its
     /// decider finds its own events; a crash after it brings it back to be taken off.
     ///
     /// # Errors
     /// NATS did not answer; the command comes back.
     pub async fn finish(self, outcome: Outcome) -> Result<(), Unavailable> {
-        let bucket = self.store.outcomes_bucket().await?;
-        outcome::write(bucket, self.given.command_id, &outcome).await?;
+        self.store.record_outcome(self.given.command_id, &outcome).await?;
+        if let Some(address) = self.message.headers.as_ref().and_then(answer::address_in) {
+            self.store.answer(address, self.given.command_id, &outcome).await;
+        }
         self.message.ack().await.during("acknowledge a command")
     }
 

@@ -5,7 +5,7 @@ use domain::CommandId;
 
 use crate::connection::Store;
 use crate::error::{During, Unavailable};
-use crate::outcome::{self, Outcome};
+use crate::outcome::Outcome;
 use crate::subject;
 
 /// How far a command has come.
@@ -26,15 +26,14 @@ impl Store {
     /// # Errors
     /// NATS did not answer.
     pub async fn command_state(&self, id: CommandId) -> Result<Option<CommandState>, Unavailable> {
-        let bucket = self.outcomes_bucket().await?;
-        if let Some(outcome) = outcome::read(bucket, id).await? {
+        if let Some(outcome) = self.outcome(id).await? {
             return Ok(Some(CommandState::Decided(outcome)));
         }
         if let Some(pending) = self.pending_command(id).await? {
             return Ok(Some(pending));
         }
         // It may have been decided and taken off the bus between the two looks.
-        Ok(outcome::read(bucket, id).await?.map(CommandState::Decided))
+        Ok(self.outcome(id).await?.map(CommandState::Decided))
     }
 
     /// A command stays on the bus until its outcome is recorded, so that nothing else has to be written when it is

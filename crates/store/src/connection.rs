@@ -11,10 +11,10 @@ use tokio::sync::{OnceCell, watch};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::answer::Answers;
 use crate::commit::Committer;
 use crate::error::{During, Unavailable};
 use crate::journal::Memory;
-use crate::outcome::OutcomeWatch;
 use crate::role::Role;
 use crate::subject;
 use crate::vault::{Keys, MasterKey, Vault};
@@ -70,11 +70,12 @@ pub struct Store {
     keys: Keys,
     vault: Option<Vault>,
     buckets: Arc<Buckets>,
-    outcomes: Arc<OnceCell<OutcomeWatch>>,
+    pub(crate) answers: Arc<OnceCell<Answers>>,
     pub(crate) memory: Arc<Memory>,
     /// One for each stream that many write to at a time.
     pub(crate) commands: Committer,
     pub(crate) events: Committer,
+    pub(crate) outcomes: Committer,
     connections: watch::Receiver<u64>,
     holder: Arc<str>,
 }
@@ -82,10 +83,10 @@ pub struct Store {
 /// The buckets that are opened once, on first use.
 #[derive(Default)]
 struct Buckets {
-    outcomes: OnceCell<kv::Store>,
     sinks: OnceCell<kv::Store>,
     snapshots: OnceCell<kv::Store>,
     leases: OnceCell<kv::Store>,
+    views: OnceCell<kv::Store>,
 }
 
 impl fmt::Debug for Store {
@@ -139,9 +140,10 @@ impl Store {
         let keys = Keys::new(jetstream.clone());
         let vault = master_key.map(|master_key| Vault::new(master_key, keys.clone()));
         let holder = format!("{name}-{}", Uuid::new_v4()).into();
-        let (buckets, outcomes, memory) = Default::default();
+        let (buckets, answers, memory) = Default::default();
         let commands = Committer::start(client.clone(), "publish a command");
         let events = Committer::start(client.clone(), "append events");
+        let outcomes = Committer::start(client.clone(), "record an outcome");
         Ok(Store {
             role,
             client,
@@ -149,10 +151,11 @@ impl Store {
             keys,
             vault,
             buckets,
-            outcomes,
+            answers,
             memory,
             commands,
             events,
+            outcomes,
             connections,
             holder,
         })
@@ -180,10 +183,6 @@ impl Store {
         self.jetstream.get_key_value(name).await.during("open bucket")
     }
 
-    pub(crate) async fn outcomes_bucket(&self) -> Result<&kv::Store, Unavailable> {
-        self.buckets.outcomes.get_or_try_init(|| self.bucket(subject::OUTCOMES_BUCKET)).await
-    }
-
     pub(crate) async fn sinks_bucket(&self) -> Result<&kv::Store, Unavailable> {
         self.buckets.sinks.get_or_try_init(|| self.bucket(subject::SINKS_BUCKET)).await
     }
@@ -196,20 +195,15 @@ impl Store {
         self.buckets.leases.get_or_try_init(|| self.bucket(subject::LEASES_BUCKET)).await
     }
 
+    pub(crate) async fn views_bucket(&self) -> Result<&kv::Store, Unavailable> {
+        self.buckets.views.get_or_try_init(|| self.bucket(subject::VIEWS_BUCKET)).await
+    }
+
     /// Tells when the connection was lost and made again.
     pub(crate) fn reconnects(&self) -> Reconnects {
         let mut connections = self.connections.clone();
         connections.mark_unchanged();
         Reconnects(connections)
-    }
-
-    pub(crate) async fn outcome_watch(&self) -> Result<&OutcomeWatch, Unavailable> {
-        self.outcomes
-            .get_or_try_init(|| async {
-                let bucket = self.outcomes_bucket().await?.clone();
-                OutcomeWatch::start(bucket, self.reconnects()).await
-            })
-            .await
     }
 
     /// Waits until everything that was handed to the connection has been written to it.

@@ -1,14 +1,25 @@
 //! A client's own key for a request: claimed for a day, together with what the request was for.
+//!
+//! The claim is a message beside the command, and both are stored as one atomic batch: whoever finds a claim knows that
+//! the command was accepted. That at most one request has a key is decided by the stream, for the claim names the
+//! sequence 0 as the last one of its subject.
 
-use async_nats::jetstream::kv::{self, CreateErrorKind};
+use async_nats::HeaderMap;
+use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_TTL};
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use domain::Command;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::codec;
 use crate::command_bus::SendError;
+use crate::commit::Message;
 use crate::connection::Store;
 use crate::error::{During, Unavailable};
+use crate::subject;
+
+/// How long a key is claimed, as NATS reads it. Outcomes are kept for as long, and recorded later.
+const KEPT: &str = "24h";
 
 /// A client's key for one request: for a day, the same key with another request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,47 +39,33 @@ struct Record {
     target: Uuid,
 }
 
+impl Claim {
+    /// What makes the key that of this request, unless it is another's.
+    pub(crate) fn message(&self, command: &Command) -> Message {
+        let record = Record { request_digest: self.request_digest.clone(), target: command.aggregate_id() };
+        let mut headers = HeaderMap::new();
+        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
+        headers.insert(NATS_MESSAGE_TTL, KEPT);
+        Message { subject: subject::claim(self.key), headers, payload: codec::encode(&record).into() }
+    }
+}
+
 impl Store {
     /// The aggregate that a request was for when it came with this key before; none if it never did.
     ///
     /// # Errors
     /// The key was used with another request, or NATS did not answer.
     pub async fn claimed_target(&self, claim: &Claim) -> Result<Option<Uuid>, SendError> {
-        match read(self.outcomes_bucket().await?, claim.key).await? {
-            Some(record) if record.request_digest != claim.request_digest => Err(SendError::KeyReused),
-            record => Ok(record.map(|record| record.target)),
+        const OPERATION: &str = "read a claim";
+        let stream = self.jetstream.get_stream_no_info(subject::COMMANDS).await.during(OPERATION)?;
+        let record: Record = match stream.get_last_raw_message_by_subject(&subject::claim(claim.key)).await {
+            Ok(message) => codec::decode(&message.payload).during(OPERATION)?,
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(None),
+            Err(error) => return Err(Unavailable::new(OPERATION, error).into()),
+        };
+        if record.request_digest != claim.request_digest {
+            return Err(SendError::KeyReused);
         }
+        Ok(Some(record.target))
     }
-}
-
-/// Makes a client's key that of this request. False if it was so before.
-pub(crate) async fn claim(bucket: &kv::Store, claim: &Claim, command: &Command) -> Result<bool, SendError> {
-    const OPERATION: &str = "claim a key";
-    let record = Record { request_digest: claim.request_digest.clone(), target: command.aggregate_id() };
-    match bucket.create(subject(claim.key), codec::encode(&record).into()).await {
-        Ok(_) => return Ok(true),
-        Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {}
-        Err(error) => return Err(Unavailable::new(OPERATION, error).into()),
-    }
-    match read(bucket, claim.key).await? {
-        Some(claimed) if claimed.request_digest != record.request_digest => Err(SendError::KeyReused),
-        // The name in the request has come to mean something else between two that came at once. Who comes again
-        // finds the claim first.
-        Some(claimed) if claimed.target != record.target => {
-            Err(Unavailable::new(OPERATION, "the same request is under way for something else").into())
-        }
-        Some(_) | None => Ok(false),
-    }
-}
-
-async fn read(bucket: &kv::Store, key: Uuid) -> Result<Option<Record>, Unavailable> {
-    const OPERATION: &str = "read a claim";
-    match bucket.get(subject(key)).await.during(OPERATION)? {
-        Some(bytes) => codec::decode(&bytes).during(OPERATION).map(Some),
-        None => Ok(None),
-    }
-}
-
-fn subject(key: Uuid) -> String {
-    format!("claim.{key}")
 }

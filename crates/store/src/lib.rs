@@ -3,7 +3,9 @@
 //!
 //! No rule lives here. Nothing outside this crate names a stream, a header or a NATS type.
 
+mod answer;
 pub mod archive;
+mod bucket;
 mod chain;
 mod codec;
 mod command_bus;

@@ -1,10 +1,13 @@
 //! The names of streams, buckets, consumers and headers, and the form of subjects. `nats/` declares what they are.
 
 use domain::CommandId;
+use uuid::Uuid;
 use views::{Instances, RetentionPlans, Templates, Tokens, View as _};
 
 /// Commands that wait for a decision.
 pub const COMMANDS: &str = "COMMANDS";
+/// What became of commands.
+pub(crate) const OUTCOMES: &str = "OUTCOMES";
 /// Every domain event.
 pub const EVENTS: &str = "EVENTS";
 /// Trace events on their way to ClickHouse.
@@ -15,10 +18,8 @@ pub const LOGS: &str = "LOGS";
 pub const DEAD_LETTERS: &str = "DEAD_LETTERS";
 
 /// The streams, each declared in `nats/streams/<name>.json`.
-pub const STREAMS: [&str; 5] = [COMMANDS, EVENTS, TRACES, LOGS, DEAD_LETTERS];
+pub const STREAMS: [&str; 6] = [COMMANDS, OUTCOMES, EVENTS, TRACES, LOGS, DEAD_LETTERS];
 
-/// What became of commands.
-pub(crate) const OUTCOMES_BUCKET: &str = "outcomes";
 /// The keys of aggregates' secrets.
 pub(crate) const KEYS_BUCKET: &str = "keys";
 /// States of long aggregates.
@@ -41,7 +42,6 @@ pub const BUCKETS: &[&str] = &[
     Tokens::NAME,
     Templates::NAME,
     RetentionPlans::NAME,
-    OUTCOMES_BUCKET,
     KEYS_BUCKET,
     SINKS_BUCKET,
     SNAPSHOTS_BUCKET,
@@ -76,6 +76,21 @@ pub(crate) fn parse_command(subject: &str) -> Option<(&str, &str)> {
     let (aggregate, rest) = subject.strip_prefix("commands.")?.split_once('.')?;
     let (id, _) = rest.split_once('.')?;
     Some((aggregate, id))
+}
+
+/// The subject of what became of a command.
+pub(crate) fn outcome(command: CommandId) -> String {
+    format!("outcomes.{command}")
+}
+
+/// The subject of the claim on a client's key. Not among the commands, which are looked for by their id.
+pub(crate) fn claim(key: Uuid) -> String {
+    format!("claims.{key}")
+}
+
+/// Where a process hears what became of its commands. No stream listens there.
+pub(crate) fn answer(address: &str) -> String {
+    format!("answers.{address}")
 }
 
 /// The subject of chunks of an import: shorter than that of any other command, so that consumers tell them apart.
@@ -113,6 +128,8 @@ pub(crate) mod header {
     pub(crate) const ACTOR: &str = "Mcpcan-Actor";
     pub(crate) const TIME: &str = "Mcpcan-Time";
     pub(crate) const EXPECTED_REVISION: &str = "Mcpcan-Expected-Revision";
+    /// Of a command: the address at which its sender waits, see [`super::answer`].
+    pub(crate) const ANSWER_TO: &str = "Mcpcan-Answer-To";
     pub(crate) const REASON: &str = "Mcpcan-Reason";
     /// Of an imported event: when the log that it comes from stored it.
     pub(crate) const STORED_AT: &str = "Mcpcan-Stored-At";

@@ -25,15 +25,7 @@ use crate::{Credentials, Given, MasterKey, Options, Role, Store, Write, journal,
 /// A command of the admin's, given now.
 #[must_use]
 pub fn given() -> Given {
-    Given {
-        command_id: CommandId(Uuid::now_v7()),
-        actor: Actor::Admin,
-        causation_id: "test".to_owned(),
-        at: Timestamp::now(),
-        traceparent: None,
-        expected_revision: None,
-        claim: None,
-    }
+    Given::new(CommandId(Uuid::now_v7()), Actor::Admin, "test".to_owned(), Timestamp::now())
 }
 
 /// The user who may do everything.

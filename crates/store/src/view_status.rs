@@ -10,11 +10,14 @@ use async_nats::jetstream::kv;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::bucket;
 use crate::codec;
 use crate::connection::Store;
 use crate::error::{During, Unavailable, Unreadable};
 use crate::lease::Task;
-use crate::subject;
+
+/// What is done here, in errors.
+const READ: &str = "look at a view's status";
 
 /// How old a report may be before nobody is taken to fold the view: several times as long as reports are apart.
 const REPORT_AGE_MAX: Duration = Duration::from_secs(10);
@@ -134,7 +137,7 @@ impl Store {
             None => None,
         };
         let generation = live.map(|live| live.generation);
-        let report = self.read_view_key::<Report>(&report_key(view)).await?.map(|(report, _)| report);
+        let report = self.view_report(view).await?;
         let wanted = self.wanted_generation(view).await?.map(|(wanted, _)| wanted);
         let old =
             |report: &Report| Timestamp::now().duration_since(report.at).unsigned_abs() > REPORT_AGE_MAX;
@@ -176,31 +179,18 @@ impl Store {
 
     /// The generation that somebody asked for, with the revision of the question.
     pub(crate) async fn wanted_generation(&self, view: &str) -> Result<Option<(u64, u64)>, Unavailable> {
-        self.read_view_key(&wanted_key(view)).await
+        bucket::read_key(self.views_bucket().await?, &wanted_key(view), READ).await
     }
 
     /// What the last projector said of a view.
     pub(crate) async fn view_report(&self, view: &str) -> Result<Option<Report>, Unavailable> {
-        Ok(self.read_view_key(&report_key(view)).await?.map(|(report, _)| report))
+        let report = bucket::read_key(self.views_bucket().await?, &report_key(view), READ).await?;
+        Ok(report.map(|(report, _)| report))
     }
 
     pub(crate) async fn report_view(&self, view: &str, report: &Report) -> Result<(), Unavailable> {
         let put = self.views_bucket().await?.put(report_key(view), codec::encode(report).into()).await;
         put.during("report on a view").map(drop)
-    }
-
-    async fn read_view_key<T: for<'a> Deserialize<'a>>(
-        &self,
-        key: &str,
-    ) -> Result<Option<(T, u64)>, Unavailable> {
-        const OPERATION: &str = "look at a view's status";
-        let entry = self.views_bucket().await?.entry(key).await.during(OPERATION)?;
-        let read = |entry: kv::Entry| Ok((codec::decode(&entry.value).during(OPERATION)?, entry.revision));
-        entry.map(read).transpose()
-    }
-
-    async fn views_bucket(&self) -> Result<kv::Store, Unavailable> {
-        self.bucket(subject::VIEWS_BUCKET).await
     }
 }
 

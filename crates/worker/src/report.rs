@@ -45,15 +45,8 @@ pub(crate) async fn report(store: &Store, subject: Subject, fact: Fact) -> Resul
     let command =
         domain::Command::Instance { id: instance, command: Command::Report { replica, generation, fact } };
     let id = domain::CommandId(Uuid::now_v7());
-    let given = Given {
-        command_id: id,
-        actor: Actor::Role(ROLE.to_owned()),
-        causation_id: format!("event:{cause}"),
-        at: Timestamp::now(),
-        traceparent: None,
-        expected_revision: None,
-        claim: None,
-    };
+    let (actor, cause) = (Actor::Role(ROLE.to_owned()), Given::caused_by_event(cause));
+    let given = Given::new(id, actor, cause, Timestamp::now());
     let mut pause = RETRY_PAUSE_MIN;
     loop {
         match store.send(&command, &given, OUTCOME_MAX).await {

@@ -8,11 +8,12 @@ use async_nats::jetstream::{self, consumer::pull};
 use futures_util::StreamExt;
 
 use super::Chunk;
+use crate::answer;
 use crate::command_bus::{Given, SendError};
 use crate::connection::{Reconnects, Store};
 use crate::envelope;
 use crate::error::{self, During, Unavailable};
-use crate::outcome::{self, Outcome};
+use crate::outcome::Outcome;
 use crate::subject::{self, header};
 
 const RECEIVE: &str = "receive a chunk of an import";
@@ -29,19 +30,16 @@ impl Store {
         wait: Duration,
     ) -> Result<Outcome, SendError> {
         const OPERATION: &str = "send a chunk of an import";
-        let bucket = self.outcomes_bucket().await?;
-        let waiter = self.outcome_watch().await?.register(given.command_id);
+        let answers = self.answers().await?;
+        let waiter = answers.register(given.command_id);
         let mut headers = HeaderMap::new();
         envelope::write_metadata(&mut headers, &given.metadata());
         headers.insert(nats_header::NATS_MESSAGE_ID, given.command_id.to_string());
+        headers.insert(header::ANSWER_TO, answers.address());
         let payload = rmp_serde::to_vec_named(chunk).during(OPERATION)?;
         let sent = self.jetstream.publish_with_headers(subject::IMPORT, headers, payload.into()).await;
         sent.during(OPERATION)?.await.during(OPERATION)?;
-        if let Some(outcome) = waiter.outcome(wait).await {
-            return Ok(outcome);
-        }
-        let recorded = outcome::read(bucket, given.command_id).await?;
-        recorded.ok_or(SendError::Undecided(given.command_id))
+        waiter.outcome(self, wait).await?.ok_or(SendError::Undecided(given.command_id))
     }
 
     /// The chunks that wait for a decider.
@@ -96,13 +94,15 @@ impl ReceivedChunks {
 }
 
 impl ReceivedChunk {
-    /// Records the outcome, then takes the chunk off the bus.
+    /// Records the outcome, tells it to whoever waits, and takes the chunk off the bus.
     ///
     /// # Errors
     /// NATS did not answer; the chunk comes back.
     pub async fn finish(self, outcome: Outcome) -> Result<(), Unavailable> {
-        let bucket = self.store.outcomes_bucket().await?;
-        outcome::write(bucket, self.command_id, &outcome).await?;
+        self.store.record_outcome(self.command_id, &outcome).await?;
+        if let Some(address) = self.message.headers.as_ref().and_then(answer::address_in) {
+            self.store.answer(address, self.command_id, &outcome).await;
+        }
         self.message.ack().await.during("acknowledge a chunk of an import")
     }
 

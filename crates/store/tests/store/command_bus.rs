@@ -111,14 +111,15 @@ async fn a_command_arrives_whole() {
 #[tokio::test]
 async fn a_decided_command_that_comes_again_is_not_decided_anew() {
     let server = TestServer::start().await;
-    let (store, outcomes) = (server.store().await, bucket(&server, "outcomes").await);
+    let (store, nats) = (server.store().await, server.nats().await);
     let mut commands = server.store().await.receive_commands().await.unwrap();
     let (first, given) = (create(), given());
     let (outcome, ()) = tokio::join!(store.send(&first, &given, WAIT), async {
         // The decider records the outcome and dies before the command is off the bus: it comes again.
         let command = commands.next().await.unwrap();
         let outcome = store::encode(&Outcome::Done { sequence: 7 });
-        outcomes.put(given.command_id.to_string(), outcome.into()).await.unwrap();
+        let recorded = nats.request(format!("outcomes.{}", given.command_id), outcome.into()).await.unwrap();
+        assert!(recorded.payload.starts_with(br#"{"stream":"OUTCOMES""#), "{recorded:?}");
         command.give_back(Duration::ZERO).await.unwrap();
     });
     assert_eq!(outcome.unwrap(), Outcome::Done { sequence: 7 });
@@ -158,9 +159,4 @@ async fn a_command_that_nobody_can_read_fails() {
     let outcome = store.send(&create(), &given, WAIT).await.unwrap();
     assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
     reading.abort();
-}
-
-async fn bucket(server: &TestServer, name: &str) -> async_nats::jetstream::kv::Store {
-    let nats = async_nats::jetstream::new(server.nats().await);
-    nats.get_key_value(name).await.unwrap()
 }

@@ -101,20 +101,21 @@ async fn everybody_writes_into_its_own_buckets_only() {
         for bucket in BUCKETS.iter().filter(|bucket| !writes(role).contains(bucket)) {
             user.is_refused(&format!("$KV.{bucket}.x")).await;
         }
-        for (key, writer) in [
-            ("outcomes.claim.x", Role::Api),
-            ("views.x.wanted", Role::Api),
-            ("views.x.report", Role::Projector),
-        ] {
+        for (key, writer) in [("views.x.wanted", Role::Api), ("views.x.report", Role::Projector)] {
             if role != writer {
                 user.is_refused(&format!("$KV.{key}")).await;
             }
         }
-        if role != Role::Worker {
-            user.is_refused("logs.x").await;
-        }
-        if role != Role::Gateway {
-            user.is_refused("traces.x").await;
+        for (subject, writer) in [
+            ("claims.x", Role::Api),
+            ("outcomes.x", Role::Decider),
+            ("answers.api.x", Role::Decider),
+            ("logs.x", Role::Worker),
+            ("traces.x", Role::Gateway),
+        ] {
+            if role != writer {
+                user.is_refused(subject).await;
+            }
         }
     }
 }
@@ -123,7 +124,7 @@ async fn everybody_writes_into_its_own_buckets_only() {
 fn writes(role: Role) -> &'static [&'static str] {
     match role {
         Role::Api | Role::Worker => &["keys"],
-        Role::Decider => &["keys", "outcomes", "snapshots"],
+        Role::Decider => &["keys", "snapshots"],
         Role::Projector => {
             &["instances", "tokens", "templates", "retention_plans", "sinks", "leases", "chain"]
         }
@@ -137,8 +138,9 @@ async fn nobody_hears_answers_to_another() {
     for role in Role::ALL {
         let mut user = User::connect(&server, role).await;
         let others = Role::ALL.into_iter().filter(|other| *other != role);
-        let inboxes = others.map(|other| format!("_INBOX_{other}.>"));
-        let rest = ["_INBOX.>", ">", "*.>", "events.>", "commands.>", "$KV.>", "$JS.>"].map(str::to_owned);
+        let inboxes = others.flat_map(|other| [format!("_INBOX_{other}.>"), format!("answers.{other}.x")]);
+        let rest = ["_INBOX.>", "answers.>", ">", "*.>", "events.>", "commands.>", "$KV.>", "$JS.>"]
+            .map(str::to_owned);
         for subject in inboxes.chain(rest) {
             let _subscription = user.client.subscribe(subject.clone()).await.unwrap();
             user.complains("Subscription", &subject).await;
@@ -150,7 +152,7 @@ async fn nobody_hears_answers_to_another() {
 async fn whoever_wipes_a_bucket_of_single_keys_is_refused() {
     let server = TestServer::start().await;
     let nats = server.nats().await;
-    for subject in ["$KV.keys.x", "$KV.outcomes.claim.x"] {
+    for subject in ["$KV.keys.x", "claims.x"] {
         request(&nats, subject, "kept").await;
         let user = User::connect(&server, Role::Api).await;
         let mut headers = async_nats::HeaderMap::new();
