@@ -5,7 +5,7 @@
 //! alone is published as ever.
 //!
 //! A batch is all or nothing, and one writer's conflict must not be another's: a batch that is refused is taken apart,
-//! and each of its parts is stored, or refused, alone. What one part appends together stays together in every case.
+//! until whoever has the conflict is refused alone. What one part appends together stays together in every case.
 
 use std::collections::HashSet;
 
@@ -141,35 +141,35 @@ struct Stream {
 }
 
 impl Stream {
+    /// Stores all parts. Those of a batch that is refused are stored by halves, so that a few conflicts cost a few
+    /// batches more.
     async fn commit(&self, parts: Vec<Part>) {
-        if let [_] = parts.as_slice() {
-            return self.commit_each(parts).await;
-        }
-        let messages = parts.iter().flat_map(|part| part.messages.iter().cloned()).collect();
-        match self.store(messages).await {
-            Ok(last) => answer_all(parts, last),
-            Err(Failure::Refused(_)) => self.commit_each(parts).await,
-            Err(Failure::Unavailable(reason)) => {
-                for Part { answer, .. } in parts {
-                    // Whoever does not wait any more has lost nothing.
-                    let _ = answer.send(Err(Unavailable::new(self.operation, reason.to_string()).into()));
+        let mut to_store = vec![parts];
+        while let Some(mut parts) = to_store.pop() {
+            let messages = parts.iter().flat_map(|part| part.messages.iter().cloned()).collect();
+            match self.store(messages).await {
+                Ok(last) => answer_all(parts, last),
+                Err(Failure::Refused(_)) if parts.len() > 1 => {
+                    let second_half = parts.split_off(parts.len() / 2);
+                    to_store.extend([second_half, parts]);
                 }
+                Err(failure) => self.fail_all(parts, &failure),
             }
         }
     }
 
-    async fn commit_each(&self, parts: Vec<Part>) {
-        let commits = parts.into_iter().map(|Part { messages, answer }| async move {
-            let stored = self.store(messages).await.map_err(|failure| match failure {
+    fn fail_all(&self, parts: Vec<Part>, failure: &Failure) {
+        for Part { answer, .. } in parts {
+            let error = match failure {
                 Failure::Refused(error) if error.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE => {
                     CommitError::Conflict
                 }
-                Failure::Refused(error) => Unavailable::new(self.operation, error).into(),
-                Failure::Unavailable(error) => error.into(),
-            });
-            let _ = answer.send(stored);
-        });
-        futures_util::future::join_all(commits).await;
+                Failure::Refused(error) => Unavailable::new(self.operation, error.to_string()).into(),
+                Failure::Unavailable(error) => Unavailable::new(self.operation, error.to_string()).into(),
+            };
+            // Whoever does not wait any more has lost nothing.
+            let _ = answer.send(Err(error));
+        }
     }
 
     /// Stores the messages as one: a single message as it is, several as an atomic batch.
