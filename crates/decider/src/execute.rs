@@ -37,9 +37,16 @@ pub(crate) async fn execute(
     command: &Command,
     given: &Given,
 ) -> Result<Outcome, ExecuteError> {
+    let mut source = Source::Memory;
     for _ in 0..CONFLICTS_MAX {
-        match attempt(Attempt { store, given }, command.clone()).await {
-            Ok(sequence) => return Ok(Outcome::Done { sequence }),
+        let attempted = attempt(Attempt { store, given, source }, command.clone()).await;
+        let is_sure = source == Source::Log;
+        source = Source::Log;
+        match attempted {
+            Ok(Done::Now(sequence)) => return Ok(Outcome::Done { sequence }),
+            // Only an append is compared with the log: what else memory says is looked up.
+            Ok(Done::Before(_)) | Err(AttemptError::Refused(_)) if !is_sure => {}
+            Ok(Done::Before(sequence)) => return Ok(Outcome::Done { sequence }),
             Err(AttemptError::Refused(refusal)) => {
                 tracing::info!(%refusal, "command refused");
                 return Ok(Outcome::Refused { refusal });
@@ -61,7 +68,23 @@ pub(crate) async fn execute(
     Err(ExecuteError::Contended)
 }
 
-async fn attempt(attempt: Attempt<'_>, command: Command) -> Result<u64, AttemptError> {
+/// Where an attempt takes the state of the command's aggregate from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// What this process remembers, where it does: mostly nobody else has appended since.
+    Memory,
+    Log,
+}
+
+/// The sequence at which a wish is true.
+enum Done {
+    /// By events that were appended just now.
+    Now(u64),
+    /// It was so before.
+    Before(u64),
+}
+
+async fn attempt(attempt: Attempt<'_>, command: Command) -> Result<Done, AttemptError> {
     match command {
         Command::Instance { id, command } => attempt.instance(id, command).await,
         Command::Token { id, command } => attempt.token(id, command).await,
@@ -70,71 +93,49 @@ async fn attempt(attempt: Attempt<'_>, command: Command) -> Result<u64, AttemptE
     }
 }
 
+/// What an event of an aggregate claims or gives up, by the state before it.
+type Claims<D, C> = fn(
+    <D as domain::Decider>::Id,
+    &<D as domain::Decider>::State,
+    &<D as domain::Decider>::Event,
+) -> Vec<(<C as Claimable>::Id, claim::Command<<C as Claimable>::Holder>)>;
+
 /// One attempt to carry out a command.
 #[derive(Clone, Copy)]
 struct Attempt<'a> {
     store: &'a Store,
     given: &'a Given,
+    source: Source,
 }
 
 impl Attempt<'_> {
-    async fn instance(self, id: InstanceId, command: instance::Command) -> Result<u64, AttemptError> {
-        let instance = self.load::<InstanceDecider>(&id).await?;
-        if let Some(sequence) = instance.done_by_command {
-            return Ok(sequence);
-        }
-        let events = self.decide(&instance, command)?;
-        let mut writes = Vec::new();
-        for event in &events {
-            for (name, command) in instance::name_claims(id, &instance.state, event) {
-                writes.extend(self.claim::<InstanceNames>(&name, command).await?);
-            }
-        }
-        self.append(writes, &id, &instance, &events).await
+    async fn instance(self, id: InstanceId, command: instance::Command) -> Result<Done, AttemptError> {
+        let instance = self.own::<InstanceDecider>(&id).await?;
+        self.carry_out::<_, InstanceNames>(id, instance, command, instance::name_claims).await
     }
 
-    async fn token(self, id: TokenId, command: token::Command) -> Result<u64, AttemptError> {
-        let token = self.load::<TokenDecider>(&id).await?;
-        if let Some(sequence) = token.done_by_command {
-            return Ok(sequence);
-        }
-        if let token::Command::Issue { instance, .. } = &command {
+    async fn token(self, id: TokenId, command: token::Command) -> Result<Done, AttemptError> {
+        let token = self.own::<TokenDecider>(&id).await?;
+        if let (token::Command::Issue { instance, .. }, None) = (&command, token.done_by_command) {
             let instance = self.load::<InstanceDecider>(instance).await?;
             token::require_reachable(&instance.state).map_err(Refusal::from)?;
         }
-        let events = self.decide(&token, command)?;
-        let mut writes = Vec::new();
-        for event in &events {
-            for (credential, command) in token::credential_claims(id, &token.state, event) {
-                writes.extend(self.claim::<Credentials>(&credential, command).await?);
-            }
-        }
-        self.append(writes, &id, &token, &events).await
+        self.carry_out::<_, Credentials>(id, token, command, token::credential_claims).await
     }
 
-    async fn template(self, id: TemplateId, command: template::Command) -> Result<u64, AttemptError> {
-        let template = self.load::<TemplateDecider>(&id).await?;
-        if let Some(sequence) = template.done_by_command {
-            return Ok(sequence);
-        }
-        let events = self.decide(&template, command)?;
-        let mut writes = Vec::new();
-        for event in &events {
-            for (name, command) in template::name_claims(id, &template.state, event) {
-                writes.extend(self.claim::<TemplateNames>(&name, command).await?);
-            }
-        }
-        self.append(writes, &id, &template, &events).await
+    async fn template(self, id: TemplateId, command: template::Command) -> Result<Done, AttemptError> {
+        let template = self.own::<TemplateDecider>(&id).await?;
+        self.carry_out::<_, TemplateNames>(id, template, command, template::name_claims).await
     }
 
     async fn retention_plan(
         self,
         id: InstanceId,
         command: retention_plan::Command,
-    ) -> Result<u64, AttemptError> {
-        let plan = self.load::<RetentionPlanDecider>(&id).await?;
+    ) -> Result<Done, AttemptError> {
+        let plan = self.own::<RetentionPlanDecider>(&id).await?;
         if let Some(sequence) = plan.done_by_command {
-            return Ok(sequence);
+            return Ok(Done::Before(sequence));
         }
         if let retention_plan::Command::Set { .. } = command {
             let instance = self.load::<InstanceDecider>(&id).await?;
@@ -142,6 +143,45 @@ impl Attempt<'_> {
         }
         let events = self.decide(&plan, command)?;
         self.append(vec![], &id, &plan, &events).await
+    }
+
+    /// Decides a command, unless it was carried out before, and appends what it leads to, together with what its events
+    /// claim or give up.
+    async fn carry_out<D, C>(
+        self,
+        id: D::Id,
+        aggregate: Aggregate<D>,
+        command: D::Command,
+        claims: Claims<D, C>,
+    ) -> Result<Done, AttemptError>
+    where
+        D: Stored<Id: Copy>,
+        C: Claimable,
+        ClaimDecider<C>:
+            Stored<Id = C::Id, State = claim::State<C::Holder>, Command = claim::Command<C::Holder>>,
+        Refusal: From<D::Refusal> + From<<ClaimDecider<C> as domain::Decider>::Refusal>,
+    {
+        if let Some(sequence) = aggregate.done_by_command {
+            return Ok(Done::Before(sequence));
+        }
+        let events = self.decide(&aggregate, command)?;
+        let mut writes = Vec::new();
+        for event in &events {
+            for (claimed, command) in claims(id, &aggregate.state, event) {
+                writes.extend(self.claim::<C>(&claimed, command).await?);
+            }
+        }
+        self.append(writes, &id, &aggregate, &events).await
+    }
+
+    /// The aggregate that the command is for.
+    async fn own<D: Stored>(self, id: &D::Id) -> Result<Aggregate<D>, LoadError> {
+        if self.source == Source::Memory
+            && let Some(remembered) = self.store.recall::<D>(id, self.given.command_id)
+        {
+            return Ok(remembered);
+        }
+        self.load::<D>(id).await
     }
 
     async fn load<D: Stored>(self, id: &D::Id) -> Result<Aggregate<D>, LoadError> {
@@ -188,13 +228,14 @@ impl Attempt<'_> {
         id: &D::Id,
         aggregate: &Aggregate<D>,
         events: &[D::Event],
-    ) -> Result<u64, AttemptError> {
+    ) -> Result<Done, AttemptError> {
         if events.is_empty() {
-            return Ok(aggregate.last_sequence);
+            return Ok(Done::Before(aggregate.last_sequence));
         }
         writes.push(Write::new::<D>(id, aggregate.last_sequence, events));
         let sequence = self.store.append(&writes, &self.given.metadata()).await?;
+        self.store.remember::<D>(id, aggregate, events, sequence, self.given.command_id);
         tracing::info!(sequence, "command done");
-        Ok(sequence)
+        Ok(Done::Now(sequence))
     }
 }

@@ -72,6 +72,45 @@ impl Store {
         Ok(fold.aggregate)
     }
 
+    /// An aggregate as this process remembers it, if it does. Others may have appended to it since, so nothing may be
+    /// answered from it: it is for those who append, and who load it when they meet a conflict or have nothing to
+    /// append.
+    pub fn recall<D: Stored>(&self, id: &D::Id, command: CommandId) -> Option<Aggregate<D>> {
+        let remembered = self.memory.recall::<D>(&subject::event(D::NAME, id))?;
+        // A snapshot is due, or the command may be carried out already: reading tells.
+        if remembered.unsaved >= SNAPSHOT_EVENTS || remembered.may_hold(command) {
+            return None;
+        }
+        let (state, last_sequence) = (remembered.state.clone(), remembered.mark.sequence);
+        Some(Aggregate { state, last_sequence, done_by_command: None })
+    }
+
+    /// Remembers what a command has appended to an aggregate, so that the next one need not read it. `sequence` is that
+    /// of the last event.
+    pub fn remember<D: Stored>(
+        &self,
+        id: &D::Id,
+        before: &Aggregate<D>,
+        events: &[D::Event],
+        sequence: u64,
+        command: CommandId,
+    ) {
+        let subject = subject::event(D::NAME, id);
+        let known = self.memory.recall::<D>(&subject);
+        let (mut commands, unsaved) = match known.filter(|known| known.mark.sequence == before.last_sequence)
+        {
+            Some(known) => (known.commands.clone(), known.unsaved),
+            None if before.last_sequence == 0 => Default::default(),
+            None => return,
+        };
+        commands.push(command);
+        let state = events.iter().try_fold(before.state.clone(), D::evolve);
+        if let Ok(state) = state {
+            let (mark, unsaved) = (Mark::appended(sequence, command), unsaved + events.len());
+            self.memory.remember(&subject, Snapshot::<D> { mark, state, commands, unsaved });
+        }
+    }
+
     /// The first events, or, where these are not all, what comes after the snapshot in the bucket.
     async fn first_page<D: Stored>(&self, fold: &mut Fold<D>, key: &str) -> Result<Page, LoadError> {
         let first = self.page(&fold.subject, 1, FIRST_PAGE_EVENTS).await?;
@@ -98,8 +137,7 @@ impl Store {
         if !page.messages.first().is_some_and(|first| snapshot.mark.is_of(first)) {
             return Ok(None);
         }
-        page.messages.remove(0);
-        fold.jump(snapshot);
+        fold.jump(snapshot, &page.messages.remove(0));
         Ok(Some(page))
     }
 
@@ -201,12 +239,12 @@ impl<D: Stored> Fold<D> {
         Ok(())
     }
 
-    /// Puts a snapshot in the place of all events that were folded so far, and of those up to its own.
-    fn jump(&mut self, snapshot: &Snapshot<D>) {
+    /// Puts a snapshot in the place of all events that were folded so far, and of those up to its own, which is `last`.
+    fn jump(&mut self, snapshot: &Snapshot<D>, last: &StoredMessage) {
         self.aggregate.state = snapshot.state.clone();
         self.aggregate.last_sequence = snapshot.mark.sequence;
         self.commands = snapshot.commands.clone();
-        self.mark = Some(snapshot.mark.clone());
+        self.mark = Mark::of(last, snapshot.mark.command);
         self.unsaved = snapshot.unsaved;
     }
 

@@ -1,7 +1,8 @@
 //! Aggregates that this process has loaded lately, so that loading one again reads only what has come since.
 //!
 //! What is remembered is a snapshot like those in the bucket: its event is read again and compared, and what came after
-//! it is folded. Nothing is ever answered from memory alone.
+//! it is folded. Only those who append use it as it is, because the server compares for them. Nothing is ever answered
+//! from memory alone.
 
 use std::any::Any;
 use std::collections::HashMap;

@@ -8,6 +8,7 @@
 //! It also names every command whose events it stands for, by 32 bits of its id: a command that may be among them is
 //! looked for in the events themselves, so that a command which is sent again is found however old it is.
 
+use async_nats::HeaderValue;
 use async_nats::header::NATS_TIME_STAMP;
 use async_nats::jetstream::kv;
 use bytes::Bytes;
@@ -42,23 +43,29 @@ pub(super) struct Snapshot<D: Decider> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mark {
     pub(super) sequence: u64,
-    command: CommandId,
-    /// When the server stored it, as the server writes it: to the nanosecond, and kept by its backups.
-    stored_at: String,
+    pub(super) command: CommandId,
+    /// When the server stored it, as the server writes it: to the nanosecond, and kept by its backups. Not known of an
+    /// event that was appended just now; a snapshot in the bucket always has it.
+    stored_at: Option<String>,
 }
 
 impl Mark {
     pub(super) fn of(message: &StoredMessage, command: CommandId) -> Option<Self> {
         let stored_at = message.headers.get(NATS_TIME_STAMP)?.to_string();
-        Some(Mark { sequence: message.sequence, command, stored_at })
+        Some(Mark { sequence: message.sequence, command, stored_at: Some(stored_at) })
+    }
+
+    /// Names an event that this process has appended.
+    pub(super) fn appended(sequence: u64, command: CommandId) -> Self {
+        Mark { sequence, command, stored_at: None }
     }
 
     pub(super) fn is_of(&self, message: &StoredMessage) -> bool {
         let command = message.headers.get(crate::subject::header::COMMAND_ID);
-        let stored_at = message.headers.get(NATS_TIME_STAMP);
+        let stored_at = message.headers.get(NATS_TIME_STAMP).map(HeaderValue::as_str);
         self.sequence == message.sequence
             && command.and_then(|command| command.as_str().parse().ok()) == Some(self.command)
-            && stored_at.is_some_and(|stored_at| stored_at.as_str() == self.stored_at)
+            && (self.stored_at.is_none() || self.stored_at.as_deref() == stored_at)
     }
 }
 
