@@ -15,7 +15,7 @@ pub(crate) struct App {
     pub(crate) config: Arc<Config>,
     pub(crate) store: Store,
     pub(crate) access_log: ::access_log::Client,
-    pub(crate) directory: Directory,
+    pub(crate) directory: Arc<Directory>,
     pub(crate) readiness: Readiness,
     pub(crate) shutdown: CancellationToken,
     /// One permit for each event stream that may be open.

@@ -77,15 +77,13 @@ impl Caller {
 
     /// Where a part of the request comes from that may be sent again under another id.
     pub(crate) fn given_part(&self) -> Given {
-        Given {
-            command_id: CommandId(Uuid::now_v7()),
-            actor: Actor::Admin,
-            causation_id: format!("request:{}", self.key.as_str()),
-            at: Timestamp::now(),
-            traceparent: self.traceparent.clone(),
-            expected_revision: None,
-            claim: None,
-        }
+        self.given(CommandId(Uuid::now_v7()))
+    }
+
+    fn given(&self, command_id: CommandId) -> Given {
+        let cause = format!("request:{}", self.key.as_str());
+        let traceparent = self.traceparent.clone();
+        Given { traceparent, ..Given::new(command_id, Actor::Admin, cause, Timestamp::now()) }
     }
 }
 
@@ -162,7 +160,7 @@ impl App {
         revision: u64,
     ) -> Result<u64, Error> {
         let given = Given {
-            causation_id: format!("event:{because}"),
+            causation_id: Given::caused_by_event(because),
             expected_revision: Some(revision),
             ..given(caller, command, wish, Some(revision))
         };
@@ -188,7 +186,7 @@ impl App {
             }
             Err(error) => return Err(error.into()),
         };
-        self.directory.reached(sequence, self.config.view_wait).await?;
+        self.directory.shows(command, sequence, self.config.view_wait).await?;
         Ok(sequence)
     }
 
@@ -239,15 +237,9 @@ impl App {
 
 /// `shown` is the revision that people see now.
 fn given(caller: &Caller, command: &Command, wish: Wish, shown: Option<u64>) -> Given {
-    Given {
-        command_id: caller.command_id(&wish, command.aggregate_id()),
-        actor: Actor::Admin,
-        causation_id: format!("request:{}", caller.key.as_str()),
-        at: Timestamp::now(),
-        traceparent: caller.traceparent.clone(),
-        expected_revision: caller.if_match.expected(shown),
-        claim: Some(wish.claim),
-    }
+    let id = caller.command_id(&wish, command.aggregate_id());
+    let expected_revision = caller.if_match.expected(shown);
+    Given { expected_revision, claim: Some(wish.claim), ..caller.given(id) }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::{Command, InstanceId, Name, TemplateId, TokenId};
 use parking_lot::RwLock;
@@ -11,78 +11,68 @@ use store::{Follower, NotReached, Store, Unavailable};
 use uuid::Uuid;
 use views::{
     InstanceRow, Instances, RetentionPlanRow, RetentionPlans, TemplateRow, Templates, TokenRow, TokenState,
-    Tokens,
+    Tokens, View,
 };
 
 use crate::error::Error;
 
-/// What the api knows of the world. Cheap to clone.
-#[derive(Clone)]
+/// What the api knows of the world.
 pub(crate) struct Directory {
-    instances: Follower<Instances>,
+    instances: Named<Instances>,
     tokens: Follower<Tokens>,
-    templates: Follower<Templates>,
+    templates: Named<Templates>,
     plans: Follower<RetentionPlans>,
-    names: Arc<RwLock<Index<Name>>>,
     tokens_of: Arc<RwLock<Index<InstanceId>>>,
-    template_names: Arc<RwLock<Index<Name>>>,
 }
 
 impl Directory {
     /// Follows the views; returns when what there is has been read.
     pub(crate) async fn follow(store: &Store) -> Result<Self, Unavailable> {
-        let (names, tokens_of) = (Arc::<RwLock<Index<_>>>::default(), Arc::<RwLock<Index<_>>>::default());
-        let (index_names, index_tokens) = (names.clone(), tokens_of.clone());
-        let instances = store
-            .follow::<Instances>(move |id, row| {
-                index_names.write().set(id, row.map(|row| row.name.clone()));
-            })
-            .await?;
-        let tokens = store
-            .follow::<Tokens>(move |id, row| index_tokens.write().set(id, row.map(|row| row.instance)))
-            .await?;
-        let template_names = Arc::<RwLock<Index<_>>>::default();
-        let index_templates = template_names.clone();
-        let templates = store
-            .follow::<Templates>(move |id, row| {
-                index_templates.write().set(id, row.map(|row| row.name.clone()));
-            })
-            .await?;
-        let plans = store.follow::<RetentionPlans>(|_, _| {}).await?;
-        Ok(Directory { instances, tokens, templates, plans, names, tokens_of, template_names })
+        let tokens_of = Arc::<RwLock<Index<_>>>::default();
+        let index = tokens_of.clone();
+        let tokens =
+            store.follow::<Tokens>(move |id, row| index.write().set(id, row.map(|row| row.instance))).await?;
+        Ok(Directory {
+            instances: Named::follow(store, |row: &InstanceRow| &row.name).await?,
+            tokens,
+            templates: Named::follow(store, |row: &TemplateRow| &row.name).await?,
+            plans: store.follow::<RetentionPlans>(|_, _| {}).await?,
+            tokens_of,
+        })
     }
 
     /// Whether the views follow the log, or lag only for a moment.
     pub(crate) fn is_current(&self) -> bool {
-        self.instances.is_current()
+        self.instances.rows.is_current()
             && self.tokens.is_current()
-            && self.templates.is_current()
+            && self.templates.rows.is_current()
             && self.plans.is_current()
+    }
+
+    /// Waits until what a command has done by `sequence` shows, `wait` at most: its aggregate has one view.
+    pub(crate) async fn shows(
+        &self,
+        command: &Command,
+        sequence: u64,
+        wait: Duration,
+    ) -> Result<(), NotReached> {
+        match command {
+            Command::Instance { .. } => self.instances.rows.reached(sequence, wait).await,
+            Command::Token { .. } => self.tokens.reached(sequence, wait).await,
+            Command::Template { .. } => self.templates.rows.reached(sequence, wait).await,
+            Command::RetentionPlan { .. } => self.plans.reached(sequence, wait).await,
+        }
     }
 
     /// Waits until every event up to `sequence` shows, `wait` at most.
     pub(crate) async fn reached(&self, sequence: u64, wait: Duration) -> Result<(), NotReached> {
-        let deadline = Instant::now() + wait;
-        loop {
-            let wait = deadline.saturating_duration_since(Instant::now());
-            tokio::try_join!(
-                self.instances.reached(sequence, wait),
-                self.tokens.reached(sequence, wait),
-                self.templates.reached(sequence, wait),
-                self.plans.reached(sequence, wait),
-            )?;
-            // A view falls back for a moment when the server of its bucket was killed, perhaps while another one was
-            // awaited: all have to be there at the same time.
-            let positions = [
-                self.instances.position(),
-                self.tokens.position(),
-                self.templates.position(),
-                self.plans.position(),
-            ];
-            if positions.iter().all(|position| *position >= sequence) {
-                return Ok(());
-            }
-        }
+        tokio::try_join!(
+            self.instances.rows.reached(sequence, wait),
+            self.tokens.reached(sequence, wait),
+            self.templates.rows.reached(sequence, wait),
+            self.plans.reached(sequence, wait),
+        )
+        .map(drop)
     }
 
     /// The revision that is shown of what a command is for, if it is shown.
@@ -97,13 +87,11 @@ impl Directory {
 
     /// Every instance, by name.
     pub(crate) fn instances(&self) -> Vec<Arc<InstanceRow>> {
-        let mut rows = self.instances.rows();
-        rows.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        rows
+        self.instances.sorted()
     }
 
     pub(crate) fn instance(&self, id: InstanceId) -> Option<Arc<InstanceRow>> {
-        self.instances.get(id.0)
+        self.instances.rows.get(id.0)
     }
 
     /// The instance that a client means: by id or by name.
@@ -117,30 +105,17 @@ impl Directory {
     /// The id of the instance that a client means. An id needs no instance that shows already: what comes of it is
     /// for the decider to say.
     pub(crate) fn instance_id(&self, reference: &str) -> Result<InstanceId, Error> {
-        if let Ok(id) = reference.parse() {
-            return Ok(id);
-        }
-        reference
-            .parse::<Name>()
-            .ok()
-            .and_then(|name| self.named(&name))
-            .ok_or_else(|| Error::InstanceNotFound(reference.to_owned()))
-    }
-
-    fn named(&self, name: &Name) -> Option<InstanceId> {
-        let ids = self.names.read().ids(name);
-        ids.into_iter().map(InstanceId).find(|id| self.instance(*id).is_some_and(|row| row.name == *name))
+        let id = self.instances.id(reference).map(InstanceId);
+        id.ok_or_else(|| Error::InstanceNotFound(reference.to_owned()))
     }
 
     /// Every template, by name.
     pub(crate) fn templates(&self) -> Vec<Arc<TemplateRow>> {
-        let mut rows = self.templates.rows();
-        rows.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        rows
+        self.templates.sorted()
     }
 
     pub(crate) fn template(&self, id: TemplateId) -> Option<Arc<TemplateRow>> {
-        self.templates.get(id.0)
+        self.templates.rows.get(id.0)
     }
 
     /// The template that a client means: by id or by name.
@@ -153,14 +128,8 @@ impl Directory {
 
     /// The id of the template that a client means, as [`Self::instance_id`].
     pub(crate) fn template_id(&self, reference: &str) -> Result<TemplateId, Error> {
-        if let Ok(id) = reference.parse() {
-            return Ok(id);
-        }
-        let named = reference.parse::<Name>().ok().and_then(|name| {
-            let ids = self.template_names.read().ids(&name);
-            ids.into_iter().map(TemplateId).find(|id| self.template(*id).is_some_and(|row| row.name == name))
-        });
-        named.ok_or_else(|| Error::TemplateNotFound(reference.to_owned()))
+        let id = self.templates.id(reference).map(TemplateId);
+        id.ok_or_else(|| Error::TemplateNotFound(reference.to_owned()))
     }
 
     /// What somebody has said of how long the rows of an instance are kept.
@@ -205,6 +174,41 @@ pub(crate) fn is_active(row: &TokenRow) -> bool {
     match row.state {
         TokenState::Active { .. } => true,
         TokenState::Revoked { .. } | TokenState::Expired { .. } => false,
+    }
+}
+
+/// Rows that are found by id and by name.
+struct Named<V: View> {
+    rows: Follower<V>,
+    ids: Arc<RwLock<Index<Name>>>,
+    name_of: fn(&V::Row) -> &Name,
+}
+
+impl<V: View> Named<V> {
+    async fn follow(store: &Store, name_of: fn(&V::Row) -> &Name) -> Result<Self, Unavailable> {
+        let ids = Arc::<RwLock<Index<_>>>::default();
+        let index = ids.clone();
+        let on_change = move |id, row: Option<&Arc<V::Row>>| {
+            index.write().set(id, row.map(|row| name_of(row).clone()));
+        };
+        Ok(Named { rows: store.follow::<V>(on_change).await?, ids, name_of })
+    }
+
+    /// The id that a client means, or that of the row with the name.
+    fn id(&self, reference: &str) -> Option<Uuid> {
+        if let Ok(id) = reference.parse() {
+            return Some(id);
+        }
+        let name = reference.parse::<Name>().ok()?;
+        let ids = self.ids.read().ids(&name);
+        ids.into_iter().find(|id| self.rows.get(*id).is_some_and(|row| *(self.name_of)(&row) == name))
+    }
+
+    /// Every row, by name.
+    fn sorted(&self) -> Vec<Arc<V::Row>> {
+        let mut rows = self.rows.rows();
+        rows.sort_unstable_by(|one, other| (self.name_of)(one).cmp((self.name_of)(other)));
+        rows
     }
 }
 

@@ -87,7 +87,7 @@ pub async fn run(
     );
     let app = App {
         config: Arc::new(config),
-        directory: Directory::follow(&store).await.context("follow the views")?,
+        directory: Arc::new(Directory::follow(&store).await.context("follow the views")?),
         store,
         access_log,
         readiness: context.readiness.clone(),

@@ -1,15 +1,16 @@
 //! One generation of a view that is being folded.
 //!
 //! Reading goes on while rows are written. While there is more to read, many events become one write per changed row;
-//! once there is nothing left, what has changed is written at once.
+//! once there is nothing left, what has changed is written at once. A position alone can wait: see [`POSITION_INTERVAL`].
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::Recorded;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use tokio::time::Instant;
 use uuid::Uuid;
 use views::View;
 
@@ -24,8 +25,8 @@ use crate::view::layout::{Reached, Rows, ViewBucket};
 /// How long events are gathered before their rows are written, while there are more to read.
 const GATHER: Duration = Duration::from_millis(250);
 
-/// How many rows are written at the same time.
-const WRITES_IN_FLIGHT_MAX: usize = 256;
+/// How far apart positions are written at least that no row has changed for: nobody waits for those.
+const POSITION_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One generation, its rows in memory.
 pub(super) struct Fold<V: View> {
@@ -47,7 +48,7 @@ pub(super) struct Fold<V: View> {
     last_write: Instant,
     pub(super) gauge: Arc<Gauge>,
     decoding: Decoding,
-    writing: Option<BoxFuture<'static, Result<Written, Unavailable>>>,
+    writing: Option<Writing>,
 }
 
 /// What the bucket has taken.
@@ -94,7 +95,7 @@ impl<V: View> Fold<V> {
             if until.is_some_and(|until| self.written >= until) {
                 return Ok(());
             }
-            match reconnects.unless_reconnected("project a view", self.step()).await? {
+            match reconnects.unless_reconnected("project a view", self.step(until)).await? {
                 None => {}
                 Some(Chunk { events, unreadable, pending }) => {
                     self.pending = pending;
@@ -106,19 +107,38 @@ impl<V: View> Fold<V> {
                     }
                 }
             }
-            self.begin_to_write();
+            if self.write_due(until).is_some_and(|due| due <= Instant::now()) {
+                self.begin_to_write();
+            }
         }
     }
 
-    /// Waits for the next events, or for the end of a write, which is taken over here.
-    async fn step(&mut self) -> Result<Option<Chunk>, Unavailable> {
-        let Some(writing) = &mut self.writing else { return self.decoding.next().await.map(Some) };
+    /// Waits for the next events, for the time to write, or for the end of a write, which is taken over here.
+    async fn step(&mut self, until: Option<u64>) -> Result<Option<Chunk>, Unavailable> {
+        let due = self.write_due(until);
         let written = tokio::select! {
             chunk = self.decoding.next() => return chunk.map(Some),
-            written = writing => written?,
+            () = sleep_until(due) => return Ok(None),
+            written = end_of(&mut self.writing) => written?,
         };
         self.finish_write(written);
         Ok(None)
+    }
+
+    /// When what was folded is to be written; none if there is nothing new, or a write is under way.
+    fn write_due(&self, until: Option<u64>) -> Option<Instant> {
+        if self.writing.is_some() || self.position == self.written {
+            return None;
+        }
+        let is_end = until.is_some_and(|until| self.position >= until);
+        let gather = match (is_end, self.pending) {
+            (true, _) => Duration::ZERO,
+            // More events are about to change the same rows.
+            (false, 1..) => GATHER,
+            (false, 0) if self.changed.is_empty() => POSITION_INTERVAL,
+            (false, 0) => Duration::ZERO,
+        };
+        Some(self.last_write + gather)
     }
 
     fn apply(&mut self, recorded: &Recorded) {
@@ -137,12 +157,8 @@ impl<V: View> Fold<V> {
         }
     }
 
-    /// Begins to write what has changed, unless a write is under way or more events are about to change the same rows.
+    /// Begins to write what has changed.
     fn begin_to_write(&mut self) {
-        let waits = self.pending > 0 && self.last_write.elapsed() < GATHER;
-        if self.writing.is_some() || self.position == self.written || waits {
-            return;
-        }
         self.last_write = Instant::now();
         let rows: Vec<(Uuid, Option<Vec<u8>>, u64)> = self
             .changed
@@ -156,7 +172,13 @@ impl<V: View> Fold<V> {
             .collect();
         let (bucket, generation) = (self.bucket.clone(), self.generation);
         let reached = Reached { position: self.position, version: V::VERSION };
-        self.writing = Some(write(bucket, generation, rows, reached, self.position_revision).boxed());
+        let position_revision = self.position_revision;
+        let write = async move {
+            let (rows, position_revision) =
+                bucket.write_rows(generation, rows, reached, position_revision).await?;
+            Ok(Written { rows, position: reached.position, position_revision })
+        };
+        self.writing = Some(write.boxed());
     }
 
     fn finish_write(&mut self, written: Written) {
@@ -167,32 +189,31 @@ impl<V: View> Fold<V> {
     }
 
     async fn write_all(&mut self) -> Result<(), Unavailable> {
-        self.pending = 0;
         while self.written < self.position {
-            self.begin_to_write();
-            if let Some(writing) = &mut self.writing {
-                let written = writing.await?;
-                self.finish_write(written);
+            if self.writing.is_none() {
+                self.begin_to_write();
             }
+            let written = end_of(&mut self.writing).await?;
+            self.finish_write(written);
         }
         Ok(())
     }
 }
 
-/// Rows first, then the position: see [`crate::view::layout`].
-async fn write(
-    bucket: ViewBucket,
-    generation: u64,
-    rows: Vec<(Uuid, Option<Vec<u8>>, u64)>,
-    reached: Reached,
-    position_revision: u64,
-) -> Result<Written, Unavailable> {
-    let bucket = &bucket;
-    let writes = rows.into_iter().map(|(id, row, revision)| async move {
-        bucket.write_row(generation, id, row, revision).await.map(|revision| (id, revision))
-    });
-    let rows =
-        futures_util::stream::iter(writes).buffer_unordered(WRITES_IN_FLIGHT_MAX).try_collect().await?;
-    let position_revision = bucket.write_position(generation, reached, position_revision).await?;
-    Ok(Written { rows, position: reached.position, position_revision })
+type Writing = BoxFuture<'static, Result<Written, Unavailable>>;
+
+/// Waits for the end of a write, for ever if there is none.
+async fn end_of(writing: &mut Option<Writing>) -> Result<Written, Unavailable> {
+    match writing {
+        Some(writing) => writing.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a moment, for ever if there is none.
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }

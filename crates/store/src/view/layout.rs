@@ -4,9 +4,14 @@
 //! sequence its rows hold every event, and `live` names the generation that is served. Rows are written before their
 //! position, the position before `live`, and a bucket gives its keys back in the order of writing, so whoever has
 //! seen a position has seen the rows that belong to it.
+//!
+//! The bucket is not synced: a server that was killed may have lost the last keys that it acknowledged. A position that
+//! was on its way then must not be taken by the server that is started next, so it names the last of its rows, and the
+//! server refuses it if that is gone.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_nats::HeaderMap;
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
@@ -17,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use views::View;
 
+use crate::bucket;
 use crate::codec;
 use crate::connection::Store;
 use crate::error::{self, During, Unavailable};
@@ -26,9 +32,15 @@ pub(crate) const LIVE_KEY: &str = "live";
 /// What stands in place of a row's id in the key of a position.
 const POSITION: &str = "position";
 
+/// The header that names the subject whose last sequence is expected, where it is not the message's own.
+const NATS_EXPECTED_LAST_SUBJECT_SEQUENCE_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
+
 /// The header that makes a message the end of its key, and what it says.
 const OPERATION_HEADER: &str = "KV-Operation";
 const DELETE: &str = "DEL";
+
+/// How many rows are written at the same time.
+const WRITES_IN_FLIGHT_MAX: usize = 256;
 
 /// What is done here, in errors. A conflict of revisions is one of them: another projector has written.
 const WRITE: &str = "write a view";
@@ -91,20 +103,12 @@ impl Store {
 impl ViewBucket {
     /// The generation that is served, with the revision at which that was written.
     pub(crate) async fn live(&self) -> Result<Option<(Live, u64)>, Unavailable> {
-        self.read(LIVE_KEY).await
+        bucket::read_key(&self.bucket, LIVE_KEY, READ).await
     }
 
     /// How far a generation has come; none when nobody has begun with it.
     pub(crate) async fn reached(&self, generation: u64) -> Result<Option<(Reached, u64)>, Unavailable> {
-        self.read(&position_key(generation)).await
-    }
-
-    async fn read<T: for<'a> Deserialize<'a>>(&self, key: &str) -> Result<Option<(T, u64)>, Unavailable> {
-        let Some(entry) = self.bucket.entry(key).await.during(READ)? else { return Ok(None) };
-        if entry.operation != Operation::Put {
-            return Ok(None);
-        }
-        Ok(Some((codec::decode(&entry.value).during(READ)?, entry.revision)))
+        bucket::read_key(&self.bucket, &position_key(generation), READ).await
     }
 
     /// Reads a generation, or what there is of it.
@@ -168,34 +172,62 @@ impl ViewBucket {
 
     /// Serves a generation, if nobody has served another one since `revision`.
     pub(crate) async fn serve(&self, live: Live, revision: u64) -> Result<u64, Unavailable> {
-        self.write(LIVE_KEY, Some(codec::encode(&live)), revision).await
+        self.write(LIVE_KEY, Some(codec::encode(&live)), (LIVE_KEY, revision)).await
     }
 
+    /// Writes a position after the one that has `revision` (0: after none).
     pub(crate) async fn write_position(
         &self,
         generation: u64,
         reached: Reached,
         revision: u64,
     ) -> Result<u64, Unavailable> {
-        self.write(&position_key(generation), Some(codec::encode(&reached)), revision).await
+        let key = position_key(generation);
+        self.write(&key, Some(codec::encode(&reached)), (&key, revision)).await
     }
 
-    pub(crate) async fn write_row(
+    /// Writes rows, each over the revision that it is given with, and then the position that they reach. Gives the
+    /// rows' revisions and that of the position.
+    pub(crate) async fn write_rows(
         &self,
         generation: u64,
-        id: Uuid,
-        row: Option<Vec<u8>>,
-        revision: u64,
-    ) -> Result<u64, Unavailable> {
-        self.write(&format!("{generation}.{id}"), row, revision).await
+        rows: Vec<(Uuid, Option<Vec<u8>>, u64)>,
+        reached: Reached,
+        position_revision: u64,
+    ) -> Result<(Vec<(Uuid, u64)>, u64), Unavailable> {
+        let connection = self.connection();
+        let writes = rows.into_iter().map(|(id, row, revision)| async move {
+            let key = row_key(generation, id);
+            self.write(&key, row, (&key, revision)).await.map(|revision| (id, revision))
+        });
+        let writes = futures_util::stream::iter(writes).buffer_unordered(WRITES_IN_FLIGHT_MAX);
+        let rows: Vec<(Uuid, u64)> = writes.try_collect().await?;
+        // One server has taken them all, so that the last of them tells of all.
+        if self.connection() != connection {
+            return Err(Unavailable::new(WRITE, "the connection was made anew"));
+        }
+        let Some((last, revision)) = rows.iter().max_by_key(|(_, revision)| *revision) else {
+            let position_revision = self.write_position(generation, reached, position_revision).await?;
+            return Ok((rows, position_revision));
+        };
+        let after = (row_key(generation, *last), *revision);
+        let position = Some(codec::encode(&reached));
+        let written = self.write(&position_key(generation), position, (&after.0, after.1)).await?;
+        Ok((rows, written))
     }
 
-    /// Writes or removes a key that has `revision` in the bucket (0: that has never been there), and gives its new
-    /// one. The client's own `create` is not used: it writes over the marker of a removed key whatever its revision,
-    /// and so would bring back a row that another projector has removed.
-    async fn write(&self, key: &str, value: Option<Vec<u8>>, revision: u64) -> Result<u64, Unavailable> {
+    /// Counts the connections so far.
+    fn connection(&self) -> u64 {
+        self.jetstream.client().statistics().connects.load(Ordering::Relaxed)
+    }
+
+    /// Writes or removes a key, if the key in `after` has that revision in the bucket (0: has never been there), and
+    /// gives its new one. The client's own `create` is not used: it writes over the marker of a removed key whatever
+    /// its revision, and so would bring back a row that another projector has removed.
+    async fn write(&self, key: &str, value: Option<Vec<u8>>, after: (&str, u64)) -> Result<u64, Unavailable> {
         let mut headers = HeaderMap::new();
-        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, revision.to_string());
+        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, after.1.to_string());
+        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE_SUBJECT, self.subject(after.0));
         if value.is_none() {
             headers.insert(OPERATION_HEADER, DELETE);
         }
@@ -207,6 +239,10 @@ impl ViewBucket {
     fn subject(&self, key: &str) -> String {
         format!("$KV.{}.{key}", self.name)
     }
+}
+
+fn row_key(generation: u64, id: Uuid) -> String {
+    format!("{generation}.{id}")
 }
 
 fn position_key(generation: u64) -> String {
