@@ -30,6 +30,7 @@ pub(crate) async fn run(figures: &mut Figures) {
     let events: usize =
         env::var("MCPCAN_BENCH_EVENTS").map_or(EVENTS, |text| text.parse().expect("a number"));
     fill(&store, events).await;
+    let events = store.last_event().await.expect("the log has an end");
     let raw = Raw::connect(&server).await;
     let (mut consumed, mut projected) = (vec![], vec![]);
     for _ in 0..ROUNDS {
