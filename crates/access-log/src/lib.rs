@@ -14,6 +14,8 @@ pub mod line_query;
 pub mod migration;
 pub mod record;
 mod row;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod trace_query;
 
 pub use client::Client;

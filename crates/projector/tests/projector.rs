@@ -2,11 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
+use access_log::testing::Engine;
 use access_log::{ContainerLine, Level, LineQuery, Stream, TraceEvent, TraceQuery, TraceRecord};
 use domain::InstanceId;
 use domain::retention_plan::{Days, Event as PlanEvent, RetentionPlanDecider, Set};
@@ -23,65 +21,6 @@ use views::RetentionPlans;
 
 /// How long rows may take to arrive: generous, because engines and servers are restarted in between.
 const WAIT: Duration = Duration::from_secs(60);
-
-/// The engine in a process of its own. It ends with the pipe that it is given, also when the test dies.
-struct Engine {
-    child: Child,
-    _lifeline: ChildStdin,
-    address: String,
-}
-
-impl Engine {
-    /// Starts on a data directory; an address is kept over a restart.
-    fn start(data: &Path, address: &str) -> Self {
-        let mut child = Command::new(built("clickhouse-embedded"))
-            .arg(fetched("MCPCAN_CHDB_LIB", "lib/libchdb.so"))
-            .arg(data)
-            .arg(address)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let listening: serde_json::Value = serde_json::from_str(&line).expect("the engine says where it is");
-        let address = listening["address"].as_str().unwrap().to_owned();
-        Engine { _lifeline: child.stdin.take().unwrap(), child, address }
-    }
-
-    async fn client(&self) -> access_log::Client {
-        let url = format!("http://{}", self.address);
-        access_log::Client::connect(&url, "default", "").unwrap()
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A program of this workspace, beside the test.
-fn built(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let program = test.ancestors().nth(2).unwrap().join(name);
-    assert!(program.is_file(), "{} is missing: run `cargo build --workspace` first", program.display());
-    program
-}
-
-/// A server part: named by a variable, or where `make tools` puts it.
-fn fetched(variable: &str, path: &str) -> PathBuf {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools").join(path);
-    let part = std::env::var_os(variable).map_or(default, PathBuf::from);
-    assert!(part.exists(), "{} is missing: run `make tools`, or set {variable}", part.display());
-    part
-}
 
 struct Running {
     task: JoinHandle<anyhow::Result<()>>,
@@ -162,7 +101,7 @@ fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
 async fn each_row_arrives_once_although_everything_is_killed() {
     let (mut server, data) = (TestServer::start().await, TempDir::new().unwrap());
     let mut engine = Engine::start(data.path(), "127.0.0.1:0");
-    let client = engine.client().await;
+    let client = engine.client();
     client.migrate().await.unwrap();
     let (store, instance) = (server.store().await, Uuid::now_v7());
 
@@ -200,7 +139,7 @@ async fn each_row_arrives_once_although_everything_is_killed() {
 async fn what_cannot_be_read_goes_to_the_dead_letters_and_holds_up_nothing() {
     let (server, data) = (TestServer::start().await, TempDir::new().unwrap());
     let engine = Engine::start(data.path(), "127.0.0.1:0");
-    let client = engine.client().await;
+    let client = engine.client();
     client.migrate().await.unwrap();
     let (store, instance, replica) = (server.store().await, Uuid::now_v7(), Uuid::now_v7());
 
@@ -264,7 +203,7 @@ async fn days_kept(engine: &Engine, table: &str) -> BTreeMap<Uuid, i64> {
 async fn rows_are_kept_for_as_long_as_the_plan_of_their_instance_says() {
     let (server, data) = (TestServer::start().await, TempDir::new().unwrap());
     let engine = Engine::start(data.path(), "127.0.0.1:0");
-    let client = engine.client().await;
+    let client = engine.client();
     client.migrate().await.unwrap();
     let (store, planned, unplanned) = (server.store().await, Uuid::now_v7(), Uuid::now_v7());
     let projector = run_projector(server.store_as(Role::Projector).await, client.clone());
