@@ -245,6 +245,11 @@ impl Complaints {
 pub(crate) struct Reconnects(watch::Receiver<u64>);
 
 impl Reconnects {
+    /// Whether there was a new connection that nobody has waited for with this.
+    pub(crate) fn is_reconnected(&self) -> bool {
+        self.0.has_changed().unwrap_or(false)
+    }
+
     /// Waits for `reading`, or for a new connection, which is an error: requests and consumers of the old one are
     /// gone, and what was being read has to be opened anew.
     pub(crate) async fn unless_reconnected<T>(

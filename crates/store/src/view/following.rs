@@ -70,13 +70,15 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
 
     pub(super) async fn run(mut self, mut reconnects: Reconnects) {
         loop {
+            let before = reconnects.clone();
             let error = match reconnects.unless_reconnected(OPERATION, self.follow_once()).await {
                 Ok(Ended::Switched) => continue,
                 Ok(Ended::Unwanted) => return,
                 Err(error) => error,
             };
-            // The caller of `follow` decides what to do, as long as it has not been told to wait.
-            if let Some(loaded) = self.loaded.take_if(|_| !self.waits) {
+            // The caller of `follow` decides what to do, as long as it has not been told to wait. NATS that was away for
+            // a moment is back already, and no reason for a process to end while it starts.
+            if let Some(loaded) = self.loaded.take_if(|_| !self.waits && !before.is_reconnected()) {
                 let _ = loaded.send(Err(error));
                 return;
             }
