@@ -3,21 +3,19 @@
 //! The client's `Idempotency-Key` names the command: its id, and the ids of whatever it creates, are derived from the
 //! key, so that the same request sent again is the same command and not a second one.
 
+mod ended;
 mod if_match;
 mod key;
 mod preference;
 mod repeat;
 
 use axum::extract::FromRequestParts;
-use domain::instance::InstanceDecider;
-use domain::template::TemplateDecider;
-use domain::token::TokenDecider;
-use domain::{Actor, Command, CommandId, InstanceId, TemplateId, TokenId, instance, token};
+use domain::{Actor, Command, CommandId};
 use http::HeaderMap;
 use http::request::Parts;
 use jiff::Timestamp;
 use serde::Serialize;
-use store::{Claim, Given, LoadError, Outcome, SendError};
+use store::{Claim, Given, Outcome, SendError};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -188,50 +186,6 @@ impl App {
         };
         self.directory.shows(command, sequence, self.config.view_wait).await?;
         Ok(sequence)
-    }
-
-    /// Purges the key of an instance that was never created or is deleted.
-    pub(crate) async fn discard_instance_key(&self, caller: &Caller, id: InstanceId) {
-        let loaded = self.store.load::<InstanceDecider>(&id, CommandId(caller.key.id())).await;
-        let unused = loaded.map(|instance| match instance.state {
-            instance::State::Absent | instance::State::Deleted => true,
-            instance::State::Running(_) | instance::State::Stopped(_) => false,
-        });
-        self.discard_key(id.0, unused).await;
-    }
-
-    /// Purges the key of a token that was never issued or is revoked.
-    pub(crate) async fn discard_token_key(&self, caller: &Caller, id: TokenId) {
-        let loaded = self.store.load::<TokenDecider>(&id, CommandId(caller.key.id())).await;
-        let unused = loaded.map(|token| match token.state {
-            token::State::Absent | token::State::Revoked | token::State::Expired => true,
-            token::State::Active(_) => false,
-        });
-        self.discard_key(id.0, unused).await;
-    }
-
-    /// Purges the key of a template that was never created or is deleted.
-    pub(crate) async fn discard_template_key(&self, caller: &Caller, id: TemplateId) {
-        let loaded = self.store.load::<TemplateDecider>(&id, CommandId(caller.key.id())).await;
-        let unused = loaded.map(|template| template.state.active().is_none());
-        self.discard_key(id.0, unused).await;
-    }
-
-    /// Purges a key if the log says that nothing needs it; a view may lack what the log has, and a purged key is gone
-    /// for ever. A failure is only logged: what is left behind is a key that opens nothing.
-    async fn discard_key(&self, owner: Uuid, unused: Result<bool, LoadError>) {
-        match unused {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, %owner, "not known whether a key is needed, so it is kept");
-                return;
-            }
-        }
-        if let Err(error) = self.store.keys().shred(owner).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, %owner, "key of nothing left behind");
-        }
     }
 }
 

@@ -17,6 +17,7 @@ use serde_json::json;
 use store::archive::ArchiveError;
 use store::subject::VIEWS;
 use store::{NotReached, OpenError, Place, Unavailable};
+use uuid::Uuid;
 
 use crate::command::KEY_BYTES_MAX;
 use crate::commands::Accepted;
@@ -151,6 +152,11 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Whether it is that the key of this owner was shredded.
+    pub(crate) fn is_shredded(&self, owner: Uuid) -> bool {
+        matches!(self, Error::SecretUnreadable(OpenError::Shredded { owner: shredded }) if *shredded == owner)
+    }
+
     /// The problem document. Each failure has its type here and nowhere else.
     pub(crate) fn problem(&self) -> Problem {
         use problem_type as T;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::InstanceId;
-use domain::instance::Command;
 use domain::instance::access::REPLICAS_MAX;
+use domain::instance::{self, Command};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use schemars::JsonSchema;
@@ -34,7 +34,8 @@ pub(crate) async fn create_instance(
     let id = InstanceId(caller.derive_id("instance"));
     let wish = app.wish(&caller, "instance.create", &[], &request).await?;
     let NewInstance { name, profile, access } = request.check()?;
-    let access = access.seal(id.0, app.store.vault()).await?;
+    let sealed = access.seal(id.0, app.store.vault()).await;
+    let access = app.sealed_for_new((&caller, &wish), id.0, sealed, || Error::InstanceGone).await?;
     let command = Command::Create { name, access, profile, template: None };
     carry_out_creation(&app, &caller, id, command, wish).await
 }
@@ -47,34 +48,14 @@ pub(crate) async fn carry_out_creation(
     command: Command,
     wish: Wish,
 ) -> Result<Response, Error> {
-    carry_out_sealed(app, caller, id, command, wish).await?;
-    let Some(row) = app.directory.instance(id) else {
-        // A repeated request has sealed its secrets anew for an instance that is gone.
-        app.discard_instance_key(caller, id).await;
-        return Err(Error::InstanceGone);
-    };
+    app.carry_out(caller, &domain::Command::Instance { id, command }, wish).await?;
+    let row = app.directory.instance(id).ok_or(Error::InstanceGone)?;
     Ok(show_created(app, &row))
 }
 
 pub(crate) fn show_created(app: &App, row: &InstanceRow) -> Response {
     let location = format!("{API}/instances/{}", row.id);
     (StatusCode::CREATED, [(LOCATION, location)], show(app, row)).into_response()
-}
-
-/// Carries out a command that may hold sealed secrets. Sealing has made the instance's key where there was none, so a
-/// refused command must not leave it behind.
-async fn carry_out_sealed(
-    app: &App,
-    caller: &Caller,
-    id: InstanceId,
-    command: Command,
-    wish: Wish,
-) -> Result<(), Error> {
-    let carried_out = app.carry_out(caller, &domain::Command::Instance { id, command }, wish).await;
-    if let Err(Error::Refused(_)) = &carried_out {
-        app.discard_instance_key(caller, id).await;
-    }
-    carried_out.map(drop)
 }
 
 /// `PATCH /instances/{instance}`
@@ -89,9 +70,12 @@ pub(crate) async fn edit_instance(
     let id = InstanceId(wish.target(|| Ok(app.directory.instance_id(&reference)?.0))?);
     let command = match checked {
         CheckedEdit::Rename(name) => Command::Rename { name },
-        CheckedEdit::Edit(edit) => Command::Edit(Box::new(edit.seal(id.0, app.store.vault()).await?)),
+        CheckedEdit::Edit(edit) => {
+            let sealed = edit.seal(id.0, app.store.vault()).await;
+            Command::Edit(Box::new(app.sealed_for((&caller, &wish), id.0, sealed, deleted).await?))
+        }
     };
-    carry_out_sealed(&app, &caller, id, command, wish).await?;
+    app.carry_out(&caller, &domain::Command::Instance { id, command }, wish).await?;
     show_changed(&app, id)
 }
 
@@ -105,9 +89,16 @@ pub(crate) async fn replace_access(
     let wish = app.wish(&caller, "instance.change_access", &[&reference], &request).await?;
     let access = request.check()?;
     let id = InstanceId(wish.target(|| Ok(app.directory.instance_id(&reference)?.0))?);
-    let access = access.seal(id.0, app.store.vault()).await?;
-    carry_out_sealed(&app, &caller, id, Command::ChangeAccess { access }, wish).await?;
+    let sealed = access.seal(id.0, app.store.vault()).await;
+    let access = app.sealed_for((&caller, &wish), id.0, sealed, deleted).await?;
+    let command = Command::ChangeAccess { access };
+    app.carry_out(&caller, &domain::Command::Instance { id, command }, wish).await?;
     show_changed(&app, id)
+}
+
+/// What the decider would say.
+fn deleted() -> Error {
+    Error::Refused(instance::Refusal::Deleted.into())
 }
 
 /// The body of `POST /instances/{instance}/scale`.

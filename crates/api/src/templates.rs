@@ -3,18 +3,17 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::instance::{self, Profile};
-use domain::template::Command;
+use domain::template::{self, Command};
 use domain::{InstanceId, Name, TemplateId};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use store::OpenError;
 use views::TemplateRow;
 
 use crate::app::App;
-use crate::command::{Caller, Wish};
+use crate::command::Caller;
 use crate::error::Error;
 use crate::extract::{Json, MergePatch, Path, Query};
 use crate::instances::{carry_out_creation, show_created};
@@ -57,46 +56,28 @@ pub(crate) async fn create_template(
     }
     let command = match request.check()? {
         NewTemplate::FromScratch(new) => {
-            let access = new.access.seal(id.0, app.store.vault()).await?;
+            let sealed = new.access.seal(id.0, app.store.vault()).await;
+            let access = app.sealed_for_new((&caller, &wish), id.0, sealed, || Error::TemplateGone).await?;
             Command::Create { name: new.name, access, profile: new.profile, from: None }
         }
-        NewTemplate::Of { name, instance } => take_from_instance(&app, id, name, &instance).await?,
+        NewTemplate::Of { name, instance } => {
+            let sealed = take_from_instance(&app, id, name, &instance).await;
+            app.sealed_for_new((&caller, &wish), id.0, sealed, || Error::TemplateGone).await?
+        }
     };
-    carry_out_sealed(&app, &caller, id, command, wish).await?;
-    let Some(row) = app.directory.template(id) else {
-        // A repeated request has sealed its secrets anew for a template that is gone.
-        app.discard_template_key(&caller, id).await;
-        return Err(Error::TemplateGone);
-    };
+    app.carry_out(&caller, &domain::Command::Template { id, command }, wish).await?;
+    let row = app.directory.template(id).ok_or(Error::TemplateGone)?;
     Ok(show_created_template(&row))
 }
 
 async fn take_from_instance(app: &App, id: TemplateId, name: Name, instance: &str) -> Result<Command, Error> {
     let row = app.directory.find_instance(instance)?;
     let access = reseal(row.access.clone(), row.id.0, id.0, app.store.vault()).await;
-    let access = access.map_err(|error| match error {
-        // It was deleted while its settings were read.
-        Error::SecretUnreadable(OpenError::Shredded { .. }) => Error::InstanceNotFound(instance.to_owned()),
-        other => other,
-    })?;
+    // It was deleted while its settings were read.
+    let gone = || Error::InstanceNotFound(instance.to_owned());
+    let access = access.map_err(|error| if error.is_shredded(row.id.0) { gone() } else { error })?;
     let profile: Profile = row.profile.clone();
     Ok(Command::Create { name, access, profile, from: Some(row.id) })
-}
-
-/// Carries out a command that may hold sealed secrets. Sealing has made the template's key where there was none, so a
-/// refused command must not leave it behind.
-async fn carry_out_sealed(
-    app: &App,
-    caller: &Caller,
-    id: TemplateId,
-    command: Command,
-    wish: Wish,
-) -> Result<(), Error> {
-    let carried_out = app.carry_out(caller, &domain::Command::Template { id, command }, wish).await;
-    if let Err(Error::Refused(_)) = &carried_out {
-        app.discard_template_key(caller, id).await;
-    }
-    carried_out.map(drop)
 }
 
 /// `GET /templates`, by name.
@@ -130,9 +111,12 @@ pub(crate) async fn edit_template(
     let id = TemplateId(wish.target(|| Ok(app.directory.template_id(&reference)?.0))?);
     let command = match checked {
         CheckedEdit::Rename(name) => Command::Rename { name },
-        CheckedEdit::Edit(edit) => Command::Edit(Box::new(edit.seal(id.0, app.store.vault()).await?)),
+        CheckedEdit::Edit(edit) => {
+            let sealed = edit.seal(id.0, app.store.vault()).await;
+            Command::Edit(Box::new(app.sealed_for((&caller, &wish), id.0, sealed, deleted).await?))
+        }
     };
-    carry_out_sealed(&app, &caller, id, command, wish).await?;
+    app.carry_out(&caller, &domain::Command::Template { id, command }, wish).await?;
     let row = app.directory.template(id).ok_or(Error::TemplateGone)?;
     Ok(show(&row))
 }
@@ -173,11 +157,9 @@ pub(crate) async fn instantiate_template(
     }
     let wanted = request.check()?;
     let template = app.directory.find_template(&reference)?;
-    let command = compose(&app, id, &template, wanted).await;
-    if command.is_err() {
-        app.discard_instance_key(&caller, id).await;
-    }
-    carry_out_creation(&app, &caller, id, command?, wish).await
+    let sealed = compose(&app, id, &template, wanted).await;
+    let command = app.sealed_for_new((&caller, &wish), id.0, sealed, || Error::InstanceGone).await?;
+    carry_out_creation(&app, &caller, id, command, wish).await
 }
 
 /// The creation of an instance with the settings of a template, and what shall be otherwise.
@@ -187,23 +169,27 @@ async fn compose(
     row: &TemplateRow,
     (name, edit, replicas): (Name, NewEdit, Option<u16>),
 ) -> Result<instance::Command, Error> {
+    let refused = |refusal: instance::Refusal| Error::Refused(refusal.into());
+    // What cannot be is found out before anything is sealed: no key is made for it.
+    let (access, _) = edit.outline().apply(&row.access, &row.profile).map_err(refused)?;
+    if replicas.is_some() && !access.is_hosted() {
+        return Err(refused(instance::Refusal::NoReplicas));
+    }
     let vault = app.store.vault();
     let access = reseal(row.access.clone(), row.id.0, id.0, vault).await;
-    let access = access.map_err(|error| match error {
-        // It was deleted while its settings were read.
-        Error::SecretUnreadable(OpenError::Shredded { .. }) => Error::TemplateGone,
-        other => other,
-    })?;
+    // It was deleted while its settings were read.
+    let access = access.map_err(|error| if error.is_shredded(row.id.0) { deleted() } else { error })?;
     let edit = edit.seal(id.0, vault).await?;
-    let refused = |refusal: instance::Refusal| Error::Refused(refusal.into());
     let (mut access, profile) = edit.apply(&access, &row.profile).map_err(refused)?;
     if let Some(replicas) = replicas {
-        if !access.is_hosted() {
-            return Err(refused(instance::Refusal::NoReplicas));
-        }
         access.scale(replicas);
     }
     Ok(instance::Command::Create { name, access, profile, template: Some(row.id) })
+}
+
+/// What the decider would say.
+fn deleted() -> Error {
+    Error::Refused(template::Refusal::Deleted.into())
 }
 
 impl<'a> TemplateDocument<'a> {

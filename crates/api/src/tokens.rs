@@ -4,7 +4,6 @@ mod credential;
 mod document;
 mod request;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -14,6 +13,7 @@ use domain::{InstanceId, TokenId};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use jiff::Timestamp;
+use store::Vault;
 use views::{TokenRow, TokenState};
 
 use crate::app::App;
@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::extract::{Json, MergePatch, Path, Query};
 use crate::paging::ListQuery;
 use crate::router::API;
-use crate::settings::secret::{SecretText, seal_all};
+use crate::settings::secret::{seal_all, seal_some};
 use credential::SealedCredential;
 pub(crate) use document::{CredentialDocument, TokenDocument};
 use request::{CheckedIssue, EditToken, IssueToken, RotateToken, lower_case, require_ahead};
@@ -47,42 +47,34 @@ pub(crate) async fn issue_token(
             app.directory.instance_id(&reference)?
         }
     };
-    issue(&app, &caller, id, instance, request, checked, wish).await?;
+    let sealed = issue(app.store.vault(), id, instance, request, checked).await;
+    let command = app.sealed_for_new((&caller, &wish), id.0, sealed, || ended(&app, id)).await?;
+    app.carry_out(&caller, &domain::Command::Token { id, command }, wish).await?;
     let location = format!("{API}/instances/{instance}/tokens/{id}");
-    let shown = show_credential(&app, &caller, id).await?;
+    let shown = show_credential(&app, id).await?;
     Ok((StatusCode::CREATED, [(LOCATION, location)], shown).into_response())
 }
 
 /// The answer to a request that has put a credential in place: the only one that shows it in clear unasked.
-async fn show_credential(app: &App, caller: &Caller, id: TokenId) -> Result<Response, Error> {
+async fn show_credential(app: &App, id: TokenId) -> Result<Response, Error> {
     let row = app.directory.token(id).ok_or_else(|| Error::TokenNotFound(id.to_string()))?;
     let instance = app.directory.instance(row.instance).ok_or(Error::InstanceGone)?;
-    let token = match client_config::open_credential(app, &row).await {
-        // A repeated request has sealed a credential anew for a token that has ended in the meantime.
-        Err(ended @ (Error::TokenRevoked | Error::TokenExpired)) => {
-            app.discard_token_key(caller, id).await;
-            return Err(ended);
-        }
-        opened => opened?,
-    };
+    let token = client_config::open_credential(app, &row).await?;
     let config = ClientConfig::through_gateway(app, &instance, &row, &token)?;
     let body = CredentialDocument::new(&row, &token, config);
     Ok(([(ETAG, etag(&row))], axum::Json(body)).into_response())
 }
 
 async fn issue(
-    app: &App,
-    caller: &Caller,
+    vault: &Vault,
     id: TokenId,
     instance: InstanceId,
     request: IssueToken,
     CheckedIssue { expiry, passthrough }: CheckedIssue,
-    wish: Wish,
-) -> Result<(), Error> {
-    let vault = app.store.vault();
+) -> Result<Command, Error> {
     let SealedCredential { digest, masked, sealed } =
         SealedCredential::given_or_random(vault, id, request.value.as_ref()).await?;
-    let command = Command::Issue {
+    Ok(Command::Issue {
         instance,
         kind: request.kind,
         label: request.label,
@@ -92,24 +84,7 @@ async fn issue(
         expiry,
         headers: seal_all(lower_case(request.headers).collect(), id.0, vault).await?,
         passthrough,
-    };
-    carry_out_sealed(app, caller, id, command, wish).await
-}
-
-/// Carries out a command that holds a sealed credential. Sealing has made the token's key where there was none, so a
-/// refused command must not leave it behind.
-async fn carry_out_sealed(
-    app: &App,
-    caller: &Caller,
-    id: TokenId,
-    command: Command,
-    wish: Wish,
-) -> Result<(), Error> {
-    let carried_out = app.carry_out(caller, &domain::Command::Token { id, command }, wish).await;
-    if let Err(Error::Refused(_)) = &carried_out {
-        app.discard_token_key(caller, id).await;
-    }
-    carried_out.map(drop)
+    })
 }
 
 /// `GET /instances/{instance}/tokens`, oldest first.
@@ -147,18 +122,11 @@ pub(crate) async fn edit_token(
     let edit = request.check(now)?;
     require_ahead(edit.expiry.unwrap_or(Expiry::Never), now)?;
     let id = target(&app, &wish, &instance, &token)?;
-    require_active(&app, id)?;
-    let mut headers = BTreeMap::new();
-    for (name, value) in edit.headers {
-        let sealed = match value {
-            Some(SecretText(value)) => Some(app.store.vault().seal(id.0, value.as_bytes()).await?),
-            None => None,
-        };
-        headers.insert(name, sealed);
-    }
+    let sealed = seal_some(edit.headers, id.0, app.store.vault()).await;
+    let headers = app.sealed_for((&caller, &wish), id.0, sealed, || ended(&app, id)).await?;
     let (label, expiry, passthrough) = (edit.label, edit.expiry, edit.passthrough);
     let command = Command::Edit { label, expiry, headers, passthrough };
-    carry_out_sealed(&app, &caller, id, command, wish).await?;
+    app.carry_out(&caller, &domain::Command::Token { id, command }, wish).await?;
     let row = app.directory.token(id).ok_or(Error::TokenNotFound(token))?;
     Ok(show(&row))
 }
@@ -176,12 +144,12 @@ pub(crate) async fn rotate_token(
     request.check()?;
     let wish = app.wish(&caller, "token.rotate", &[&instance, &token], &request).await?;
     let id = target(&app, &wish, &instance, &token)?;
-    require_active(&app, id)?;
+    let sealed = SealedCredential::given_or_random(app.store.vault(), id, request.value.as_ref()).await;
     let SealedCredential { digest, masked, sealed } =
-        SealedCredential::given_or_random(app.store.vault(), id, request.value.as_ref()).await?;
+        app.sealed_for((&caller, &wish), id.0, sealed, || ended(&app, id)).await?;
     let command = Command::Rotate { digest, masked, sealed };
-    carry_out_sealed(&app, &caller, id, command, wish).await?;
-    show_credential(&app, &caller, id).await
+    app.carry_out(&caller, &domain::Command::Token { id, command }, wish).await?;
+    show_credential(&app, id).await
 }
 
 /// `DELETE /instances/{instance}/tokens/{token}`
@@ -197,12 +165,11 @@ pub(crate) async fn revoke_token(
     Ok(show(&row))
 }
 
-/// Nothing is sealed for a token that has ended: it would make the key anew that was shredded.
-fn require_active(app: &App, id: TokenId) -> Result<(), Error> {
+/// Why nothing is sealed for a token any more.
+fn ended(app: &App, id: TokenId) -> Error {
     match app.directory.token(id).map(|row| row.state.clone()) {
-        Some(TokenState::Revoked { .. }) => Err(Error::TokenRevoked),
-        Some(TokenState::Expired { .. }) => Err(Error::TokenExpired),
-        Some(TokenState::Active { .. }) | None => Ok(()),
+        Some(TokenState::Expired { .. }) => Error::TokenExpired,
+        Some(TokenState::Active { .. } | TokenState::Revoked { .. }) | None => Error::TokenRevoked,
     }
 }
 

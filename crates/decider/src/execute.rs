@@ -8,6 +8,8 @@ use domain::token::{self, TokenDecider};
 use domain::{Command, Decider as _, InstanceId, Refusal, TemplateId, TokenId};
 use store::{Aggregate, AppendError, Given, LoadError, Outcome, Store, Stored, Unavailable, Write};
 
+use crate::unused_key;
+
 /// How often a command is decided anew because somebody else was faster.
 const CONFLICTS_MAX: usize = 16;
 
@@ -49,6 +51,7 @@ pub(crate) async fn execute(
             Ok(Done::Before(sequence)) => return Ok(Outcome::Done { sequence }),
             Err(AttemptError::Refused(refusal)) => {
                 tracing::info!(%refusal, "command refused");
+                unused_key::shred(store, command, given.command_id).await?;
                 return Ok(Outcome::Refused { refusal });
             }
             Err(AttemptError::Append(AppendError::Conflict)) => {}

@@ -7,6 +7,7 @@ mod execute;
 mod expiry;
 mod import;
 mod reactions;
+mod unused_key;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -362,6 +362,31 @@ async fn deleting_an_instance_revokes_its_tokens_and_shreds_every_key() {
     system.end().await;
 }
 
+#[tokio::test]
+async fn a_refused_creation_takes_its_key_along_and_leaves_that_of_others() {
+    let system = System::start(1).await;
+    let vault = system.store.vault();
+    let instance = system.create("a").await;
+    let (token, outcome) = system.issue(instance).await;
+    assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
+
+    let nobody = InstanceId(Uuid::now_v7());
+    let (unused, outcome) = system.issue(nobody).await;
+    assert_eq!(outcome, refused(token::Refusal::InstanceNotFound));
+    assert!(!system.store.keys().has(unused.0).await.unwrap());
+    let sealed = vault.seal(token.0, b"credential").await.unwrap();
+    assert_eq!(system.send(issue(token, instance, sealed)).await, refused(token::Refusal::Exists));
+    assert!(system.store.keys().has(token.0).await.unwrap(), "the token is there");
+
+    // What is no creation may have met it before the creation is decided.
+    let sealed = BTreeMap::from([("KEY".to_owned(), vault.seal(nobody.0, b"x").await.unwrap())]);
+    let early = instance::Command::ChangeAccess { access: hosted(sealed) };
+    let outcome = system.send(instance_command(nobody, early)).await;
+    assert_eq!(outcome, refused(instance::Refusal::NotFound));
+    assert!(system.store.keys().has(nobody.0).await.unwrap());
+    system.end().await;
+}
+
 async fn until_shredded(store: &Store, owner: Uuid, sealed: &Sealed) {
     let shredded = async {
         while !matches!(store.vault().open(owner, sealed).await, Err(OpenError::Shredded { .. })) {

@@ -35,6 +35,8 @@ const MODE: u32 = 0o777;
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
+/// What authenticates a sealed message.
+const TAG_BYTES: usize = 16;
 /// What a sealed text begins with: names its form.
 const SEALED_PREFIX: &str = "s1.";
 
@@ -185,14 +187,21 @@ impl Vault {
         Digest(blake3::keyed_hash(&self.digesting, credential).to_hex().to_string())
     }
 
-    /// Seals a secret of an owner. The owner's key is made on first use.
+    /// Seals a secret of an owner. The owner's key is made on first use, and never again: whoever has ended, or was
+    /// refused, has nothing to keep any more.
     ///
     /// # Errors
-    /// NATS did not answer, or the owner's key was wrapped by another master key.
+    /// NATS did not answer, or the owner's key was shredded, or wrapped by another master key.
     pub async fn seal(&self, owner: Uuid, secret: &[u8]) -> Result<Sealed, OpenError> {
         let key = self.key_or_create(owner).await?;
         let sealed = encrypt(&key, owner, secret);
         Ok(Sealed(format!("{SEALED_PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed))))
+    }
+
+    /// How long a secret of so many bytes is once it is sealed.
+    pub fn sealed_bytes(secret_bytes: usize) -> usize {
+        let bytes = NONCE_BYTES + secret_bytes + TAG_BYTES;
+        SEALED_PREFIX.len() + (4 * bytes).div_ceil(3)
     }
 
     /// Opens a secret of an owner.
@@ -211,7 +220,7 @@ impl Vault {
 
     async fn key_or_create(&self, owner: Uuid) -> Result<Key, OpenError> {
         match self.key(owner).await {
-            Err(OpenError::Shredded { .. } | OpenError::Missing { .. }) => {}
+            Err(OpenError::Missing { .. }) => {}
             known => return known,
         }
         let key = random_key();
@@ -219,7 +228,7 @@ impl Vault {
         if self.keys.create(owner, wrapped.into()).await? {
             return Ok(key);
         }
-        // Somebody else made it in the meantime: theirs counts.
+        // Somebody else made it in the meantime: theirs counts, unless it is gone already.
         self.key(owner).await
     }
 

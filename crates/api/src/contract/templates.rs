@@ -61,6 +61,7 @@ pub(crate) fn instantiate() -> Operation {
         .problems([
             T::NAME_TAKEN,
             T::TEMPLATE_NOT_FOUND,
+            T::TEMPLATE_DELETED,
             T::INSTANCE_EXISTS,
             T::INSTANCE_DELETED,
             T::NOT_HOSTED,

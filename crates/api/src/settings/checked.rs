@@ -97,6 +97,16 @@ impl NewEdit {
         Ok(edit)
     }
 
+    /// The edit with something as long in the place of each secret: it is refused where the real one would be.
+    pub(crate) fn outline(&self) -> Edit {
+        let mut edit = self.edit.clone();
+        for (secrets, sealed) in [(&self.env, &mut edit.env), (&self.headers, &mut edit.headers)] {
+            let outlines = secrets.iter().map(|(name, secret)| (name.clone(), Some(secret.outline())));
+            sealed.extend(outlines);
+        }
+        edit
+    }
+
     /// Whether anything is to be otherwise.
     pub(super) fn says_something(&self) -> bool {
         self.edit != Edit::default() || !self.env.is_empty() || !self.headers.is_empty()

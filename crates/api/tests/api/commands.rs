@@ -145,6 +145,68 @@ async fn who_does_not_want_to_wait_is_told_where_to_look() {
 }
 
 #[tokio::test]
+async fn what_is_refused_later_leaves_no_key_either() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("everything").await;
+    client.post("/templates", &hosted("base")).await.expect(StatusCode::CREATED);
+    let credential = json!({"kind": "bearer", "value": "wanted-by-two-of-them"});
+    client.post("/instances/everything/tokens", &credential).await.expect(StatusCode::CREATED);
+    let before = platform.server.key_owners().await;
+    assert_eq!(before, 3, "the instance, the template and the token have one each");
+    for (path, body, code) in [
+        ("/instances", hosted("everything"), "name_taken"),
+        ("/templates", hosted("base"), "name_taken"),
+        ("/templates/base/instantiate", json!({"name": "everything"}), "name_taken"),
+        ("/instances/everything/tokens", credential, "credential_taken"),
+    ] {
+        let send = async |headers: &[(&str, &str)]| client.put(Method::POST, path, headers, &body).await;
+        let key = ("idempotency-key", path);
+        let accepted = send(&[key, ("prefer", "respond-async")]).await;
+        accepted.expect(StatusCode::ACCEPTED);
+        let refused = client.decided(accepted.header("location")).await;
+        assert_eq!(refused["problem"]["code"], code, "{refused}");
+        assert_eq!(platform.server.key_owners().await, before, "{path}");
+        // The same request again is answered, and seals nothing anew.
+        send(&[key]).await.problem(StatusCode::CONFLICT, code);
+        assert_eq!(platform.server.key_owners().await, before, "{path}");
+    }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn what_has_ended_gets_no_key_again() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("everything").await;
+    let template = client.post("/templates", &hosted("base")).await.expect(StatusCode::CREATED);
+    let instance = client.post_as("key", "/instances", &hosted("other")).await.expect(StatusCode::CREATED);
+    let token = json!({"kind": "bearer", "label": "dev"});
+    let tokens = "/instances/everything/tokens";
+    client.post_as("token", tokens, &token).await.expect(StatusCode::CREATED);
+    client.delete(&format!("{tokens}/dev")).await.expect(StatusCode::OK);
+    client.delete("/instances/other").await.expect(StatusCode::OK);
+    client.delete("/templates/base").await.expect(StatusCode::OK);
+    let deadline = tokio::time::Instant::now() + WAIT;
+    while platform.server.key_owners().await > 1 {
+        assert!(tokio::time::Instant::now() < deadline, "the keys are shredded in time");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let env = json!({"command": {"env": {"A": "x"}}});
+    let of = |place: &str, document: &Value| format!("{place}/{}", document["id"].as_str().unwrap());
+    let gone = StatusCode::GONE;
+    client.patch(&of("/instances", &instance), &env).await.problem(gone, "instance_deleted");
+    client.patch(&of("/templates", &template), &env).await.problem(gone, "template_deleted");
+    client.post_as("key", "/instances", &hosted("other")).await.problem(gone, "instance_deleted");
+    client.post_as("token", tokens, &token).await.problem(gone, "token_revoked");
+    let headers = json!({"headers": {"X-A": "x"}});
+    client.patch(&format!("{tokens}/dev"), &headers).await.problem(gone, "token_revoked");
+    client.post(&format!("{tokens}/dev/rotate"), &json!({})).await.problem(gone, "token_revoked");
+    assert_eq!(platform.server.key_owners().await, 1);
+    platform.stop().await;
+}
+
+#[tokio::test]
 async fn a_command_leads_to_what_it_was_for() {
     let platform = Platform::start().await;
     let client = &platform.client;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_nats::jetstream::kv::CreateErrorKind;
+use async_nats::jetstream::kv::UpdateErrorKind;
 use async_nats::jetstream::{self, kv};
 use bytes::Bytes;
 use tokio::sync::OnceCell;
@@ -11,6 +11,9 @@ use uuid::Uuid;
 use super::OpenError;
 use crate::error::{During, Unavailable};
 use crate::subject;
+
+/// The revision of an entry that nobody has ever written.
+const NEVER_WRITTEN: u64 = 0;
 
 /// Reads, keeps and shreds wrapped keys. Cheap to clone.
 #[derive(Clone)]
@@ -38,17 +41,30 @@ impl Keys {
     /// Keeps the key of an owner that another system has wrapped under the same master key. False if there is, or
     /// was, a key already.
     pub(crate) async fn keep(&self, owner: Uuid, wrapped: Bytes) -> Result<bool, Unavailable> {
-        let known = self.bucket().await?.entry(owner.to_string()).await.during("keep an imported key")?;
-        // What is known here counts, and what was shredded here stays shredded: then there is an entry, too.
-        Ok(known.is_none() && self.create(owner, wrapped).await?)
+        self.create(owner, wrapped).await
     }
 
-    /// Keeps a new owner's key. False if somebody else has made one in the meantime.
+    /// Keeps a new owner's key. False if the owner has one, or had one that was shredded.
     pub(super) async fn create(&self, owner: Uuid, wrapped: Bytes) -> Result<bool, Unavailable> {
-        match self.bucket().await?.create(owner.to_string(), wrapped).await {
+        // `create` of the client would put a key in the place of the mark that shredding leaves.
+        match self.bucket().await?.update(owner.to_string(), wrapped, NEVER_WRITTEN).await {
             Ok(_) => Ok(true),
-            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(false),
+            Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(false),
             Err(error) => Err(Unavailable::new("make a key", error)),
+        }
+    }
+
+    /// Whether the owner has a key.
+    ///
+    /// # Errors
+    /// NATS did not answer.
+    pub async fn has(&self, owner: Uuid) -> Result<bool, Unavailable> {
+        match self.wrapped(owner).await {
+            Ok(_) => Ok(true),
+            Err(OpenError::Missing { .. } | OpenError::Shredded { .. } | OpenError::Damaged { .. }) => {
+                Ok(false)
+            }
+            Err(OpenError::Unavailable(error)) => Err(error),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use store::testing::TestServer;
-use store::{MasterKey, OpenError};
+use store::{MasterKey, OpenError, Vault};
 use uuid::Uuid;
 
 const SECRET: &[u8] = b"correct horse battery staple";
@@ -15,6 +15,7 @@ async fn a_sealed_secret_opens_for_its_owner_only() {
     let (owner, other) = (Uuid::now_v7(), Uuid::now_v7());
     let sealed = store.vault().seal(owner, SECRET).await.unwrap();
     assert!(!sealed.0.contains("horse"));
+    assert_eq!(sealed.0.len(), Vault::sealed_bytes(SECRET.len()));
     assert_eq!(replica.vault().open(owner, &sealed).await.unwrap().as_slice(), SECRET);
 
     store.vault().seal(other, b"something else").await.unwrap();
@@ -32,6 +33,11 @@ async fn nothing_opens_after_its_key_was_shredded() {
     store.keys().shred(owner).await.unwrap();
     let gone = replica.vault().open(owner, &sealed).await;
     assert!(matches!(gone, Err(OpenError::Shredded { .. })), "{gone:?}");
+    // Nor is there ever another key for the same owner, whoever seals.
+    for store in [&store, &replica] {
+        let again = store.vault().seal(owner, SECRET).await;
+        assert!(matches!(again, Err(OpenError::Shredded { .. })), "{again:?}");
+    }
     // Where there never was a key, the log came without it.
     let elsewhere = TestServer::start_with_master_key_of(&server).await;
     let missing = elsewhere.store().await.vault().open(owner, &sealed).await;
