@@ -6,15 +6,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
 use domain::instance::{self, Access, CommandLine, Fact, FailureReason, Hosted, InstanceDecider, Remote};
-use domain::instance::{RemoteTransport, ServerInfo, Source};
+use domain::instance::{Edit, Profile, RemoteTransport, ServerInfo, Source};
+use domain::retention_plan::{self, Days, RetentionPlanDecider};
+use domain::template::{self, TemplateDecider};
 use domain::token::{self, Kind, TokenDecider};
 use domain::{Actor, CommandId, Decider, Digest, Event, InstanceId, Metadata, Recorded, ReplicaId};
-use domain::{Sealed, TokenId};
+use domain::{Sealed, TemplateId, TokenId};
 use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use uuid::Uuid;
-use views::{Instances, Tokens, View};
+use views::{Instances, RetentionPlans, Templates, Tokens, View};
 
 /// How many aggregates of each kind commands are given to: few, so that they meet.
 const AGGREGATES: u128 = 3;
@@ -24,6 +26,8 @@ const AGGREGATES: u128 = 3;
 enum Wish {
     Instance(InstanceId, instance::Command),
     Token(TokenId, token::Command),
+    Template(TemplateId, template::Command),
+    RetentionPlan(InstanceId, retention_plan::Command),
 }
 
 /// What a log amounts to, by the deciders' own account.
@@ -31,6 +35,8 @@ enum Wish {
 struct States {
     instances: HashMap<InstanceId, instance::State>,
     tokens: HashMap<TokenId, token::State>,
+    templates: HashMap<TemplateId, template::State>,
+    plans: HashMap<InstanceId, retention_plan::State>,
 }
 
 fn hosted() -> Access {
@@ -112,12 +118,44 @@ fn any_token_command() -> impl Strategy<Value = token::Command> {
     ]
 }
 
+fn any_template_command() -> impl Strategy<Value = template::Command> {
+    use template::Command;
+    let access = prop_oneof![Just(hosted()), Just(proxied())];
+    let name = prop_oneof![Just("base"), Just("other")].prop_map(|name| name.parse().unwrap());
+    let edit = any::<u8>().prop_map(|notes| Edit { notes: Some(format!("{notes}")), ..Edit::default() });
+    prop_oneof![
+        3 => (name.clone(), access).prop_map(|(name, access)| Command::Create {
+            name,
+            access,
+            profile: Profile::default(),
+            from: None,
+        }),
+        2 => name.prop_map(|name| Command::Rename { name }),
+        3 => edit.prop_map(|edit| Command::Edit(Box::new(edit))),
+        1 => Just(Command::Delete),
+    ]
+}
+
+fn any_plan_command() -> impl Strategy<Value = retention_plan::Command> {
+    use retention_plan::Command;
+    prop_oneof![
+        3 => (1..4_u16, 1..4_u16).prop_map(|(access_log, container_log)| Command::Set {
+            days: Days { access_log, container_log },
+        }),
+        1 => Just(Command::Reset),
+    ]
+}
+
 fn any_wish() -> impl Strategy<Value = Wish> {
     prop_oneof![
         2 => (0..AGGREGATES, any_instance_command())
             .prop_map(|(id, command)| Wish::Instance(InstanceId(Uuid::from_u128(id)), command)),
         1 => (0..AGGREGATES, any_token_command())
             .prop_map(|(id, command)| Wish::Token(TokenId(Uuid::from_u128(id)), command)),
+        1 => (0..AGGREGATES, any_template_command())
+            .prop_map(|(id, command)| Wish::Template(TemplateId(Uuid::from_u128(id)), command)),
+        1 => (0..AGGREGATES, any_plan_command())
+            .prop_map(|(id, command)| Wish::RetentionPlan(InstanceId(Uuid::from_u128(id)), command)),
     ]
 }
 
@@ -134,6 +172,16 @@ fn decide_all(wishes: Vec<Wish>) -> (Vec<Recorded>, States) {
                 .into_iter()
                 .map(|event| Event::Token { id, event })
                 .collect(),
+            Wish::Template(id, command) => decide::<TemplateDecider>(&mut states.templates, id, command)
+                .into_iter()
+                .map(|event| Event::Template { id, event })
+                .collect(),
+            Wish::RetentionPlan(id, command) => {
+                decide::<RetentionPlanDecider>(&mut states.plans, id, command)
+                    .into_iter()
+                    .map(|event| Event::RetentionPlan { id, event })
+                    .collect()
+            }
         };
         for event in events {
             log.push(recorded(log.len(), event));
@@ -197,6 +245,8 @@ proptest! {
         let (log, _) = decide_all(wishes);
         prop_assert!(fold::<Instances>(&log, &again) == fold::<Instances>(&log, &[]));
         prop_assert!(fold::<Tokens>(&log, &again) == fold::<Tokens>(&log, &[]));
+        prop_assert!(fold::<Templates>(&log, &again) == fold::<Templates>(&log, &[]));
+        prop_assert!(fold::<RetentionPlans>(&log, &again) == fold::<RetentionPlans>(&log, &[]));
     }
 
     #[test]
@@ -207,6 +257,8 @@ proptest! {
         sorted.sort_by_key(|recorded| recorded.event.aggregate_id());
         prop_assert!(fold::<Instances>(&sorted, &[]) == fold::<Instances>(&log, &[]));
         prop_assert!(fold::<Tokens>(&sorted, &[]) == fold::<Tokens>(&log, &[]));
+        prop_assert!(fold::<Templates>(&sorted, &[]) == fold::<Templates>(&log, &[]));
+        prop_assert!(fold::<RetentionPlans>(&sorted, &[]) == fold::<RetentionPlans>(&log, &[]));
     }
 
     #[test]
@@ -230,6 +282,25 @@ proptest! {
             if let Some(active) = active {
                 prop_assert_eq!((&row.label, row.revision), (&active.label, active.revision));
             }
+        }
+    }
+
+    #[test]
+    fn templates_and_plans_are_shown_as_the_deciders_know_them(wishes in vec(any_wish(), 0..80)) {
+        let (log, states) = decide_all(wishes);
+        let rows = fold::<Templates>(&log, &[]);
+        let lives = states.templates.values().filter(|state| state.active().is_some()).count();
+        prop_assert_eq!(rows.len(), lives);
+        for (id, row) in rows {
+            let active = states.templates[&TemplateId(id)].active().unwrap();
+            prop_assert_eq!((&row.name, &row.access), (&active.name, &active.access));
+            prop_assert_eq!((&row.profile, row.revision), (&active.profile, active.revision));
+        }
+        let rows = fold::<RetentionPlans>(&log, &[]);
+        for (id, plan) in &states.plans {
+            // Who only resets what nobody has set has said nothing.
+            let shown = rows.get(&id.0).map_or((None, 0), |row| (row.days, row.revision));
+            prop_assert_eq!(shown, (plan.days, plan.revision));
         }
     }
 }
