@@ -80,7 +80,8 @@ impl Client {
         insert.end().await.map_err(|error| Error::during(operation, error))
     }
 
-    /// Inserts `lines` once, however often it is called with the same token, each kept for `days` of its instance. As [`Client::insert_traces`].
+    /// Inserts `lines` once, however often it is called with the same token, each to be kept for as many days as `days`
+    /// says of its instance.
     ///
     /// # Errors
     /// As [`Client::insert_traces`].

@@ -37,6 +37,7 @@ pub use traces::Losses;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use futures_util::future::join;
 use service::{CancellationToken, Context};
 use store::Store;
 use tokio::net::TcpListener;
@@ -72,8 +73,9 @@ pub async fn run(
         .await
         .context("follow tokens and instances")?;
     // The first requests must not find instances and tokens that only wait to be opened.
+    let opened = join(open_waiting(&*routes, store.vault()), open_waiting(&*tokens, store.vault()));
     tokio::select! {
-        ((), ()) = async { tokio::join!(open_waiting(&*routes, store.vault()), open_waiting(&*tokens, store.vault())) } => {}
+        ((), ()) = opened => {}
         () = context.shutdown.cancelled() => return Ok(()),
     }
     let (traces, records) = Traces::queue(config.losses.clone());

@@ -66,21 +66,16 @@ impl Store {
             comparison.findings.push(headless(&block));
         }
         let mut reader = Reader::new(self.clone(), subject::EVENTS, subject::event("*", ">"), 1);
-        let mut more = bounds.messages > 0;
+        let (last_sequence, mut more) = (bounds.last_sequence, bounds.messages > 0);
         while more && comparison.findings.len() < FINDINGS_MAX {
-            let chunk = reader.next_chunk(CHUNK_EVENTS_MAX).await;
-            for read in &chunk {
-                if read.sequence <= bounds.last_sequence {
+            for read in &reader.next_chunk(CHUNK_EVENTS_MAX).await {
+                if read.sequence <= last_sequence {
                     comparison.find(records.key.entry(&read.message, read.sequence));
                 }
-                more = read.sequence < bounds.last_sequence && read.pending > 0;
-                let progress = VerifyProgress {
-                    position: read.sequence.min(bounds.last_sequence),
-                    last_sequence: bounds.last_sequence,
-                    findings: comparison.findings.len(),
-                };
+                more = read.sequence < last_sequence && read.pending > 0;
                 if !more || read.sequence.is_multiple_of(BLOCK_EVENTS) {
-                    on_progress(progress);
+                    let (position, findings) = (read.sequence.min(last_sequence), comparison.findings.len());
+                    on_progress(VerifyProgress { position, last_sequence, findings });
                 }
             }
             records.read(&mut comparison).await?;
@@ -91,18 +86,24 @@ impl Store {
             records.read_all(&mut comparison).await?;
             not_linked = comparison.finish();
         }
+        Ok(Verification::new(comparison, not_linked, head.as_ref()))
+    }
+}
+
+impl Verification {
+    fn new(mut comparison: Comparison, not_linked: u64, head: Option<&Head>) -> Self {
         let broken_off = comparison.findings.len() >= FINDINGS_MAX;
         comparison.findings.truncate(FINDINGS_MAX);
-        Ok(Verification {
+        Verification {
             confirmed: comparison.confirmed,
             not_linked,
             findings: comparison.findings,
             broken_off,
-            began_at: head.as_ref().map(|head| head.began.at),
-            began_with_sequence: head.as_ref().map_or(0, |head| head.began.last_sequence),
-            head_sequence: head.as_ref().map_or(0, |head| head.sequence),
+            began_at: head.map(|head| head.began.at),
+            began_with_sequence: head.map_or(0, |head| head.began.last_sequence),
+            head_sequence: head.map_or(0, |head| head.sequence),
             head: head.map(|head| head.link.to_string()),
-        })
+        }
     }
 }
 
