@@ -73,15 +73,7 @@ impl StoredEvent {
     /// # Errors
     /// It is of a form that this program does not know.
     pub fn recorded(&self) -> Result<Recorded, Unreadable> {
-        let unreadable = |source: ReadError| Unreadable::new(&self.subject, self.sequence, source);
-        let (aggregate, id) = subject::parse_event(&self.subject)
-            .ok_or_else(|| unreadable("the subject is no event's".into()))?;
-        let name = envelope::text(self, header::EVENT).map_err(|error| unreadable(error.into()))?;
-        let version = envelope::parse(self, header::VERSION).map_err(|error| unreadable(error.into()))?;
-        let metadata = envelope::read_metadata(self).map_err(|error| unreadable(error.into()))?;
-        let event = upcast::read_any(aggregate, id, name, version, &self.payload)
-            .map_err(|error| unreadable(error.into()))?;
-        Ok(Recorded { sequence: self.sequence, metadata, event })
+        read(self.sequence, &self.subject, self, &self.payload)
     }
 
     /// What happened, as an event of this aggregate.
@@ -131,6 +123,24 @@ impl StoredEvent {
     pub fn bytes(&self) -> usize {
         self.payload.len() + self.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
     }
+}
+
+/// What a message of EVENTS says happened, in words of the domain.
+pub(crate) fn read(
+    sequence: u64,
+    subject: &str,
+    headers: &impl Fields,
+    payload: &[u8],
+) -> Result<Recorded, Unreadable> {
+    let read = || -> Result<Recorded, ReadError> {
+        let (aggregate, id) = subject::parse_event(subject).ok_or("the subject is no event's")?;
+        let name = envelope::text(headers, header::EVENT)?;
+        let version = envelope::parse(headers, header::VERSION)?;
+        let metadata = envelope::read_metadata(headers)?;
+        let event = upcast::read_any(aggregate, id, name, version, payload)?;
+        Ok(Recorded { sequence, metadata, event })
+    };
+    read().map_err(|error| Unreadable::new(subject, sequence, error))
 }
 
 impl Fields for StoredEvent {

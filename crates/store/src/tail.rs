@@ -16,7 +16,7 @@ use crate::connection::Store;
 use crate::error::{Unavailable, Unreadable};
 use crate::history::PAGE_EVENTS;
 use crate::reader::{self, RETRY_DELAY, Reader};
-use crate::stored_event::StoredEvent;
+use crate::stored_event::{self, StoredEvent};
 use crate::subject;
 
 /// Where a tail begins.
@@ -223,7 +223,9 @@ fn stored(message: &jetstream::Message, sequence: u64) -> Result<StoredEvent, Un
         .map_err(|error| Unreadable::new(message.subject.as_str(), sequence, error))
 }
 
-/// A message of EVENTS as an event.
+/// A message of EVENTS as an event. Nothing of it is copied that the event does not hold.
 pub(crate) fn recorded(message: &jetstream::Message, sequence: u64) -> Result<Recorded, Unreadable> {
-    stored(message, sequence)?.recorded()
+    let none = async_nats::HeaderMap::new();
+    let headers = message.headers.as_ref().unwrap_or(&none);
+    stored_event::read(sequence, &message.subject, headers, &message.payload)
 }
