@@ -144,7 +144,7 @@ async fn repeat(client: &Client, random: &mut Random, sent: &[Sent]) -> Vec<Sent
     repeated.into_iter().map(|sent| Sent { lost: sent.lost + 1, ..sent }).collect()
 }
 
-/// The stream also holds the claims of clients on their keys, so the consumer is asked. What nats-server took an
+/// Commands stay in the stream when they are decided, so the consumer is asked. What nats-server took an
 /// acknowledgement of to its death is given to a decider again after ten seconds.
 async fn no_command_waits(deployment: &Deployment) {
     until("no command waits", LINKED_MAX, async || {

@@ -70,7 +70,7 @@ impl Caller {
 
     /// The command that the request becomes, if it is for this aggregate.
     pub(crate) fn command_id(&self, wish: &Wish, aggregate: Uuid) -> CommandId {
-        self.key.command_id(&wish.claim.request_digest, aggregate)
+        wish.claim.command_id(aggregate)
     }
 
     /// Where a part of the request comes from that may be sent again under another id.

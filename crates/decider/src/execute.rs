@@ -6,7 +6,7 @@ use domain::retention_plan::{self, RetentionPlanDecider};
 use domain::template::{self, TemplateDecider};
 use domain::token::{self, TokenDecider};
 use domain::{Command, Decider as _, InstanceId, Refusal, TemplateId, TokenId};
-use store::{Aggregate, AppendError, Given, LoadError, Outcome, Store, Stored, Unavailable, Write};
+use store::{Aggregate, AppendError, Decision, Given, LoadError, Outcome, Store, Stored, Unavailable, Write};
 
 use crate::unused_key;
 
@@ -38,21 +38,21 @@ pub(crate) async fn execute(
     store: &Store,
     command: &Command,
     given: &Given,
-) -> Result<Outcome, ExecuteError> {
+) -> Result<Decision, ExecuteError> {
     let mut source = Source::Memory;
     for _ in 0..CONFLICTS_MAX {
         let attempted = attempt(Attempt { store, given, source }, command.clone()).await;
         let is_sure = source == Source::Log;
         source = Source::Log;
         match attempted {
-            Ok(Done::Now(sequence)) => return Ok(Outcome::Done { sequence }),
+            Ok(decision @ Decision::Appended { .. }) => return Ok(decision),
             // Only an append is compared with the log: what else memory says is looked up.
-            Ok(Done::Before(_)) | Err(AttemptError::Refused(_)) if !is_sure => {}
-            Ok(Done::Before(sequence)) => return Ok(Outcome::Done { sequence }),
+            Ok(Decision::Unchanged(_)) | Err(AttemptError::Refused(_)) if !is_sure => {}
+            Ok(decision) => return Ok(decision),
             Err(AttemptError::Refused(refusal)) => {
                 tracing::info!(%refusal, "command refused");
                 unused_key::shred(store, command, given.command_id).await?;
-                return Ok(Outcome::Refused { refusal });
+                return Ok(Decision::Unchanged(Outcome::Refused { refusal }));
             }
             Err(AttemptError::Append(AppendError::Conflict)) => {}
             Err(
@@ -64,7 +64,7 @@ pub(crate) async fn execute(
                     error = &error as &dyn std::error::Error,
                     "the log of an aggregate is damaged"
                 );
-                return Ok(Outcome::Failed { reason: error.to_string() });
+                return Ok(Decision::Unchanged(Outcome::Failed { reason: error.to_string() }));
             }
         }
     }
@@ -79,15 +79,7 @@ enum Source {
     Log,
 }
 
-/// The sequence at which a wish is true.
-enum Done {
-    /// By events that were appended just now.
-    Now(u64),
-    /// It was so before.
-    Before(u64),
-}
-
-async fn attempt(attempt: Attempt<'_>, command: Command) -> Result<Done, AttemptError> {
+async fn attempt(attempt: Attempt<'_>, command: Command) -> Result<Decision, AttemptError> {
     match command {
         Command::Instance { id, command } => attempt.instance(id, command).await,
         Command::Token { id, command } => attempt.token(id, command).await,
@@ -112,12 +104,12 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    async fn instance(self, id: InstanceId, command: instance::Command) -> Result<Done, AttemptError> {
+    async fn instance(self, id: InstanceId, command: instance::Command) -> Result<Decision, AttemptError> {
         let instance = self.own::<InstanceDecider>(&id).await?;
         self.carry_out::<_, InstanceNames>(id, instance, command, instance::name_claims).await
     }
 
-    async fn token(self, id: TokenId, command: token::Command) -> Result<Done, AttemptError> {
+    async fn token(self, id: TokenId, command: token::Command) -> Result<Decision, AttemptError> {
         let token = self.own::<TokenDecider>(&id).await?;
         if let (token::Command::Issue { instance, .. }, None) = (&command, token.done_by_command) {
             let instance = self.load::<InstanceDecider>(instance).await?;
@@ -126,7 +118,7 @@ impl Attempt<'_> {
         self.carry_out::<_, Credentials>(id, token, command, token::credential_claims).await
     }
 
-    async fn template(self, id: TemplateId, command: template::Command) -> Result<Done, AttemptError> {
+    async fn template(self, id: TemplateId, command: template::Command) -> Result<Decision, AttemptError> {
         let template = self.own::<TemplateDecider>(&id).await?;
         self.carry_out::<_, TemplateNames>(id, template, command, template::name_claims).await
     }
@@ -135,10 +127,10 @@ impl Attempt<'_> {
         self,
         id: InstanceId,
         command: retention_plan::Command,
-    ) -> Result<Done, AttemptError> {
+    ) -> Result<Decision, AttemptError> {
         let plan = self.own::<RetentionPlanDecider>(&id).await?;
         if let Some(sequence) = plan.done_by_command {
-            return Ok(Done::Before(sequence));
+            return Ok(Decision::Appended { sequence });
         }
         if let retention_plan::Command::Set { .. } = command {
             let instance = self.load::<InstanceDecider>(&id).await?;
@@ -156,7 +148,7 @@ impl Attempt<'_> {
         aggregate: Aggregate<D>,
         command: D::Command,
         claims: Claims<D, C>,
-    ) -> Result<Done, AttemptError>
+    ) -> Result<Decision, AttemptError>
     where
         D: Stored<Id: Copy>,
         C: Claimable,
@@ -165,7 +157,7 @@ impl Attempt<'_> {
         Refusal: From<D::Refusal> + From<<ClaimDecider<C> as domain::Decider>::Refusal>,
     {
         if let Some(sequence) = aggregate.done_by_command {
-            return Ok(Done::Before(sequence));
+            return Ok(Decision::Appended { sequence });
         }
         let events = self.decide(&aggregate, command)?;
         let mut writes = Vec::new();
@@ -231,14 +223,14 @@ impl Attempt<'_> {
         id: &D::Id,
         aggregate: &Aggregate<D>,
         events: &[D::Event],
-    ) -> Result<Done, AttemptError> {
+    ) -> Result<Decision, AttemptError> {
         if events.is_empty() {
-            return Ok(Done::Before(aggregate.last_sequence));
+            return Ok(Decision::Unchanged(Outcome::Done { sequence: aggregate.last_sequence }));
         }
         writes.push(Write::new::<D>(id, aggregate.last_sequence, events));
         let sequence = self.store.append(&writes, &self.given.metadata()).await?;
         self.store.remember::<D>(id, aggregate, events, sequence, self.given.command_id);
         tracing::info!(sequence, "command done");
-        Ok(Done::Now(sequence))
+        Ok(Decision::Appended { sequence })
     }
 }

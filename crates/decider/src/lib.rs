@@ -91,7 +91,7 @@ async fn decide_commands(
 
 async fn decide(store: &Store, command: ReceivedCommand) -> Result<(), Unavailable> {
     match execute::execute(store, &command.command, &command.given).await {
-        Ok(outcome) => command.finish(outcome).await,
+        Ok(decision) => command.finish(decision).await,
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "decide command");
             command.give_back(GIVE_BACK_DELAY).await

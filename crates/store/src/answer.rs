@@ -1,8 +1,8 @@
 //! Answers for those who wait for the outcomes of their commands.
 //!
 //! Whoever sends a command names a subject of core NATS at which it hears, and the decider tells the outcome there as
-//! soon as it is recorded. Such a message may get lost, and who sends a command again is not who the decider answers:
-//! so whoever waits looks at the record now and then as well.
+//! soon as nobody can forget it. Such a message may get lost, and who sends a command again is not who the decider
+//! answers: so whoever waits looks for the outcome now and then as well.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::outcome::Outcome;
 use crate::subject::{self, header};
 use crate::{codec, envelope};
 
-/// How often whoever waits looks at the record.
+/// How often whoever waits looks for the outcome.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 type Waiting = Arc<Mutex<HashMap<CommandId, Vec<oneshot::Sender<Outcome>>>>>;
@@ -50,7 +50,7 @@ impl Store {
         self.answers.get_or_try_init(start).await
     }
 
-    /// Tells an outcome to whoever waits at an address. It is recorded, so that no harm is done if nobody hears it.
+    /// Tells an outcome to whoever waits at an address. No harm is done if nobody hears it.
     pub(crate) async fn answer(&self, address: &str, id: CommandId, outcome: &Outcome) {
         let mut headers = HeaderMap::new();
         headers.insert(header::COMMAND_ID, id.to_string());
@@ -112,15 +112,18 @@ pub(crate) struct Waiter {
 }
 
 impl Waiter {
-    /// The outcome, if there is one within `wait`.
+    /// The outcome, if there is one within `wait`. `look` finds it where it is kept.
     ///
     /// # Errors
-    /// The time is over, and NATS does not say what is recorded.
-    pub(crate) async fn outcome(
+    /// The time is over, and NATS does not say what is there.
+    pub(crate) async fn outcome<L>(
         mut self,
-        store: &Store,
+        look: impl Fn() -> L,
         wait: Duration,
-    ) -> Result<Option<Outcome>, Unavailable> {
+    ) -> Result<Option<Outcome>, Unavailable>
+    where
+        L: Future<Output = Result<Option<Outcome>, Unavailable>>,
+    {
         let deadline = Instant::now() + wait;
         loop {
             let next_look = (Instant::now() + LOOK_INTERVAL).min(deadline);
@@ -128,7 +131,7 @@ impl Waiter {
                 return Ok(Some(outcome));
             }
             let is_over = Instant::now() >= deadline;
-            match store.outcome(self.id).await {
+            match look().await {
                 Ok(None) if is_over => return Ok(None),
                 Err(error) if is_over => return Err(error),
                 Ok(Some(outcome)) => return Ok(Some(outcome)),

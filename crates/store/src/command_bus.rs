@@ -18,7 +18,8 @@ use crate::commit::{CommitError, Message};
 use crate::connection::{Reconnects, Store};
 use crate::error::{self, During, Unavailable};
 use crate::idempotency::Claim;
-use crate::outcome::Outcome;
+use crate::outcome::{Decision, Outcome};
+use crate::reader;
 use crate::subject::{self, header};
 use crate::{codec, envelope};
 
@@ -84,55 +85,59 @@ impl Store {
         let answers = self.answers().await?;
         let waiter = answers.register(given.command_id);
         if !self.publish_command(command, given, answers.address()).await?
-            && let Some(outcome) = self.outcome(given.command_id).await?
+            && let Some(outcome) = self.outcome(command, given.command_id).await?
         {
             return Ok(outcome);
         }
         if wait.is_zero() {
             return Err(SendError::Undecided(given.command_id));
         }
-        waiter.outcome(self, wait).await?.ok_or(SendError::Undecided(given.command_id))
+        let look = || self.outcome(command, given.command_id);
+        waiter.outcome(look, wait).await?.ok_or(SendError::Undecided(given.command_id))
     }
 
-    /// Puts a command on the bus, together with the claim on its key. False if the same request was put there before.
+    /// Puts a command on the bus. False if it was put there before.
     async fn publish_command(
         &self,
         command: &Command,
         given: &Given,
         answer_to: &str,
     ) -> Result<bool, SendError> {
-        const OPERATION: &str = "claim a key";
-        let subject = subject::command(command.aggregate(), command.aggregate_id(), given.command_id);
+        const OPERATION: &str = "publish a command";
         let mut headers = HeaderMap::new();
         envelope::write_metadata(&mut headers, &given.metadata());
         headers.insert(header::ANSWER_TO, answer_to);
         if let Some(revision) = given.expected_revision {
             headers.insert(header::EXPECTED_REVISION, revision.to_string());
         }
-        let payload = Bytes::from(codec::encode(command));
-        let Some(claim) = &given.claim else {
-            headers.insert(nats_header::NATS_MESSAGE_ID, given.command_id.to_string());
-            self.commands
-                .commit(vec![Message { subject, headers, payload }])
-                .await
-                .map_err(Unavailable::from)?;
-            return Ok(true);
-        };
-        let messages = vec![claim.message(command), Message { subject, headers, payload }];
-        match self.commands.commit(messages).await {
-            Ok(_) => return Ok(true),
-            Err(CommitError::Conflict) => {}
-            Err(CommitError::Unavailable(error)) => return Err(error.into()),
+        if let Some(claim) = &given.claim {
+            claim.write(&mut headers);
         }
-        match self.claimed_target(claim).await? {
-            Some(target) if target == command.aggregate_id() => Ok(false),
-            // The name in the request has come to mean something else between two that came at once. Who comes again
-            // finds the claim first.
-            Some(_) => {
-                Err(Unavailable::new(OPERATION, "the same request is under way for something else").into())
+        let (subject, payload) = (subject::command(given.command_id), Bytes::from(codec::encode(command)));
+        let mut expected = 0;
+        for _ in 0..CLAIMS_MAX {
+            headers.insert(nats_header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
+            let (subject, headers, payload) = (subject.clone(), headers.clone(), payload.clone());
+            match self.commands.commit(vec![Message { subject, headers, payload }]).await {
+                Ok(_) => return Ok(true),
+                Err(CommitError::Conflict) => {}
+                Err(CommitError::Unavailable(error)) => return Err(error.into()),
             }
-            None => Err(Unavailable::new(OPERATION, "the claim on the key ran out just now").into()),
+            let found = self.claimed(given.command_id).await?.filter(|found| found.id != given.command_id);
+            match (found, &given.claim) {
+                (None, _) => return Ok(false),
+                (Some(found), _) if found.is_over => expected = found.sequence,
+                // The name in the request has come to mean something else between two that came at once. Who comes
+                // again finds the claim first.
+                (Some(found), Some(claim)) => {
+                    found.target(claim)?;
+                    let reason = "the same request is under way for something else";
+                    return Err(Unavailable::new(OPERATION, reason).into());
+                }
+                (Some(_), None) => return Err(SendError::KeyReused),
+            }
         }
+        Err(Unavailable::new(OPERATION, "others use the key at the same time").into())
     }
 
     /// The commands that wait for a decision, shared with every other decider.
@@ -140,6 +145,7 @@ impl Store {
     /// # Errors
     /// The consumer does not exist, or NATS did not answer.
     pub async fn receive_commands(&self) -> Result<ReceivedCommands, Unavailable> {
+        let old = reader::bounds(self, subject::COMMANDS).await?.last_sequence;
         let consumer: jetstream::consumer::Consumer<pull::Config> = self
             .jetstream
             .get_consumer_from_stream(subject::DECIDER_CONSUMER, subject::COMMANDS)
@@ -147,14 +153,16 @@ impl Store {
             .during(RECEIVE)?;
         let messages =
             consumer.stream().max_messages_per_batch(PREFETCH_MAX).messages().await.during(RECEIVE)?;
-        Ok(ReceivedCommands { store: self.clone(), messages, reconnects: self.reconnects() })
+        Ok(ReceivedCommands { store: self.clone(), messages, reconnects: self.reconnects(), old })
     }
 }
 
 /// What deciders do, in errors.
 const RECEIVE: &str = "receive commands";
+/// How often a key is tried whose claim is over, because somebody else was faster.
+const CLAIMS_MAX: usize = 4;
 /// How many messages wait in a decider for their turn: what it has taken, no other can decide.
-pub(crate) const PREFETCH_MAX: usize = 16;
+pub(crate) const PREFETCH_MAX: usize = 64;
 /// How often a command is handed out that this program cannot read, in case a newer decider takes it.
 const UNREADABLE_DELIVERIES_MAX: i64 = 5;
 /// After how long it is handed out again.
@@ -165,6 +173,8 @@ pub struct ReceivedCommands {
     store: Store,
     messages: pull::Stream,
     reconnects: Reconnects,
+    /// Up to this sequence, commands may have been decided: a server that was killed forgets what was taken.
+    old: u64,
 }
 
 /// A command that waits for this decider's decision.
@@ -185,7 +195,9 @@ impl ReceivedCommands {
         loop {
             let next = async { error::given(self.messages.next().await, RECEIVE) };
             let message = self.reconnects.unless_reconnected(RECEIVE, next).await?;
-            let delivered = message.info().during(RECEIVE)?.delivered;
+            let info = message.info().during(RECEIVE)?;
+            let (delivered, may_be_decided) =
+                (info.delivered, info.delivered > 1 || info.stream_sequence <= self.old);
             let (command, given) = match read(&message) {
                 Ok(read) => read,
                 Err(reason) if delivered >= UNREADABLE_DELIVERIES_MAX => {
@@ -198,7 +210,7 @@ impl ReceivedCommands {
                     continue;
                 }
             };
-            if delivered > 1 && self.is_decided(&given).await? {
+            if may_be_decided && self.is_refused(&given).await? {
                 message.ack().await.during(RECEIVE)?;
                 continue;
             }
@@ -206,10 +218,10 @@ impl ReceivedCommands {
         }
     }
 
-    /// Whether a command that comes again was decided before: then its decider died between recording the outcome and
-    /// taking it off the bus. Deciding it anew could answer something else, for the world has moved on.
-    async fn is_decided(&self, given: &Given) -> Result<bool, Unavailable> {
-        Ok(self.store.outcome(given.command_id).await?.is_some())
+    /// Whether it was recorded of a command that it changes nothing: then its decider died between that and taking it
+    /// off the bus. Deciding it anew could answer something else, for the world has moved on.
+    async fn is_refused(&self, given: &Given) -> Result<bool, Unavailable> {
+        Ok(self.store.recorded_outcome(given.command_id).await?.is_some())
     }
 
     async fn bury(&self, message: &jetstream::Message, reason: String) -> Result<(), Unavailable> {
@@ -239,13 +251,19 @@ fn read(message: &jetstream::Message) -> Result<(Command, Given), ReadError> {
 }
 
 impl ReceivedCommand {
-    /// Records the outcome, tells it to whoever waits, and takes the command off the bus. A crash before the record brings it back, and its
-    /// decider finds its own events; a crash after it brings it back to be taken off.
+    /// Records what the log does not tell, answers whoever waits, and takes the command off the bus. A crash before
+    /// that brings it back, and its decider finds its own events, or the record.
     ///
     /// # Errors
     /// NATS did not answer; the command comes back.
-    pub async fn finish(self, outcome: Outcome) -> Result<(), Unavailable> {
-        self.store.record_outcome(self.given.command_id, &outcome).await?;
+    pub async fn finish(self, decision: Decision) -> Result<(), Unavailable> {
+        let outcome = match decision {
+            Decision::Appended { sequence } => Outcome::Done { sequence },
+            Decision::Unchanged(outcome) => {
+                self.store.record_outcome(self.given.command_id, &outcome).await?;
+                outcome
+            }
+        };
         if let Some(address) = self.message.headers.as_ref().and_then(answer::address_in) {
             self.store.answer(address, self.given.command_id, &outcome).await;
         }

@@ -1,52 +1,76 @@
 //! A client's own key for a request: claimed for a day, together with what the request was for.
 //!
-//! The claim is a message beside the command, and both are stored as one atomic batch: whoever finds a claim knows that
-//! the command was accepted. That at most one request has a key is decided by the stream, for the claim names the
-//! sequence 0 as the last one of its subject.
+//! The command itself is the claim. Its place on the bus is named after the key, and it is stored only if nothing has
+//! been stored there; it stays there when it is decided. So a key and its command are one message and one write, and at
+//! most one request has a key.
+
+use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_TTL};
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
-use domain::Command;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use domain::{Command, CommandId};
+use jiff::Timestamp;
+use uuid::{Builder, Uuid};
 
 use crate::codec;
 use crate::command_bus::SendError;
-use crate::commit::Message;
 use crate::connection::Store;
+use crate::envelope::{self, Fields};
 use crate::error::{During, Unavailable};
-use crate::subject;
+use crate::subject::{self, header};
 
-/// How long a key is claimed, as NATS reads it. Outcomes are kept for as long, and recorded later.
-const KEPT: &str = "24h";
+/// For how long a key is claimed. Commands are kept longer.
+const CLAIMED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many bytes of its key a command's id begins with.
+const KEY_BYTES: usize = 8;
 
 /// A client's key for one request: for a day, the same key with another request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     pub key: Uuid,
-    /// Names the content of the request, what it is for as the client wrote it included. The command's id has to be
-    /// made from key *and* content *and* target: a key that is used again when its claim has run out names another
-    /// command then, not the one of old.
+    /// Names the content of the request, what it is for as the client wrote it included.
     pub request_digest: String,
 }
 
-/// What is recorded under a key.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
-    request_digest: String,
-    /// The aggregate that the request was resolved to: its name may be another's when the request comes again.
-    target: Uuid,
+impl Claim {
+    /// The command that the request becomes if it is for this aggregate. Its id (a UUID of version 8) is made from key,
+    /// content *and* target: a key that is used again when its claim has run out names another command then, not the
+    /// one of old. It begins as the key does, so that both find the same place on the bus.
+    pub fn command_id(&self, target: Uuid) -> CommandId {
+        let request = Uuid::new_v5(&self.key, self.request_digest.as_bytes());
+        let mut bytes = Uuid::new_v5(&request, target.as_bytes()).into_bytes();
+        bytes[..KEY_BYTES].copy_from_slice(&self.key.as_bytes()[..KEY_BYTES]);
+        CommandId(Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        headers.insert(header::REQUEST_DIGEST, self.request_digest.as_str());
+    }
 }
 
-impl Claim {
-    /// What makes the key that of this request, unless it is another's.
-    pub(crate) fn message(&self, command: &Command) -> Message {
-        let record = Record { request_digest: self.request_digest.clone(), target: command.aggregate_id() };
-        let mut headers = HeaderMap::new();
-        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
-        headers.insert(NATS_MESSAGE_TTL, KEPT);
-        Message { subject: subject::claim(self.key), headers, payload: codec::encode(&record).into() }
+/// What lies at a command's place on the bus.
+pub(crate) struct Claimed {
+    pub(crate) sequence: u64,
+    pub(crate) is_over: bool,
+    request_digest: Option<String>,
+    pub(crate) id: CommandId,
+    /// None if a newer program has sent it.
+    pub(crate) command: Option<Command>,
+}
+
+impl Claimed {
+    /// The aggregate that the request was resolved to: its name may be another's when the request comes again.
+    ///
+    /// # Errors
+    /// It was another request.
+    pub(crate) fn target(&self, claim: &Claim) -> Result<Uuid, SendError> {
+        if self.request_digest.as_ref() != Some(&claim.request_digest) {
+            return Err(SendError::KeyReused);
+        }
+        let command = self.command.as_ref().ok_or("a newer program has sent the command");
+        Ok(command.during("read a command")?.aggregate_id())
     }
 }
 
@@ -56,16 +80,56 @@ impl Store {
     /// # Errors
     /// The key was used with another request, or NATS did not answer.
     pub async fn claimed_target(&self, claim: &Claim) -> Result<Option<Uuid>, SendError> {
-        const OPERATION: &str = "read a claim";
-        let stream = self.jetstream.get_stream_no_info(subject::COMMANDS).await.during(OPERATION)?;
-        let record: Record = match stream.get_last_raw_message_by_subject(&subject::claim(claim.key)).await {
-            Ok(message) => codec::decode(&message.payload).during(OPERATION)?,
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(None),
-            Err(error) => return Err(Unavailable::new(OPERATION, error).into()),
-        };
-        if record.request_digest != claim.request_digest {
-            return Err(SendError::KeyReused);
+        // Any target: the place is named after the key.
+        match self.claimed(claim.command_id(Uuid::nil())).await? {
+            Some(claimed) if !claimed.is_over => claimed.target(claim).map(Some),
+            Some(_) | None => Ok(None),
         }
-        Ok(Some(record.target))
+    }
+
+    /// What lies at the place of a command.
+    pub(crate) async fn claimed(&self, id: CommandId) -> Result<Option<Claimed>, Unavailable> {
+        const OPERATION: &str = "look for a command";
+        let stream = self.jetstream.get_stream_no_info(subject::COMMANDS).await.during(OPERATION)?;
+        match stream.get_last_raw_message_by_subject(&subject::command(id)).await {
+            Ok(message) => read(&message).during(OPERATION).map(Some),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(Unavailable::new(OPERATION, error)),
+        }
+    }
+}
+
+fn read(message: &StreamMessage) -> Result<Claimed, envelope::HeaderError> {
+    let ends_at = message.time.unix_timestamp_nanos() + CLAIMED.as_nanos() as i128;
+    Ok(Claimed {
+        sequence: message.sequence,
+        is_over: ends_at <= Timestamp::now().as_nanosecond(),
+        request_digest: message.headers.field(header::REQUEST_DIGEST).map(str::to_owned),
+        id: envelope::parse(&message.headers, header::COMMAND_ID)?,
+        command: codec::decode(&message.payload).ok(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_named_by_key_request_and_target() {
+        let claim = |key: u128, digest: &str| Claim {
+            key: Uuid::new_v5(&Uuid::nil(), &key.to_be_bytes()),
+            request_digest: digest.to_owned(),
+        };
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let first = claim(1, "d1").command_id(one);
+        assert_eq!(first, claim(1, "d1").command_id(one));
+        assert_ne!(first, claim(1, "d2").command_id(one), "once the claim has run out");
+        assert_ne!(first, claim(1, "d1").command_id(other), "a name may pass to another");
+        assert_ne!(first, claim(2, "d1").command_id(one));
+
+        let place = subject::command(first);
+        assert_eq!(place, subject::command(claim(1, "d2").command_id(other)));
+        assert_ne!(place, subject::command(claim(2, "d1").command_id(one)));
+        assert_ne!(place, subject::command(CommandId(one)), "one that no key names has a place of its own");
     }
 }

@@ -51,7 +51,7 @@ pub use idempotency::Claim;
 pub use import::{Chunk, Compared, KeyPage, ReceivedChunk, ReceivedChunks};
 pub use journal::{Aggregate, AppendError, LoadError, Write};
 pub use lease::{Lease, Task};
-pub use outcome::Outcome;
+pub use outcome::{Decision, Outcome};
 pub use projection::ProjectError;
 pub use reaction::{ReceivedEvent, ReceivedEvents};
 pub use replay::{NotAName, ReplayName};

@@ -1,13 +1,14 @@
 //! The names of streams, buckets, consumers and headers, and the form of subjects. `nats/` declares what they are.
 
 use domain::CommandId;
-use uuid::Uuid;
 use views::{Instances, RetentionPlans, Templates, Tokens, View as _};
 
 /// Commands that wait for a decision.
 pub const COMMANDS: &str = "COMMANDS";
 /// What became of commands.
 pub(crate) const OUTCOMES: &str = "OUTCOMES";
+/// Chunks of an import that wait for a decider.
+pub(crate) const IMPORTS: &str = "IMPORTS";
 /// Every domain event.
 pub const EVENTS: &str = "EVENTS";
 /// Trace events on their way to ClickHouse.
@@ -18,7 +19,7 @@ pub const LOGS: &str = "LOGS";
 pub const DEAD_LETTERS: &str = "DEAD_LETTERS";
 
 /// The streams, each declared in `nats/streams/<name>.json`.
-pub const STREAMS: [&str; 6] = [COMMANDS, OUTCOMES, EVENTS, TRACES, LOGS, DEAD_LETTERS];
+pub const STREAMS: [&str; 7] = [COMMANDS, OUTCOMES, IMPORTS, EVENTS, TRACES, LOGS, DEAD_LETTERS];
 
 /// The keys of aggregates' secrets.
 pub(crate) const KEYS_BUCKET: &str = "keys";
@@ -61,21 +62,13 @@ pub(crate) const IMPORTER_CONSUMER: &str = "importer";
 /// The durable consumers, each declared in `nats/consumers/<name>.json`.
 pub const CONSUMERS: [&str; 3] = [DECIDER_CONSUMER, REACTIONS_CONSUMER, IMPORTER_CONSUMER];
 
-/// The subject of a command.
-pub(crate) fn command(aggregate: &str, id: impl std::fmt::Display, command: CommandId) -> String {
-    format!("commands.{aggregate}.{id}.{command}")
-}
-
-/// The subject of a command, whatever it is for.
-pub(crate) fn any_command(command: CommandId) -> String {
-    format!("commands.*.*.{command}")
-}
-
-/// The aggregate's name and id in the subject of a command.
-pub(crate) fn parse_command(subject: &str) -> Option<(&str, &str)> {
-    let (aggregate, rest) = subject.strip_prefix("commands.")?.split_once('.')?;
-    let (id, _) = rest.split_once('.')?;
-    Some((aggregate, id))
+/// The place of a command on the bus. That of a client's command is named after its key, with which its id begins, so
+/// that no two commands have one key; of these, and only of these, the id is a UUID of version 8.
+pub(crate) fn command(id: CommandId) -> String {
+    match (id.0.get_version(), id.0.as_u64_pair()) {
+        (Some(uuid::Version::Custom), (key, _)) => format!("commands.{key:016x}"),
+        _ => format!("commands.{id}"),
+    }
 }
 
 /// The subject of what became of a command.
@@ -83,18 +76,13 @@ pub(crate) fn outcome(command: CommandId) -> String {
     format!("outcomes.{command}")
 }
 
-/// The subject of the claim on a client's key. Not among the commands, which are looked for by their id.
-pub(crate) fn claim(key: Uuid) -> String {
-    format!("claims.{key}")
-}
-
 /// Where a process hears what became of its commands. No stream listens there.
 pub(crate) fn answer(address: &str) -> String {
     format!("answers.{address}")
 }
 
-/// The subject of chunks of an import: shorter than that of any other command, so that consumers tell them apart.
-pub(crate) const IMPORT: &str = "commands.import";
+/// The subject of chunks of an import.
+pub(crate) const IMPORT_CHUNKS: &str = "imports.chunk";
 
 /// The subject of an aggregate's events.
 pub fn event(aggregate: &str, id: impl std::fmt::Display) -> String {
@@ -130,6 +118,8 @@ pub(crate) mod header {
     pub(crate) const EXPECTED_REVISION: &str = "Mcpcan-Expected-Revision";
     /// Of a command: the address at which its sender waits, see [`super::answer`].
     pub(crate) const ANSWER_TO: &str = "Mcpcan-Answer-To";
+    /// Of a command with a client's key: names the request.
+    pub(crate) const REQUEST_DIGEST: &str = "Mcpcan-Request-Digest";
     pub(crate) const REASON: &str = "Mcpcan-Reason";
     /// Of an imported event: when the log that it comes from stored it.
     pub(crate) const STORED_AT: &str = "Mcpcan-Stored-At";

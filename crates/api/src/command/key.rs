@@ -3,7 +3,6 @@
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use domain::CommandId;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 
@@ -52,12 +51,6 @@ impl CommandKey {
     pub(super) fn id(&self) -> Uuid {
         Uuid::new_v5(&NAMESPACE, self.value.as_bytes())
     }
-
-    /// The command that this key names together with the content of its request and what that was resolved to.
-    pub(super) fn command_id(&self, request_digest: &str, target: Uuid) -> CommandId {
-        let request = Uuid::new_v5(&self.id(), request_digest.as_bytes());
-        CommandId(Uuid::new_v5(&request, target.as_bytes()))
-    }
 }
 
 fn is_key(key: &[u8]) -> bool {
@@ -92,11 +85,6 @@ mod tests {
         let id = |key: &str| CommandKey::of_request(&headers(&[key])).unwrap().id();
         assert_eq!(id("a"), id("a"));
         assert_ne!(id("a"), id("b"));
-        let key = CommandKey::of_request(&headers(&["a"])).unwrap();
-        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        assert_eq!(key.command_id("d1", one), key.command_id("d1", one));
-        assert_ne!(key.command_id("d1", one), key.command_id("d2", one), "once the claim has run out");
-        assert_ne!(key.command_id("d1", one), key.command_id("d1", other), "a name may pass to another");
         let made = CommandKey::of_request(&HeaderMap::new()).unwrap();
         assert_ne!(made, CommandKey::make());
         assert_eq!(made.id(), id(made.as_str()), "a made key can be sent back");

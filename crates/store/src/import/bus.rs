@@ -37,9 +37,12 @@ impl Store {
         headers.insert(nats_header::NATS_MESSAGE_ID, given.command_id.to_string());
         headers.insert(header::ANSWER_TO, answers.address());
         let payload = rmp_serde::to_vec_named(chunk).during(OPERATION)?;
-        let sent = self.jetstream.publish_with_headers(subject::IMPORT, headers, payload.into()).await;
+        let sent = self.jetstream.publish_with_headers(subject::IMPORT_CHUNKS, headers, payload.into()).await;
         sent.during(OPERATION)?.await.during(OPERATION)?;
-        waiter.outcome(self, wait).await?.ok_or(SendError::Undecided(given.command_id))
+        waiter
+            .outcome(|| self.recorded_outcome(given.command_id), wait)
+            .await?
+            .ok_or(SendError::Undecided(given.command_id))
     }
 
     /// The chunks that wait for a decider.
@@ -49,7 +52,7 @@ impl Store {
     pub async fn receive_chunks(&self) -> Result<ReceivedChunks, Unavailable> {
         let consumer: jetstream::consumer::Consumer<pull::Config> = self
             .jetstream
-            .get_consumer_from_stream(subject::IMPORTER_CONSUMER, subject::COMMANDS)
+            .get_consumer_from_stream(subject::IMPORTER_CONSUMER, subject::IMPORTS)
             .await
             .during(RECEIVE)?;
         let messages = consumer.stream().max_messages_per_batch(1).messages().await.during(RECEIVE)?;

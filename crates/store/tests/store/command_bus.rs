@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{Command, instance, token};
 use store::testing::TestServer;
-use store::{Claim, Outcome, SendError, Store};
+use store::{Claim, Decision, Given, Outcome, SendError, Store};
 use uuid::Uuid;
 
 use crate::given::{given, hosted, instance_id, token_id};
@@ -16,8 +16,10 @@ fn create() -> Command {
     Command::Instance { id: instance_id(), command: instance::Command::create(name, hosted()) }
 }
 
-fn claim(request_digest: &str) -> Claim {
-    Claim { key: Uuid::nil(), request_digest: request_digest.to_owned() }
+/// A request with a client's key, always the same one.
+fn claiming(command: &Command, request_digest: &str) -> Given {
+    let claim = Claim { key: Uuid::nil(), request_digest: request_digest.to_owned() };
+    Given { command_id: claim.command_id(command.aggregate_id()), claim: Some(claim), ..given() }
 }
 
 /// Decides the next `count` commands: each is done, at the sequence that counts them.
@@ -27,7 +29,7 @@ fn decide(store: &Store, count: u64) -> tokio::task::JoinHandle<()> {
         let mut commands = store.receive_commands().await.unwrap();
         for sequence in 1..=count {
             let command = commands.next().await.unwrap();
-            command.finish(Outcome::Done { sequence }).await.unwrap();
+            command.finish(Decision::Unchanged(Outcome::Done { sequence })).await.unwrap();
         }
     })
 }
@@ -47,15 +49,14 @@ async fn the_same_key_and_request_is_answered_from_the_record() {
     let server = TestServer::start().await;
     let (store, replica) = (server.store().await, server.store().await);
     let decider = decide(&server.store().await, 1);
-    let (command, mut given) = (create(), given());
-    given.claim = Some(claim("d1"));
+    let command = create();
+    let given = claiming(&command, "d1");
     let first = store.send(&command, &given, WAIT).await.unwrap();
     decider.await.unwrap();
     // Nobody decides any more: the answer can only be the recorded one.
     assert_eq!(replica.send(&command, &given, WAIT).await.unwrap(), first);
 
-    given.claim = Some(claim("d2"));
-    let reused = replica.send(&command, &given, WAIT).await;
+    let reused = replica.send(&command, &claiming(&command, "d2"), WAIT).await;
     assert!(matches!(reused, Err(SendError::KeyReused)), "{reused:?}");
 }
 
@@ -63,8 +64,8 @@ async fn the_same_key_and_request_is_answered_from_the_record() {
 async fn two_that_send_one_key_at_once_get_one_outcome() {
     let server = TestServer::start().await;
     let (store, replica) = (server.store().await, server.store().await);
-    let (command, mut given) = (create(), given());
-    given.claim = Some(claim("d1"));
+    let command = create();
+    let given = claiming(&command, "d1");
     let sends =
         async { tokio::join!(store.send(&command, &given, WAIT), replica.send(&command, &given, WAIT)) };
     let decider = decide(&server.store().await, 1);
@@ -77,8 +78,8 @@ async fn two_that_send_one_key_at_once_get_one_outcome() {
 async fn a_command_that_nobody_decides_is_not_lost() {
     let server = TestServer::start().await;
     let store = server.store().await;
-    let (command, mut given) = (create(), given());
-    given.claim = Some(claim("d1"));
+    let command = create();
+    let given = claiming(&command, "d1");
     let undecided = store.send(&command, &given, Duration::from_millis(50)).await;
     assert!(matches!(undecided, Err(SendError::Undecided(id)) if id == given.command_id), "{undecided:?}");
 
@@ -100,7 +101,7 @@ async fn a_command_arrives_whole() {
         let received = commands.next().await.unwrap();
         let content = (received.command.clone(), received.given.clone());
         let refusal = domain::Refusal::Token(token::Refusal::NotFound);
-        received.finish(Outcome::Refused { refusal }).await.unwrap();
+        received.finish(Decision::Unchanged(Outcome::Refused { refusal })).await.unwrap();
         content
     });
     assert_eq!(received, (command, given));
@@ -128,7 +129,7 @@ async fn a_decided_command_that_comes_again_is_not_decided_anew() {
     let (outcome, handed_out) = tokio::join!(store.send(&second, &given, WAIT), async {
         let command = commands.next().await.unwrap();
         let handed_out = command.command.clone();
-        command.finish(Outcome::Done { sequence: 8 }).await.unwrap();
+        command.finish(Decision::Unchanged(Outcome::Done { sequence: 8 })).await.unwrap();
         handed_out
     });
     assert_eq!(outcome.unwrap(), Outcome::Done { sequence: 8 });
@@ -145,8 +146,9 @@ async fn a_command_that_nobody_can_read_fails() {
         async_nats::HeaderName::from_static("Mcpcan-Command-Id"),
         async_nats::HeaderValue::from(given.command_id.to_string()),
     )]);
-    let subject = "commands.instance.of-a-newer-program.1";
-    let published = nats.publish_with_headers(subject, headers, "unreadable".into()).await.unwrap();
+    let subject = &format!("commands.{}", given.command_id);
+    let published =
+        nats.publish_with_headers(subject.to_owned(), headers, "unreadable".into()).await.unwrap();
     published.await.unwrap();
     let mut commands = server.store().await.receive_commands().await.unwrap();
     // Holds what it can read and goes on.

@@ -53,7 +53,7 @@ async fn nobody_but_the_decider_appends_to_the_log() {
         user.is_refused("events.instance.x").await;
         user.is_refused("events").await;
         if ![Role::Api, Role::Worker].contains(&role) {
-            user.is_refused("commands.instance.x").await;
+            user.is_refused("commands.x").await;
         }
     }
     assert_eq!(server.store().await.last_event().await.unwrap(), 0);
@@ -107,7 +107,7 @@ async fn everybody_writes_into_its_own_buckets_only() {
             }
         }
         for (subject, writer) in [
-            ("claims.x", Role::Api),
+            ("imports.chunk", Role::Api),
             ("outcomes.x", Role::Decider),
             ("answers.api.x", Role::Decider),
             ("logs.x", Role::Worker),
@@ -152,7 +152,7 @@ async fn nobody_hears_answers_to_another() {
 async fn whoever_wipes_a_bucket_of_single_keys_is_refused() {
     let server = TestServer::start().await;
     let nats = server.nats().await;
-    for subject in ["$KV.keys.x", "claims.x"] {
+    for subject in ["$KV.keys.x", "commands.x"] {
         request(&nats, subject, "kept").await;
         let user = User::connect(&server, Role::Api).await;
         let mut headers = async_nats::HeaderMap::new();
