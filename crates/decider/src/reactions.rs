@@ -5,17 +5,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::instance::InstanceDecider;
 use domain::{Actor, Command, CommandId, Event, InstanceId, Recorded, TokenId, instance, template, token};
 use jiff::Timestamp;
 use service::{CancellationToken, ReadyFlag};
-use store::{Follower, Given, NotReached, ReceivedEvent, SendError, Store, Unavailable};
+use store::{Follower, Given, LoadError, NotReached, ReceivedEvent, SendError, Store, Unavailable};
 use tokio::task::JoinSet;
 use uuid::Uuid;
-use views::{Instances, Tokens};
+use views::Tokens;
 
 use crate::{GIVE_BACK_DELAY, RETRY_DELAY, ROLE};
 
-/// How long the views may take to reach an event before it is given back.
+/// How long the view of tokens may take to reach an event before it is given back.
 const VIEW_WAIT: Duration = Duration::from_secs(10);
 /// How long a command that follows from an event may take.
 const COMMAND_WAIT: Duration = Duration::from_secs(10);
@@ -28,6 +29,8 @@ const REACTIONS_IN_FLIGHT_MAX: usize = 16;
 enum ReactionError {
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    #[error(transparent)]
+    Load(#[from] LoadError),
     #[error(transparent)]
     NotReached(#[from] NotReached),
     #[error("revoke token {token}")]
@@ -54,11 +57,8 @@ pub(crate) async fn run(store: Store, ready: ReadyFlag, shutdown: CancellationTo
 }
 
 async fn receive(store: &Store, ready: &ReadyFlag) -> Result<(), Unavailable> {
-    let reactions = Arc::new(Reactions {
-        store: store.clone(),
-        instances: store.follow::<Instances>(|_, _| {}).await?,
-        tokens: store.follow::<Tokens>(|_, _| {}).await?,
-    });
+    let reactions =
+        Arc::new(Reactions { store: store.clone(), tokens: store.follow::<Tokens>(|_, _| {}).await? });
     let mut events = store.receive_events().await?;
     ready.set(true);
     // One event that has to wait, for a view or for a command, holds up no other. Dropping the set gives back what is
@@ -81,7 +81,6 @@ async fn receive(store: &Store, ready: &ReadyFlag) -> Result<(), Unavailable> {
 
 struct Reactions {
     store: Store,
-    instances: Follower<Instances>,
     tokens: Follower<Tokens>,
 }
 
@@ -109,8 +108,9 @@ impl Reactions {
             }
             Event::Token { id, event: token::Event::Issued(issued) } => {
                 // It may have been issued while its instance was being deleted: then nobody else revokes it.
-                self.instances.reached(recorded.sequence, VIEW_WAIT).await?;
-                match self.instances.get(issued.instance.0) {
+                let by = recorded.metadata.command_id;
+                let instance = self.store.load::<InstanceDecider>(&issued.instance, by).await?;
+                match instance.state.live() {
                     Some(_) => Ok(()),
                     None => self.revoke(*id, recorded).await,
                 }
