@@ -81,7 +81,7 @@ pub(crate) async fn show_command(
     let id: CommandId = reference.parse().map_err(|_| not_found())?;
     let document = match app.store.command_state(id).await?.ok_or_else(not_found)? {
         CommandState::Pending { aggregate, aggregate_id } => CommandDocument {
-            resource: resource(&app, &aggregate, &aggregate_id),
+            resource: resource(&app, aggregate, &aggregate_id),
             ..CommandDocument::new(id, Stage::Pending)
         },
         CommandState::Decided(Outcome::Done { sequence }) => CommandDocument {
