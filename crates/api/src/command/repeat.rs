@@ -29,7 +29,7 @@ impl App {
         let deadline = Instant::now() + caller.preference.wait(self.config.command_wait);
         loop {
             match self.store.command_state(command).await? {
-                // Whoever claimed the key got no further.
+                // The request was resolved to something else then.
                 None => return Ok(false),
                 Some(CommandState::Decided(Outcome::Done { sequence })) => {
                     self.directory.reached(sequence, self.config.view_wait).await?;
