@@ -36,7 +36,8 @@ pub struct Given {
     pub traceparent: Option<String>,
     /// The command counts only as long as its aggregate has this revision.
     pub expected_revision: Option<u64>,
-    /// The client's own key for the request, where it has one. It does not travel with the command.
+    /// The client's own key for the request, where it has one: the command's id was made from it. Of a command that was
+    /// received it is none.
     pub claim: Option<Claim>,
 }
 
@@ -210,7 +211,7 @@ impl ReceivedCommands {
                     continue;
                 }
             };
-            if may_be_decided && self.is_refused(&given).await? {
+            if may_be_decided && self.is_recorded(&given).await? {
                 message.ack().await.during(RECEIVE)?;
                 continue;
             }
@@ -220,7 +221,7 @@ impl ReceivedCommands {
 
     /// Whether it was recorded of a command that it changes nothing: then its decider died between that and taking it
     /// off the bus. Deciding it anew could answer something else, for the world has moved on.
-    async fn is_refused(&self, given: &Given) -> Result<bool, Unavailable> {
+    async fn is_recorded(&self, given: &Given) -> Result<bool, Unavailable> {
         Ok(self.store.recorded_outcome(given.command_id).await?.is_some())
     }
 

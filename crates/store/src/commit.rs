@@ -65,8 +65,7 @@ impl Committer {
         Committer { parts, operation }
     }
 
-    /// Stores all messages or none of them, and gives the sequence of the last one. A message that the stream knows by
-    /// its id counts as stored.
+    /// Stores all messages or none of them, and gives the sequence of the last one.
     ///
     /// # Errors
     /// See [`CommitError`].
