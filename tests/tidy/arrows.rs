@@ -40,7 +40,10 @@ const OURS: [(&str, &[&str]); 15] = [
 
 /// The pure crates: everything that they may use at all.
 const PURE: [(&str, &[&str]); 2] = [
-    ("domain", &["jiff", "schemars", "serde", "thiserror", "uuid"]),
+    (
+        "domain",
+        &["base62", "base64", "crc32fast", "jiff", "schemars", "serde", "thiserror", "uuid", "zeroize"],
+    ),
     ("views", &["domain", "jiff", "schemars", "serde", "uuid"]),
 ];
 

@@ -79,6 +79,9 @@ impl ClientConfig {
             gateway_way(instance, &app.config.gateway_url).ok_or(Error::DirectHasNoTokens)?;
         let (name, value) = match token.kind {
             Kind::Bearer => ("Authorization", Zeroizing::new(format!("Bearer {credential}"))),
+            Kind::Basic => ("Authorization", Zeroizing::new(format!("Basic {credential}"))),
+            Kind::ApiKey => ("Api-Key", Zeroizing::new(credential.to_owned())),
+            Kind::XApiKey => ("X-API-Key", Zeroizing::new(credential.to_owned())),
         };
         Ok(Self::new(instance, transport, url, BTreeMap::from([(name.to_owned(), value)])))
     }

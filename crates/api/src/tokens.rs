@@ -1,6 +1,7 @@
 //! Tokens of an instance: issue, list, show, edit, rotate, revoke.
 
 mod credential;
+mod custom;
 mod document;
 mod request;
 
@@ -8,8 +9,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::token::{Command, Expiry};
-use domain::{InstanceId, TokenId};
+use domain::TokenId;
+use domain::token::credential::decode_basic;
+use domain::token::{Command, Expiry, Kind};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use jiff::Timestamp;
@@ -24,7 +26,8 @@ use crate::extract::{Json, MergePatch, Path, Query};
 use crate::paging::ListQuery;
 use crate::router::API;
 use crate::settings::secret::{seal_all, seal_some};
-use credential::SealedCredential;
+use credential::{Owner, SealedCredential, fingerprint};
+use custom::{Custom, NewCredential};
 pub(crate) use document::{CredentialDocument, TokenDocument};
 use request::{CheckedIssue, EditToken, IssueToken, RotateToken, lower_case, require_ahead};
 
@@ -33,11 +36,14 @@ pub(crate) async fn issue_token(
     State(app): State<App>,
     Path(reference): Path<String>,
     caller: Caller,
-    Json(request): Json<IssueToken>,
+    Json(mut request): Json<IssueToken>,
 ) -> Result<Response, Error> {
     let now = Timestamp::now();
-    let checked = request.check(now)?;
-    let wish = app.wish(&caller, "token.issue", &[&reference], &request).await?;
+    let custom = request.take_custom();
+    let checked = request.check(&custom, now)?;
+    let body = (&request, fingerprint(app.store.vault(), &custom).await);
+    let credential = custom.for_kind(request.kind, None)?;
+    let wish = app.wish(&caller, "token.issue", &[&reference], &body).await?;
     let id = TokenId(caller.derive_id("token"));
     let instance = match app.directory.token(id) {
         // The request comes again. What its instance was called then, another may be called now, or nothing.
@@ -47,7 +53,8 @@ pub(crate) async fn issue_token(
             app.directory.instance_id(&reference)?
         }
     };
-    let sealed = issue(app.store.vault(), id, instance, request, checked).await;
+    let owner = Owner { token: id, instance, kind: request.kind };
+    let sealed = issue(app.store.vault(), owner, credential, request, checked).await;
     let command = app.sealed_for_new((&caller, &wish), id.0, sealed, || ended(&app, id)).await?;
     app.carry_out(&caller, &domain::Command::Token { id, command }, wish).await?;
     let location = format!("{API}/instances/{instance}/tokens/{id}");
@@ -67,22 +74,21 @@ async fn show_credential(app: &App, id: TokenId) -> Result<Response, Error> {
 
 async fn issue(
     vault: &Vault,
-    id: TokenId,
-    instance: InstanceId,
+    owner: Owner,
+    credential: NewCredential,
     request: IssueToken,
     CheckedIssue { expiry, passthrough }: CheckedIssue,
 ) -> Result<Command, Error> {
-    let SealedCredential { digest, masked, sealed } =
-        SealedCredential::given_or_random(vault, id, request.value.as_ref()).await?;
+    let SealedCredential { digest, masked, sealed } = SealedCredential::new(vault, owner, credential).await?;
     Ok(Command::Issue {
-        instance,
-        kind: request.kind,
+        instance: owner.instance,
+        kind: owner.kind,
         label: request.label,
         digest,
         masked,
         sealed,
         expiry,
-        headers: seal_all(lower_case(request.headers).collect(), id.0, vault).await?,
+        headers: seal_all(lower_case(request.headers).collect(), owner.token.0, vault).await?,
         passthrough,
     })
 }
@@ -131,7 +137,8 @@ pub(crate) async fn edit_token(
     Ok(show(&row))
 }
 
-/// `POST /instances/{instance}/tokens/{token}/rotate`: the old credential is refused from the next request on.
+/// `POST /instances/{instance}/tokens/{token}/rotate`: the old credential is refused from the next request on, or once
+/// the overlap is over that was asked for.
 ///
 /// A repeated request answers with the credential that counts now.
 pub(crate) async fn rotate_token(
@@ -140,16 +147,33 @@ pub(crate) async fn rotate_token(
     caller: Caller,
     body: Option<Json<RotateToken>>,
 ) -> Result<Response, Error> {
-    let request = body.map(|Json(request)| request).unwrap_or_default();
-    request.check()?;
-    let wish = app.wish(&caller, "token.rotate", &[&instance, &token], &request).await?;
+    let mut request = body.map(|Json(request)| request).unwrap_or_default();
+    let custom = request.take_custom();
+    let previous_until = request.check(&custom, Timestamp::now())?;
+    let body = (&request, fingerprint(app.store.vault(), &custom).await);
+    let wish = app.wish(&caller, "token.rotate", &[&instance, &token], &body).await?;
     let id = target(&app, &wish, &instance, &token)?;
-    let sealed = SealedCredential::given_or_random(app.store.vault(), id, request.value.as_ref()).await;
+    let row = app.directory.token(id).ok_or(Error::TokenNotFound(token))?;
+    let known_as = username_kept(&app, &row, &custom).await?;
+    let credential = custom.for_kind(row.kind, known_as)?;
+    let owner = Owner { token: id, instance: row.instance, kind: row.kind };
+    let sealed = SealedCredential::new(app.store.vault(), owner, credential).await;
     let SealedCredential { digest, masked, sealed } =
         app.sealed_for((&caller, &wish), id.0, sealed, || ended(&app, id)).await?;
-    let command = Command::Rotate { digest, masked, sealed };
+    let command = Command::Rotate { digest, masked, sealed, previous_until };
     app.carry_out(&caller, &domain::Command::Token { id, command }, wish).await?;
     show_credential(&app, id).await
+}
+
+/// The username of a token of kind `basic` that is given another password only.
+async fn username_kept(app: &App, row: &TokenRow, custom: &Custom) -> Result<Option<String>, Error> {
+    match row.kind {
+        Kind::Basic if custom.keeps_username() => {
+            let known = client_config::open_credential(app, row).await?;
+            Ok(decode_basic(&known).map(|(username, _)| username))
+        }
+        Kind::Basic | Kind::Bearer | Kind::ApiKey | Kind::XApiKey => Ok(None),
+    }
 }
 
 /// `DELETE /instances/{instance}/tokens/{token}`

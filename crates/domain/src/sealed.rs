@@ -25,7 +25,7 @@ impl fmt::Debug for Sealed {
 }
 
 /// A keyed digest of a credential in hexadecimal: finds the token, does not reveal it.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Digest(pub String);
 

@@ -6,11 +6,13 @@
 //!                    └──┘ edit, rotate
 //! ```
 //!
-//! What it protects: a revoked or expired token never comes back, and after a rotation only the new credential counts. The
+//! What it protects: a revoked or expired token never comes back, and after a rotation only the new credential counts,
+//! unless it was given an overlap: then the one before it counts as well, until the moment that was named. The
 //! credential itself is here only sealed and as a keyed digest; revoking lets `store` purge the key it is sealed
 //! under.
 
 mod command;
+pub mod credential;
 mod decide;
 mod error;
 mod event;
@@ -21,8 +23,10 @@ pub use command::Command;
 pub use decide::require_reachable;
 pub use error::Refusal;
 pub use event::{Edited, Event, Expired, Expiry, Issued, Kind, Revoked, Rotated};
-pub use state::{Active, State};
+pub use state::{Active, Previous, State};
 pub use undo::undo;
+
+use std::iter;
 
 use crate::claim::{self, CredentialId};
 use crate::{Decider, Digest, ImpossibleEvent, InstanceId, TokenId};
@@ -77,20 +81,31 @@ pub fn credential_claims(
     let credential =
         |instance: InstanceId, digest: &Digest| CredentialId { instance, digest: digest.clone() };
     let claim = |of: CredentialId| (of, claim::Command::Claim { holder: id });
-    let release = |active: &Active| {
-        (credential(active.instance, &active.digest), claim::Command::Release { holder: id })
+    let release = |of: CredentialId| (of, claim::Command::Release { holder: id });
+    let Some(active) = before.active() else {
+        return match event {
+            Event::Issued(issued) => vec![claim(credential(issued.instance, &issued.digest))],
+            Event::Rotated(_) | Event::Revoked(_) | Event::Expired(_) | Event::Edited(_) => vec![],
+        };
     };
+    let held = held(active).map(|digest| (digest, credential(active.instance, digest)));
     match event {
-        Event::Issued(issued) => vec![claim(credential(issued.instance, &issued.digest))],
-        Event::Rotated(rotated) => before
-            .active()
-            .map(|active| [claim(credential(active.instance, &rotated.digest)), release(active)])
-            .into_iter()
-            .flatten()
-            .collect(),
-        Event::Revoked(_) | Event::Expired(_) => before.active().map(release).into_iter().collect(),
-        Event::Edited(_) => vec![],
+        Event::Rotated(rotated) => {
+            // One whose overlap is over stays claimed until then: nobody has to act at that moment.
+            let kept = Previous::after(rotated, &active.digest).map(|previous| previous.digest);
+            let is_kept = |digest: &Digest| *digest == rotated.digest || Some(digest) == kept.as_ref();
+            let released = held.filter(|(digest, _)| !is_kept(digest)).map(|(_, of)| release(of));
+            iter::once(claim(credential(active.instance, &rotated.digest))).chain(released).collect()
+        }
+        Event::Revoked(_) | Event::Expired(_) => held.map(|(_, of)| release(of)).collect(),
+        Event::Issued(_) | Event::Edited(_) => vec![],
     }
+}
+
+/// The credentials that a token holds claims on.
+fn held(active: &Active) -> impl Iterator<Item = &Digest> {
+    let previous = active.previous.as_ref().map(|previous| &previous.digest);
+    iter::once(&active.digest).chain(previous)
 }
 
 #[cfg(test)]

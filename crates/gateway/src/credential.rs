@@ -1,6 +1,10 @@
-//! Where a client may present its token: `Authorization: Bearer`, once, and nowhere else. Pure; `proxy` asks.
+//! Where a client may present a token: each kind in its own header field, once, and nowhere else. Pure; `admission`
+//! asks.
 
-use http::{HeaderMap, header};
+use std::fmt;
+
+use domain::token::Kind;
+use http::{HeaderMap, HeaderName, header};
 
 use crate::refusal::Refusal;
 
@@ -23,20 +27,82 @@ const QUERY_PARAMETERS_MAX: usize = 32;
 /// A value shorter than this is no token, whatever its name.
 const TOKEN_BYTES_MIN: usize = 16;
 
-/// The credential of a request (RFC 6750 section 2.1).
-pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let value = values.next().ok_or(Refusal::CredentialMissing)?;
-    if values.next().is_some() {
-        return Err(Refusal::CredentialMalformed);
+const API_KEY: HeaderName = HeaderName::from_static("api-key");
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The header fields in which tokens are presented. One request may have several: what the token has no use for may be
+/// meant for the server behind the gateway.
+const FIELDS: [HeaderName; 3] = [header::AUTHORIZATION, API_KEY, X_API_KEY];
+
+/// A credential as a request presents it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Presented<'a> {
+    pub(crate) kind: Kind,
+    /// What follows the scheme, or the whole field where there is none.
+    pub(crate) text: &'a str,
+}
+
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented").field("kind", &self.kind).finish_non_exhaustive()
     }
-    let (scheme, credential) =
-        value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(Refusal::CredentialMalformed)?;
-    let credential = credential.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") || credential.is_empty() {
-        return Err(Refusal::CredentialMalformed);
+}
+
+/// The credentials of a request, `Authorization` first.
+///
+/// # Errors
+/// There is none: no field at all, or none that can be one.
+pub(crate) fn presented(headers: &HeaderMap) -> Result<Vec<Presented<'_>>, Refusal> {
+    let mut found = vec![];
+    let mut is_malformed = false;
+    for field in &FIELDS {
+        match of_field(headers, field) {
+            Some(Some(presented)) => found.push(presented),
+            Some(None) => is_malformed = true,
+            None => {}
+        }
     }
-    Ok(credential)
+    match (found.is_empty(), is_malformed) {
+        (false, _) => Ok(found),
+        (true, true) => Err(Refusal::CredentialMalformed),
+        (true, false) => Err(Refusal::CredentialMissing),
+    }
+}
+
+/// The text of the credential of this kind.
+pub(crate) fn of_kind(headers: &HeaderMap, kind: Kind) -> Option<&str> {
+    let field = match kind {
+        Kind::Bearer | Kind::Basic => &header::AUTHORIZATION,
+        Kind::ApiKey => &API_KEY,
+        Kind::XApiKey => &X_API_KEY,
+    };
+    of_field(headers, field)?.filter(|presented| presented.kind == kind).map(|presented| presented.text)
+}
+
+/// What a field presents: nothing where it is not there, and none where it is there and is no credential.
+fn of_field<'a>(headers: &'a HeaderMap, field: &HeaderName) -> Option<Option<Presented<'a>>> {
+    let mut values = headers.get_all(field).iter();
+    let value = values.next()?;
+    // Whoever sends two leaves open which of them counts, here or further in.
+    let only = values.next().is_none();
+    let text = value.to_str().ok().map(str::trim).filter(|text| only && !text.is_empty());
+    Some(text.and_then(|text| match field {
+        field if field == X_API_KEY => Some(Presented { kind: Kind::XApiKey, text }),
+        field if field == API_KEY => Some(Presented { kind: Kind::ApiKey, text }),
+        _ => authorization(text),
+    }))
+}
+
+/// `Bearer` (RFC 6750 section 2.1) and `Basic` (RFC 7617 section 2).
+fn authorization(value: &str) -> Option<Presented<'_>> {
+    let (scheme, text) = value.split_once(' ')?;
+    let text = text.trim();
+    let kind = match scheme {
+        scheme if scheme.eq_ignore_ascii_case("bearer") => Kind::Bearer,
+        scheme if scheme.eq_ignore_ascii_case("basic") => Kind::Basic,
+        _ => return None,
+    };
+    (!text.is_empty()).then_some(Presented { kind, text })
 }
 
 /// Refuses a query string with a credential in it: by the parameter's name, or because `is_token` knows the value.
@@ -57,56 +123,4 @@ pub(crate) fn refuse_in_query(
 }
 
 #[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    fn given(values: &[&'static str]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append(header::AUTHORIZATION, HeaderValue::from_static(value));
-        }
-        headers
-    }
-
-    #[test]
-    fn the_scheme_is_compared_without_case() {
-        for value in ["Bearer abc", "bearer abc", "BEARER  abc "] {
-            assert_eq!(bearer(&given(&[value])), Ok("abc"));
-        }
-    }
-
-    #[test]
-    fn anything_but_one_bearer_credential_is_refused() {
-        assert_eq!(bearer(&given(&[])), Err(Refusal::CredentialMissing));
-        for values in
-            [&["Bearer"][..], &["Bearer "], &["Basic YTpi"], &["abc"], &["Bearer abc", "Bearer def"]]
-        {
-            assert_eq!(bearer(&given(values)), Err(Refusal::CredentialMalformed), "{values:?}");
-        }
-    }
-
-    #[test]
-    fn a_token_in_the_query_is_refused_by_name_and_by_value() {
-        let known = |value: &str| value == "a secret of twenty one";
-        for query in ["access_token=x", "a=b&Token=x", "api%5Fkey=x", "harmless=a+secret+of+twenty+one"] {
-            assert_eq!(refuse_in_query(Some(query), known), Err(Refusal::CredentialInQuery), "{query}");
-        }
-        for query in [None, Some(""), Some("profile=a&sessionId=7")] {
-            assert_eq!(refuse_in_query(query, known), Ok(()));
-        }
-    }
-
-    #[test]
-    fn a_long_query_costs_no_more_than_a_short_one() {
-        let query = "parameter=longer+than+the+shortest+token&".repeat(10_000);
-        let mut digests = 0;
-        let count = |_: &str| {
-            digests += 1;
-            false
-        };
-        assert_eq!(refuse_in_query(Some(&query), count), Ok(()));
-        assert_eq!(digests, QUERY_PARAMETERS_MAX);
-    }
-}
+mod tests;

@@ -6,12 +6,14 @@
 //! events leave through a queue.
 //!
 //! ```text
-//! server ─▶ proxy ─▶ credential, tokens, routes ─▶ upstream
+//! server ─▶ proxy ─▶ admission (credential, tokens, verified), routes ─▶ upstream
 //!             │  └─▶ body (both ways) ─▶ exchange ─▶ traces ─▶ publisher ─▶ NATS, or the spool
 //!             └─▶ refusal, headers, session, trace_context
 //! ```
 
+mod admission;
 mod body;
+mod challenge;
 mod config;
 mod credential;
 mod exchange;
@@ -30,6 +32,7 @@ mod tokens;
 mod trace_context;
 mod traces;
 mod upstream;
+mod verified;
 
 pub use config::{CONNECTIONS_MAX, Config, GRACE, REQUEST_BODY_BYTES_MAX, SPOOL_BYTES_MAX};
 pub use traces::Losses;
@@ -43,6 +46,7 @@ use store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::admission::Admission;
 use crate::following::Following;
 use crate::lease::Closing;
 use crate::opening::open_waiting;
@@ -90,7 +94,7 @@ pub async fn run(
     let gateway = Gateway {
         gateway_id: config.gateway_id,
         request_body_bytes_max: config.request_body_bytes_max,
-        tokens,
+        admission: Admission::new(tokens, store.vault().clone()),
         routes,
         upstream: upstream::client(),
         traces,

@@ -11,28 +11,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::InstanceId;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use jiff::Timestamp;
 use mcp::session::SESSION_ID;
 use service::{Readiness, health};
 use store::Vault;
 use uuid::Uuid;
 
+use crate::admission::Admission;
 use crate::body::{Answer, AnswerBody, Form, Open, RequestBody, discard};
 use crate::exchange::{End, Exchange};
+use crate::headers;
 use crate::lease::{Closing, Lease};
 use crate::path::{self, Target};
 use crate::refusal::Refusal;
 use crate::routes::{InFlight, Route, Routes};
 use crate::session::Owner;
-use crate::tokens::{Grant, Tokens};
 use crate::trace_context::TraceContext;
 use crate::traces::Traces;
 use crate::upstream::{self, Upstream};
-use crate::{credential, headers};
 use way::Way;
 
 /// How long an upstream may take from the request's head to its answer's head, in which a tool runs.
@@ -45,7 +45,7 @@ const X_ACCEL_BUFFERING: header::HeaderName = header::HeaderName::from_static("x
 pub(crate) struct Gateway {
     pub(crate) gateway_id: String,
     pub(crate) request_body_bytes_max: u64,
-    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) admission: Admission,
     pub(crate) routes: Arc<Routes>,
     pub(crate) upstream: Upstream,
     pub(crate) traces: Traces,
@@ -94,7 +94,9 @@ impl Gateway {
     ) -> Response<Answer> {
         let (parts, body) = request.into_parts();
         let trace = TraceContext::of(&parts.headers);
-        let grant = self.authenticate(&parts, route.as_deref());
+        let instance = route.as_ref().map_or(InstanceId(Uuid::nil()), |route| route.id);
+        let grant = self.admission.admit(&parts, instance).await;
+        let presented = grant.as_ref().err().and_then(|denied| denied.presented);
         let record = self.record(client, &parts, &trace, route.as_deref(), grant.as_deref().ok());
         let exchange = Exchange::begin(self.traces.clone(), record, &parts.method, &parts.headers);
         let method = parts.method.clone();
@@ -104,23 +106,10 @@ impl Gateway {
                 let admitted = Admitted { lease, trace: trace.clone(), exchange: exchange.clone() };
                 self.forward(admitted, parts, body).await
             }
-            (_, Err(refusal)) => Err(refuse(&exchange, refusal, None, Some(body))),
+            (_, Err(denied)) => Err(refuse(&exchange, denied.refusal, None, Some(body))),
             (None, Ok(_)) => Err(refuse(&exchange, Refusal::TokenInvalid, None, Some(body))),
         };
-        answered.unwrap_or_else(|refusal| refusal.response(&method, &trace).map(Either::Left))
-    }
-
-    /// The token of a request. The work is the same whether or not the instance exists.
-    fn authenticate(&self, parts: &Parts, route: Option<&Route>) -> Result<Arc<Grant>, Refusal> {
-        let instance = route.map(|route| route.id).unwrap_or(domain::InstanceId(Uuid::nil()));
-        let find = |credential: &str| self.tokens.find(instance, self.vault.digest(credential.as_bytes()));
-        credential::refuse_in_query(parts.uri.query(), |value| find(value).is_some())?;
-        let credential = credential::bearer(&parts.headers)?;
-        let grant = find(credential).ok_or(Refusal::TokenInvalid)?;
-        if grant.is_over(Timestamp::now()) {
-            return Err(Refusal::TokenExpired);
-        }
-        Ok(grant)
+        answered.unwrap_or_else(|refusal| refusal.response(&method, &trace, presented).map(Either::Left))
     }
 
     async fn forward(

@@ -4,14 +4,16 @@
 //! JSON-RPC error, because that is what an MCP client reads there, anything else with a line of text.
 
 use bytes::Bytes;
+use domain::token::Kind;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::json;
 
+use crate::challenge;
 use crate::trace_context::{TraceContext, X_TRACE_ID};
 
-/// When a client may ask again after a 503, in seconds.
-const RETRY_AFTER_SECONDS: &str = "1";
+/// When a client may ask again after a 503 that does not say more, in seconds.
+const RETRY_AFTER: u32 = 1;
 /// The methods of Streamable HTTP.
 const ALLOWED_METHODS: &str = "POST, GET, DELETE";
 /// The JSON-RPC code of all these errors: the first of those left to implementations (JSON-RPC 2.0 section 5.1).
@@ -21,16 +23,24 @@ const JSON_RPC_CODE: i32 = -32000;
 /// Why the gateway did not pass a request on, or its answer back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("a token is needed: send it as `Authorization: Bearer <token>`")]
+    #[error("a token is needed: send it in the header field that its access configuration names")]
     CredentialMissing,
-    #[error("`Authorization` must occur once and hold `Bearer <token>`")]
+    #[error(
+        "the header field with the token must occur once, and hold `Bearer <token>`, `Basic <credentials>`, or in \
+         `Api-Key` and `X-API-Key` the token alone"
+    )]
     CredentialMalformed,
-    #[error("a token must not be sent in the query string: send it as `Authorization: Bearer <token>`")]
+    #[error(
+        "a token must not be sent in the query string: send it in the header field that its access configuration names"
+    )]
     CredentialInQuery,
     /// Unknown, revoked, for another instance, or for an instance that does not exist: one answer for all, so that
     /// nobody can find out which instances exist.
     #[error("the token is not valid for this address")]
     TokenInvalid,
+    /// Only who has the token hears that it is one.
+    #[error("the token is of another kind: send it in the header field that its access configuration names")]
+    TokenOfOtherKind,
     #[error("the token has expired: ask for another")]
     TokenExpired,
     #[error("the token's header fields are not open yet")]
@@ -70,6 +80,8 @@ pub(crate) enum Refusal {
     UpstreamDenied,
     #[error("the upstream redirected the request, which is not followed")]
     UpstreamRedirected,
+    #[error("the gateway has too much to do: ask again a little later")]
+    Overloaded { retry_after: u32 },
     #[error("the gateway is shutting down")]
     ShuttingDown,
 }
@@ -77,90 +89,60 @@ pub(crate) enum Refusal {
 impl Refusal {
     /// The status of the answer.
     pub(crate) fn status(self) -> StatusCode {
-        match self {
-            Self::CredentialMissing
-            | Self::CredentialMalformed
-            | Self::CredentialInQuery
-            | Self::TokenInvalid
-            | Self::TokenExpired => StatusCode::UNAUTHORIZED,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::BodyIncomplete => StatusCode::BAD_REQUEST,
-            Self::DirectInstance | Self::SessionUnknown => StatusCode::NOT_FOUND,
-            Self::TransportUnsupported => StatusCode::NOT_IMPLEMENTED,
-            Self::InstanceStopped | Self::InstanceNotReady | Self::TokenNotReady | Self::ShuttingDown => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::UpstreamMisconfigured
-            | Self::UpstreamUnreachable
-            | Self::UpstreamBroke
-            | Self::UpstreamDenied
-            | Self::UpstreamRedirected => StatusCode::BAD_GATEWAY,
-            Self::UpstreamConnectTimeout | Self::UpstreamAnswerTimeout => StatusCode::GATEWAY_TIMEOUT,
-        }
+        self.facts().0
     }
 
     /// The stable name that programs may compare.
     pub(crate) fn code(self) -> &'static str {
+        self.facts().1
+    }
+
+    fn facts(self) -> (StatusCode, &'static str) {
+        use StatusCode as S;
         match self {
-            Self::CredentialMissing => "credential_missing",
-            Self::CredentialMalformed => "credential_malformed",
-            Self::CredentialInQuery => "credential_in_query",
-            Self::TokenInvalid => "token_invalid",
-            Self::TokenExpired => "token_expired",
-            Self::TokenNotReady => "token_not_ready",
-            Self::SessionUnknown => "session_unknown",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::BodyTooLarge => "body_too_large",
-            Self::BodyIncomplete => "body_incomplete",
-            Self::DirectInstance => "direct_instance",
-            Self::TransportUnsupported => "transport_unsupported",
-            Self::InstanceStopped => "instance_stopped",
-            Self::InstanceNotReady => "instance_not_ready",
-            Self::UpstreamMisconfigured => "upstream_misconfigured",
-            Self::UpstreamUnreachable => "upstream_unreachable",
-            Self::UpstreamConnectTimeout => "upstream_connect_timeout",
-            Self::UpstreamAnswerTimeout => "upstream_answer_timeout",
-            Self::UpstreamBroke => "upstream_broke",
-            Self::UpstreamDenied => "upstream_denied",
-            Self::UpstreamRedirected => "upstream_redirected",
-            Self::ShuttingDown => "shutting_down",
+            Self::CredentialMissing => (S::UNAUTHORIZED, "credential_missing"),
+            Self::CredentialMalformed => (S::UNAUTHORIZED, "credential_malformed"),
+            Self::CredentialInQuery => (S::UNAUTHORIZED, "credential_in_query"),
+            Self::TokenInvalid => (S::UNAUTHORIZED, "token_invalid"),
+            Self::TokenOfOtherKind => (S::UNAUTHORIZED, "token_of_other_kind"),
+            Self::TokenExpired => (S::UNAUTHORIZED, "token_expired"),
+            Self::TokenNotReady => (S::SERVICE_UNAVAILABLE, "token_not_ready"),
+            Self::SessionUnknown => (S::NOT_FOUND, "session_unknown"),
+            Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::BodyIncomplete => (S::BAD_REQUEST, "body_incomplete"),
+            Self::DirectInstance => (S::NOT_FOUND, "direct_instance"),
+            Self::TransportUnsupported => (S::NOT_IMPLEMENTED, "transport_unsupported"),
+            Self::InstanceStopped => (S::SERVICE_UNAVAILABLE, "instance_stopped"),
+            Self::InstanceNotReady => (S::SERVICE_UNAVAILABLE, "instance_not_ready"),
+            Self::UpstreamMisconfigured => (S::BAD_GATEWAY, "upstream_misconfigured"),
+            Self::UpstreamUnreachable => (S::BAD_GATEWAY, "upstream_unreachable"),
+            Self::UpstreamConnectTimeout => (S::GATEWAY_TIMEOUT, "upstream_connect_timeout"),
+            Self::UpstreamAnswerTimeout => (S::GATEWAY_TIMEOUT, "upstream_answer_timeout"),
+            Self::UpstreamBroke => (S::BAD_GATEWAY, "upstream_broke"),
+            Self::UpstreamDenied => (S::BAD_GATEWAY, "upstream_denied"),
+            Self::UpstreamRedirected => (S::BAD_GATEWAY, "upstream_redirected"),
+            Self::Overloaded { .. } => (S::SERVICE_UNAVAILABLE, "overloaded"),
+            Self::ShuttingDown => (S::SERVICE_UNAVAILABLE, "shutting_down"),
         }
     }
 
-    /// The challenge of a 401 (RFC 6750 section 3): without an error code where no credential was sent.
-    fn challenge(self) -> Option<&'static str> {
+    /// When a client may ask again, in seconds.
+    fn retry_after(self) -> Option<u32> {
         match self {
-            Self::CredentialMissing => Some(r#"Bearer realm="mcpcan""#),
-            Self::CredentialMalformed | Self::CredentialInQuery => {
-                Some(r#"Bearer realm="mcpcan", error="invalid_request""#)
-            }
-            Self::TokenInvalid => Some(r#"Bearer realm="mcpcan", error="invalid_token""#),
-            Self::TokenExpired => Some(
-                r#"Bearer realm="mcpcan", error="invalid_token", error_description="the token has expired""#,
-            ),
-            Self::TokenNotReady
-            | Self::SessionUnknown
-            | Self::MethodNotAllowed
-            | Self::BodyTooLarge
-            | Self::BodyIncomplete
-            | Self::DirectInstance
-            | Self::TransportUnsupported
-            | Self::InstanceStopped
-            | Self::InstanceNotReady
-            | Self::UpstreamMisconfigured
-            | Self::UpstreamUnreachable
-            | Self::UpstreamConnectTimeout
-            | Self::UpstreamAnswerTimeout
-            | Self::UpstreamBroke
-            | Self::UpstreamDenied
-            | Self::UpstreamRedirected
-            | Self::ShuttingDown => None,
+            Self::Overloaded { retry_after } => Some(retry_after),
+            _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER),
+            _ => None,
         }
     }
 
-    /// The answer to a request with this method.
-    pub(crate) fn response(self, method: &Method, trace: &TraceContext) -> Response<Full<Bytes>> {
+    /// The answer to a request with this method, which has presented a credential of this kind.
+    pub(crate) fn response(
+        self,
+        method: &Method,
+        trace: &TraceContext,
+        presented: Option<Kind>,
+    ) -> Response<Full<Bytes>> {
         let (content_type, body) = if method == Method::POST {
             ("application/json", self.json_rpc_error(trace).into())
         } else {
@@ -172,11 +154,13 @@ impl Refusal {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_TRACE_ID, trace.header_value());
-        if let Some(challenge) = self.challenge() {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        if self.status() == StatusCode::UNAUTHORIZED {
+            for challenge in challenge::of(self, presented) {
+                headers.append(header::WWW_AUTHENTICATE, challenge);
+            }
         }
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if self == Self::MethodNotAllowed {
             headers.insert(header::ALLOW, HeaderValue::from_static(ALLOWED_METHODS));

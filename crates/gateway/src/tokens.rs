@@ -2,13 +2,14 @@
 //! `change`; every request calls `find`; `opening` adds the header fields of tokens that have some. `watch_clock` ends
 //! what is open when a token's time is over: nobody has to say so.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use domain::token::Expiry;
+use domain::token::{Expiry, Kind};
 use domain::{Digest, InstanceId, TokenId};
 use http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
@@ -16,7 +17,7 @@ use parking_lot::RwLock;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use views::{Expiries, TokenRow, TokenState};
+use views::{TokenRow, TokenState};
 
 use crate::opening::{Awaits, SealedFields, Waiting};
 use crate::refusal::Refusal;
@@ -24,16 +25,18 @@ use crate::refusal::Refusal;
 /// The clock is looked at again after this long, in case somebody has set it.
 const CLOCK_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A token that is accepted for the instance it was found with, or was until its time was over.
+/// A credential of a token that is accepted for the instance it was found with, or was until its time was over.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     pub(crate) token: TokenId,
+    pub(crate) kind: Kind,
     pub(crate) label: String,
     /// The client's own header fields that reach the upstream, though others' of that name do not.
     pub(crate) passthrough: Vec<HeaderName>,
     pub(crate) life: Arc<Life>,
     credential: Credential,
-    expiry: Expiry,
+    /// When it ends by itself: the token's end, or before that the end of a rotation's overlap.
+    end: Option<Timestamp>,
     fields: SealedFields,
     /// None while the header fields are being opened.
     opened: Option<Result<HeaderMap, Refusal>>,
@@ -65,7 +68,11 @@ impl Life {
 impl Grant {
     /// Whether the token's time is over.
     pub(crate) fn is_over(&self, now: Timestamp) -> bool {
-        self.expiry.is_over(now) || self.life.ended.is_cancelled()
+        self.end.is_some_and(|end| end <= now) || self.life.ended.is_cancelled()
+    }
+
+    fn shares_life(&self, other: &Grant) -> bool {
+        Arc::ptr_eq(&self.life, &other.life)
     }
 
     /// The header fields for the upstream.
@@ -80,14 +87,16 @@ impl Grant {
 pub(crate) struct Tokens {
     index: RwLock<Index>,
     waiting: Waiting,
-    expiries_changed: Notify,
+    ends_changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Index {
     by_credential: HashMap<Credential, Arc<Grant>>,
-    by_id: HashMap<Uuid, Arc<Grant>>,
-    expiries: Expiries,
+    /// The credentials of each token: the current one, and one that a rotation has left for a while.
+    by_id: HashMap<Uuid, Vec<Arc<Grant>>>,
+    /// What ends by itself, earliest first.
+    ends: BTreeSet<(Timestamp, Uuid, Digest)>,
 }
 
 /// A credential counts only together with its instance. The digest is keyed, so how long a comparison takes says
@@ -103,18 +112,18 @@ impl Tokens {
     /// Takes over what the view says of a token now.
     pub(crate) fn change(&self, id: Uuid, row: Option<&TokenRow>) {
         let mut index = self.index.write();
-        let known = index.by_id.get(&id).cloned();
-        let Some(grant) = row.and_then(|row| grant(row, known.as_deref())) else {
-            index.remove(id);
-            index.expiries.change(id, row);
-            return;
-        };
-        if grant.opened.is_none() && known.is_none_or(|known| known.fields != grant.fields) {
-            self.waiting.add(id, Uuid::nil(), grant.fields.clone());
+        let known = index.remove(id);
+        let grants = row.map(|row| grants(row, &known)).unwrap_or_default();
+        for gone in known.iter().filter(|known| !grants.iter().any(|grant| grant.shares_life(known))) {
+            gone.life.ended.cancel();
         }
-        index.insert(id, Arc::new(grant));
-        index.expiries.change(id, row);
-        self.expiries_changed.notify_one();
+        let Some(current) = grants.first() else { return };
+        let is_asked_for = known.first().is_some_and(|known| known.fields == current.fields);
+        if current.opened.is_none() && !is_asked_for {
+            self.waiting.add(id, Uuid::nil(), current.fields.clone());
+        }
+        index.insert(id, grants.into_iter().map(Arc::new).collect());
+        self.ends_changed.notify_one();
     }
 
     /// Ends what was opened with a token at the moment when its time is over. Ends only when it is dropped.
@@ -122,7 +131,7 @@ impl Tokens {
         loop {
             let wait = self.end_expired(Timestamp::now());
             tokio::select! {
-                () = self.expiries_changed.notified() => {}
+                () = self.ends_changed.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -131,13 +140,15 @@ impl Tokens {
     /// Ends the lives that are over; gives the time until the next.
     fn end_expired(&self, now: Timestamp) -> Duration {
         let mut index = self.index.write();
-        for expiring in index.expiries.due(now) {
-            index.expiries.forget(&expiring);
-            if let Some(grant) = index.by_id.get(&expiring.token.0) {
+        while let Some((at, id, digest)) = index.ends.first().cloned().filter(|(at, ..)| *at <= now) {
+            index.ends.remove(&(at, id, digest.clone()));
+            let grants = index.by_id.get(&id).into_iter().flatten();
+            for grant in grants.filter(|grant| grant.credential.1 == digest) {
                 grant.life.expire();
             }
         }
-        index.expiries.wait(now, CLOCK_LOOK_INTERVAL)
+        let Some((next, ..)) = index.ends.first() else { return CLOCK_LOOK_INTERVAL };
+        Duration::try_from(next.duration_since(now)).unwrap_or_default().min(CLOCK_LOOK_INTERVAL)
     }
 }
 
@@ -148,21 +159,45 @@ impl Awaits for Tokens {
 
     fn open(&self, owner: Uuid, _: Uuid, fields: &SealedFields, opened: Result<HeaderMap, Refusal>) {
         let mut index = self.index.write();
-        let Some(known) = index.by_id.get(&owner).filter(|known| known.fields == *fields) else { return };
-        let grant = Grant { opened: Some(opened), ..Grant::clone(known) };
-        index.insert(owner, Arc::new(grant));
+        let is_waited_for = |known: &Arc<Grant>| known.fields == *fields;
+        if !index.by_id.get(&owner).is_some_and(|known| known.iter().all(is_waited_for)) {
+            return;
+        }
+        let with_fields =
+            |known: Arc<Grant>| Arc::new(Grant { opened: Some(opened.clone()), ..Grant::clone(&known) });
+        let known = index.remove(owner);
+        index.insert(owner, known.into_iter().map(with_fields).collect());
     }
 }
 
-/// What a row grants, if it still does. What is known of the token already lives on as far as it is the same.
-fn grant(row: &TokenRow, known: Option<&Grant>) -> Option<Grant> {
-    let (digest, active) = match &row.state {
-        TokenState::Active { digest, .. } => (digest, true),
-        TokenState::Expired { digest, .. } => (digest, false),
-        TokenState::Revoked { .. } => return None,
+/// What a row grants: the current credential and then the one before it, if it still counts. What is known of the token
+/// already lives on as far as it is the same.
+fn grants(row: &TokenRow, known: &[Arc<Grant>]) -> Vec<Grant> {
+    let expiry = match row.expiry {
+        Expiry::At(at) => Some(at),
+        Expiry::Never => None,
     };
+    match &row.state {
+        TokenState::Active { digest, previous, .. } => {
+            let ends = |until: Timestamp| expiry.map_or(until, |expiry| expiry.min(until));
+            let previous = previous.as_ref().map(|before| (&before.digest, Some(ends(before.until))));
+            let credentials = iter::once((digest, expiry)).chain(previous);
+            credentials.map(|(digest, end)| grant(row, digest, end, true, known)).collect()
+        }
+        TokenState::Expired { digest, .. } => vec![grant(row, digest, expiry, false, known)],
+        TokenState::Revoked { .. } => vec![],
+    }
+}
+
+fn grant(
+    row: &TokenRow,
+    digest: &Digest,
+    end: Option<Timestamp>,
+    active: bool,
+    known: &[Arc<Grant>],
+) -> Grant {
     let credential = (row.instance, digest.clone());
-    let same = known.filter(|known| known.credential == credential);
+    let same = known.iter().find(|known| known.credential == credential);
     let life = match same {
         // Another label or another end is no other credential: what was opened with it goes on.
         Some(known) if !(active && known.life.ended.is_cancelled()) => known.life.clone(),
@@ -170,47 +205,55 @@ fn grant(row: &TokenRow, known: Option<&Grant>) -> Option<Grant> {
     };
     let headers = if active { row.headers.clone() } else { Default::default() };
     let fields = SealedFields { headers, credential: None };
-    let opened = match known.filter(|known| known.fields == fields) {
+    let opened = match known.iter().find(|known| known.fields == fields) {
         Some(known) => known.opened.clone(),
         None => fields.is_empty().then(|| Ok(HeaderMap::new())),
     };
     if !active {
         life.expire();
     }
-    Some(Grant {
+    Grant {
         token: row.id,
+        kind: row.kind,
         label: row.label.clone(),
         passthrough: row.passthrough.iter().filter_map(|name| name.parse().ok()).collect(),
         life,
         credential,
-        expiry: row.expiry,
+        end,
         fields,
         opened,
-    })
+    }
 }
 
 impl Index {
-    fn insert(&mut self, id: Uuid, grant: Arc<Grant>) {
-        let known = self.by_id.get(&id);
-        if known.is_some_and(|known| !Arc::ptr_eq(&known.life, &grant.life)) {
-            self.remove(id);
+    fn insert(&mut self, id: Uuid, grants: Vec<Arc<Grant>>) {
+        for grant in &grants {
+            if let Some(end) = grant.end {
+                self.ends.insert((end, id, grant.credential.1.clone()));
+            }
+            // A credential of an expired token may be another token's by now, which counts.
+            let holder = self.by_credential.get(&grant.credential);
+            let expired = grant.life.ended.is_cancelled();
+            if !(expired && holder.is_some_and(|holder| holder.token != grant.token)) {
+                self.by_credential.insert(grant.credential.clone(), grant.clone());
+            }
         }
-        self.by_id.insert(id, grant.clone());
-        // A credential of an expired token may be another token's by now, which counts.
-        let holder = self.by_credential.get(&grant.credential);
-        let expired = grant.life.ended.is_cancelled();
-        if !(expired && holder.is_some_and(|holder| holder.token != grant.token)) {
-            self.by_credential.insert(grant.credential.clone(), grant);
-        }
+        self.by_id.insert(id, grants);
     }
 
-    fn remove(&mut self, id: Uuid) {
-        let Some(grant) = self.by_id.remove(&id) else { return };
-        grant.life.ended.cancel();
-        let holder = self.by_credential.get(&grant.credential);
-        if holder.is_some_and(|holder| holder.token == grant.token) {
-            self.by_credential.remove(&grant.credential);
+    /// Takes out all that there is of a token. Nothing ends by that.
+    fn remove(&mut self, id: Uuid) -> Vec<Arc<Grant>> {
+        let known = self.by_id.remove(&id).unwrap_or_default();
+        for grant in &known {
+            if let Some(end) = grant.end {
+                self.ends.remove(&(end, id, grant.credential.1.clone()));
+            }
+            let holder = self.by_credential.get(&grant.credential);
+            if holder.is_some_and(|holder| holder.token == grant.token) {
+                self.by_credential.remove(&grant.credential);
+            }
         }
+        known
     }
 }
 

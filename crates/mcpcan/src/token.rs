@@ -47,7 +47,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         terms: Terms,
     },
-    /// Give a token another credential and print it: the next request with the old one is refused.
+    /// Give a token another credential and print it: the next request with the old one is refused, or with --overlap
+    /// the first one after that time.
     Rotate {
         /// Name or id of the instance.
         instance: String,
@@ -55,6 +56,9 @@ pub(crate) enum Command {
         token: String,
         #[command(flatten)]
         credential: NewCredential,
+        /// How long the old credential is accepted beside the new one: `10m`, `12h`, at most `30d`.
+        #[arg(long, value_name = "DURATION")]
+        overlap: Option<String>,
         #[command(flatten)]
         terms: Terms,
     },
@@ -74,12 +78,21 @@ pub(crate) enum Kind {
     /// `Authorization: Bearer …`
     #[default]
     Bearer,
+    /// `Api-Key: …`
+    ApiKey,
+    /// `X-API-Key: …`
+    XApiKey,
+    /// `Authorization: Basic …`, with --username
+    Basic,
 }
 
 impl Kind {
     fn as_str(self) -> &'static str {
         match self {
             Kind::Bearer => "bearer",
+            Kind::ApiKey => "api-key",
+            Kind::XApiKey => "x-api-key",
+            Kind::Basic => "basic",
         }
     }
 }
@@ -112,6 +125,7 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
                 "issued_at",
                 "expires_at",
                 "revoked_at",
+                "previous_until",
             ];
             let rows = shown.map(|name| [name.to_owned(), field(&token, &format!("/{name}"))]);
             let lists = ["headers", "passthrough"].map(|name| [name.to_owned(), listed(&token, name)]);
@@ -124,9 +138,11 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
             let edited = rest.on(terms).patch(&path, &fields.body()?).await?;
             Ok(output.one(&edited, || format!("{token} is changed"))?)
         }
-        Command::Rotate { instance, token, credential: new, terms } => {
+        Command::Rotate { instance, token, credential: new, overlap, terms } => {
             let path = ["instances", &instance, "tokens", &token, "rotate"];
-            let rotated = rest.on(terms).post(&path, Some(&new.body()?.into())).await?;
+            let mut body = new.body()?;
+            body.extend(overlap.map(|overlap| ("overlap".to_owned(), overlap.into())));
+            let rotated = rest.on(terms).post(&path, Some(&body.into())).await?;
             Ok(output.one(&rotated, || credential(&rotated))?)
         }
         Command::Revoke { instance, token, terms } => {

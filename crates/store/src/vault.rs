@@ -7,6 +7,7 @@
 
 mod keys;
 mod session;
+mod slow_digest;
 
 pub use keys::Keys;
 
@@ -43,6 +44,7 @@ const SEALED_PREFIX: &str = "s1.";
 /// What the derived keys are for (BLAKE3 key derivation contexts: global, unique, never changed).
 const WRAPPING_CONTEXT: &str = "mcpcan 2026-11-21 wrapping of secret keys v1";
 const DIGEST_CONTEXT: &str = "mcpcan 2026-11-21 digests of credentials v1";
+const SLOW_DIGEST_CONTEXT: &str = "mcpcan 2026-11-21 slow digests of credentials v1";
 const SESSION_CONTEXT: &str = "mcpcan 2026-11-21 sealing of session ids v1";
 const CHAIN_CONTEXT: &str = "mcpcan 2026-11-21 hash chain over the log v1";
 const FINGERPRINT_CONTEXT: &str = "mcpcan 2026-11-21 fingerprint of the master key v1";
@@ -147,6 +149,7 @@ pub struct Vault {
     keys: Keys,
     wrapping: Key,
     digesting: Key,
+    slow_digesting: Key,
     sessions: Key,
     chain: ChainKey,
     fingerprint: String,
@@ -167,6 +170,7 @@ impl Vault {
             keys,
             wrapping: Zeroizing::new(blake3::derive_key(WRAPPING_CONTEXT, master.0.as_slice())),
             digesting: Zeroizing::new(blake3::derive_key(DIGEST_CONTEXT, master.0.as_slice())),
+            slow_digesting: Zeroizing::new(blake3::derive_key(SLOW_DIGEST_CONTEXT, master.0.as_slice())),
             sessions: Zeroizing::new(blake3::derive_key(SESSION_CONTEXT, master.0.as_slice())),
             chain: ChainKey::new(blake3::derive_key(CHAIN_CONTEXT, master.0.as_slice())),
         }
@@ -182,7 +186,8 @@ impl Vault {
         &self.fingerprint
     }
 
-    /// The digest that a credential is found by. Does no IO.
+    /// The digest that a credential of high entropy is found by. Does no IO. What people may have made up gets
+    /// [`Vault::slow_digest`].
     pub fn digest(&self, credential: &[u8]) -> Digest {
         Digest(blake3::keyed_hash(&self.digesting, credential).to_hex().to_string())
     }

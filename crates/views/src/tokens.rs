@@ -6,7 +6,7 @@ pub use expiries::{Expiries, Expiring};
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::token::{Edited, Event, Expiry, Kind};
+use domain::token::{Edited, Event, Expiry, Kind, Previous, Rotated};
 use domain::{Digest, InstanceId, Recorded, Sealed, TokenId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -45,16 +45,13 @@ pub enum TokenState {
     Active {
         digest: Digest,
         sealed: Sealed,
+        /// What the last rotation left accepted for a while.
+        previous: Option<Previous>,
     },
     /// Kept so that people can see that it was, and when it ended.
-    Revoked {
-        at: Timestamp,
-    },
+    Revoked { at: Timestamp },
     /// Its time was over at `at`. Whoever presents the credential is told so.
-    Expired {
-        at: Timestamp,
-        digest: Digest,
-    },
+    Expired { at: Timestamp, digest: Digest },
 }
 
 impl TokenRow {
@@ -69,7 +66,7 @@ impl TokenRow {
 
 impl View for Tokens {
     const NAME: &'static str = "tokens";
-    const VERSION: u16 = 3;
+    const VERSION: u16 = 4;
 
     type Row = TokenRow;
 
@@ -91,7 +88,11 @@ impl View for Tokens {
                 kind: issued.kind,
                 label: issued.label.clone(),
                 masked: issued.masked.clone(),
-                state: TokenState::Active { digest: issued.digest.clone(), sealed: issued.sealed.clone() },
+                state: TokenState::Active {
+                    digest: issued.digest.clone(),
+                    sealed: issued.sealed.clone(),
+                    previous: None,
+                },
                 expiry: issued.expiry,
                 headers: issued.headers.clone(),
                 passthrough: issued.passthrough.clone(),
@@ -100,11 +101,7 @@ impl View for Tokens {
                 sequence: 0,
             },
             (Event::Edited(edited), row) => edit(row?, edited),
-            (Event::Rotated(rotated), row) => TokenRow {
-                masked: rotated.masked.clone(),
-                state: TokenState::Active { digest: rotated.digest.clone(), sealed: rotated.sealed.clone() },
-                ..row?
-            },
+            (Event::Rotated(rotated), row) => rotate(row?, rotated),
             (Event::Revoked(_), row) => TokenRow { state: TokenState::Revoked { at }, ..row? },
             (Event::Expired(expired), row) => expire(row?, expired.at),
         };
@@ -112,6 +109,15 @@ impl View for Tokens {
         row.sequence = recorded.sequence;
         Some(row)
     }
+}
+
+fn rotate(row: TokenRow, rotated: &Rotated) -> TokenRow {
+    let state = TokenState::Active {
+        digest: rotated.digest.clone(),
+        sealed: rotated.sealed.clone(),
+        previous: row.digest().and_then(|replaced| Previous::after(rotated, replaced)),
+    };
+    TokenRow { masked: rotated.masked.clone(), state, ..row }
 }
 
 fn edit(row: TokenRow, edited: &Edited) -> TokenRow {

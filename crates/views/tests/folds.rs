@@ -112,7 +112,12 @@ fn any_token_command() -> impl Strategy<Value = token::Command> {
             headers: BTreeMap::new(),
             passthrough: None,
         }),
-        2 => credential.prop_map(|(digest, masked, sealed)| Command::Rotate { digest, masked, sealed }),
+        2 => (credential, any::<bool>()).prop_map(|((digest, masked, sealed), overlaps)| Command::Rotate {
+            digest,
+            masked,
+            sealed,
+            previous_until: overlaps.then_some(Timestamp::MAX),
+        }),
         1 => Just(Command::Revoke),
         1 => Just(Command::Expire { now: Timestamp::MAX }),
     ]

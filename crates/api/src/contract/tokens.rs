@@ -73,11 +73,12 @@ pub(crate) fn edit() -> Operation {
 pub(crate) fn rotate() -> Operation {
     Operation::new("rotate_token", "Put another credential in the place of a token's")
         .description(
-            "The old credential is refused from the next request on. The new one is random, or your own.",
+            "The old credential is refused from the next request on, or once the overlap is over. The new one is \
+             random, or your own.",
         )
         .answers(S::OK, credential("The token with its new credential in clear"))
         .problems(CREDENTIAL_PROBLEMS)
-        .problems([T::AMBIGUOUS_LABEL])
+        .problems([T::UNPROCESSABLE_REQUEST, T::AMBIGUOUS_LABEL])
 }
 
 pub(crate) fn revoke() -> Operation {

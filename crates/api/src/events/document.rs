@@ -271,8 +271,8 @@ fn mask_of_token(command: token::Command) -> token::Command {
         C::Edit { label, expiry, headers, passthrough } => {
             C::Edit { label, expiry, headers: mask_changes(headers), passthrough }
         }
-        C::Rotate { digest: _, masked: shown, sealed: _ } => {
-            C::Rotate { digest: Digest(MASK.to_owned()), masked: shown, sealed: masked() }
+        C::Rotate { digest: _, masked: shown, sealed: _, previous_until } => {
+            C::Rotate { digest: Digest(MASK.to_owned()), masked: shown, sealed: masked(), previous_until }
         }
         C::Revoke | C::Expire { .. } => command,
     }

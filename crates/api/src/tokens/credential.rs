@@ -1,37 +1,38 @@
-//! The form of the credentials that the platform makes, and of those that people bring.
+//! New credentials: of the platform's making, or of people's own.
 //!
-//! `mcpcan_` followed by 44 characters of base62 (256 random bits, each half of 128 bits as 22 digits) and 6 more
-//! (the CRC-32 of everything before them, also in base62). The prefix and the checksum let a secret scanner tell a
-//! leaked token from any other text without asking anybody: `mcpcan_[0-9A-Za-z]{50}`. The checksum proves nothing
-//! about the token; only the platform knows which of them it issued.
-//!
-//! A custom credential is a `b64token` (RFC 6750 section 2.1), because that is what follows `Bearer`. How hard it is to
-//! guess, only its length tells; the digest that finds it is keyed, so whoever has the log cannot try values.
+//! A custom credential is a `b64token` (RFC 6750 section 2.1), because that is what follows `Bearer`. The credential of
+//! Basic is what follows the scheme: a username and a password as RFC 7617 encodes them, or any other text. How hard
+//! a custom credential is to guess, nobody knows: its digest is a slow one, so that a copy of the log stays no help even
+//! to somebody who also has the master key, after the sealed credential was shredded.
 
-use domain::{Digest, Sealed, TokenId};
+use domain::token::Kind;
+use domain::token::credential::{Generated, RANDOM_BYTES, encode_basic, is_generated};
+use domain::{Digest, InstanceId, Sealed, TokenId};
 use store::Vault;
-use zeroize::{Zeroize, Zeroizing};
+use uuid::Uuid;
+use zeroize::Zeroizing;
 
+use super::custom::{Custom, NewCredential};
 use crate::error::Error;
 use crate::settings::secret::SecretText;
 
-const PREFIX: &str = "mcpcan_";
-
-/// Digits of one half of the random part: 62^22 > 2^128.
-const HALF_DIGITS: usize = 22;
-
-/// Digits of the checksum: 62^6 > 2^32.
-const CHECKSUM_DIGITS: usize = 6;
-
-/// How many characters of the random part, and of the end, the masked form shows. Of 256 random bits it leaves more
-/// than 200 unknown.
-const SHOWN: usize = 4;
+/// The most characters of a custom credential that its masked form shows.
+const SHOWN_MAX: usize = 4;
 
 /// The shortest custom credential, in bytes.
-pub(super) const CUSTOM_BYTES_MIN: usize = 20;
+pub(super) const CUSTOM_BYTES_MIN: usize = 16;
 
 /// The longest custom credential, in bytes: it has to fit into one header field anywhere.
 pub(super) const CUSTOM_BYTES_MAX: usize = 512;
+
+/// The longest username, in bytes.
+pub(super) const USERNAME_BYTES_MAX: usize = 128;
+
+/// The shortest password, in characters (NIST SP 800-63B section 5.1.1.2).
+pub(super) const PASSWORD_CHARS_MIN: usize = 8;
+
+/// The longest password, in bytes.
+pub(super) const PASSWORD_BYTES_MAX: usize = 256;
 
 /// The masked form of a custom credential shows one of so many characters, from its end.
 const SHOWN_OF: usize = 10;
@@ -42,9 +43,6 @@ pub(super) fn is_b64token(text: &str) -> bool {
     !body.is_empty() && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
 }
 
-/// A credential in clear. Wiped from memory when dropped; it has no `Debug`.
-struct Credential(Zeroizing<String>);
-
 /// A new credential as commands carry it.
 pub(super) struct SealedCredential {
     pub(super) digest: Digest,
@@ -52,95 +50,82 @@ pub(super) struct SealedCredential {
     pub(super) sealed: Sealed,
 }
 
+/// Whose a new credential is.
+#[derive(Clone, Copy)]
+pub(super) struct Owner {
+    pub(super) token: TokenId,
+    pub(super) instance: InstanceId,
+    pub(super) kind: Kind,
+}
+
 impl SealedCredential {
     /// The credential that somebody brings, which keeps the rules, or a new random one.
     ///
     /// # Errors
     /// The operating system gave no random bytes, or the vault cannot seal.
-    pub(super) async fn given_or_random(
-        vault: &Vault,
-        id: TokenId,
-        given: Option<&SecretText>,
-    ) -> Result<Self, Error> {
-        match given {
-            Some(SecretText(given)) => Self::seal(vault, id, given.as_bytes(), masked_custom(given)).await,
-            None => Self::generate(vault, id).await,
+    pub(super) async fn new(vault: &Vault, owner: Owner, wanted: NewCredential) -> Result<Self, Error> {
+        match wanted {
+            NewCredential::Random => {
+                let credential = generate()?;
+                Self::seal(vault, owner, credential.as_str(), credential.masked()).await
+            }
+            NewCredential::Value(SecretText(value)) => {
+                Self::seal(vault, owner, &value, masked_custom(&value)).await
+            }
+            NewCredential::Basic { username, password } => {
+                let credential = match password {
+                    Some(SecretText(password)) => encode_basic(&username, &password),
+                    None => encode_basic(&username, generate()?.as_str()),
+                };
+                Self::seal(vault, owner, &credential, masked_basic(&username)).await
+            }
         }
     }
 
-    async fn generate(vault: &Vault, id: TokenId) -> Result<Self, Error> {
-        let credential = Credential::generate().map_err(Error::NoRandomness)?;
-        let masked = credential.masked();
-        Self::seal(vault, id, credential.0.as_bytes(), masked).await
-    }
-
-    async fn seal(vault: &Vault, id: TokenId, secret: &[u8], masked: String) -> Result<Self, Error> {
-        let (digest, sealed) = (vault.digest(secret), vault.seal(id.0, secret).await?);
+    async fn seal(vault: &Vault, owner: Owner, credential: &str, masked: String) -> Result<Self, Error> {
+        let sealed = vault.seal(owner.token.0, credential.as_bytes()).await?;
+        let digest = if is_generated(owner.kind, credential) {
+            vault.digest(credential.as_bytes())
+        } else {
+            slow_digest(vault, owner.instance, Zeroizing::new(credential.to_owned())).await
+        };
         Ok(SealedCredential { digest, masked, sealed })
     }
 }
 
-impl Credential {
-    /// A new random credential.
-    ///
-    /// # Errors
-    /// The operating system gave no random bytes.
-    fn generate() -> Result<Self, getrandom::Error> {
-        let mut random = Zeroizing::new([0u8; 32]);
-        getrandom::fill(random.as_mut_slice())?;
-        Ok(Self::from_random(&random))
-    }
+fn generate() -> Result<Generated, Error> {
+    let mut random = Zeroizing::new([0; RANDOM_BYTES]);
+    getrandom::fill(random.as_mut_slice()).map_err(Error::NoRandomness)?;
+    Ok(Generated::from_random(&random))
+}
 
-    fn from_random(random: &[u8; 32]) -> Self {
-        let (high, low) = random.split_at(16);
-        let mut text = Zeroizing::new(PREFIX.to_owned());
-        push_digits(&mut text, big_endian(high), HALF_DIGITS);
-        push_digits(&mut text, big_endian(low), HALF_DIGITS);
-        let checksum = crc32fast::hash(text.as_bytes());
-        push_digits(&mut text, checksum.into(), CHECKSUM_DIGITS);
-        Credential(text)
-    }
+/// What tells two requests with other custom credentials apart, and helps nobody to guess one.
+pub(super) async fn fingerprint(vault: &Vault, custom: &Custom) -> Option<Digest> {
+    let secret = custom.in_one()?;
+    Some(slow_digest(vault, InstanceId(Uuid::nil()), secret).await)
+}
 
-    /// What lists show instead of the credential.
-    fn masked(&self) -> String {
-        let (start, end) = (&self.0[..PREFIX.len() + SHOWN], &self.0[self.0.len() - SHOWN..]);
-        format!("{start}…{end}")
-    }
+/// Beside the threads that serve requests: it takes them long.
+async fn slow_digest(vault: &Vault, instance: InstanceId, secret: Zeroizing<String>) -> Digest {
+    let vault = vault.clone();
+    let digesting = tokio::task::spawn_blocking(move || vault.slow_digest(instance, secret.as_bytes()));
+    digesting.await.expect("a digest does not panic")
 }
 
 /// What lists show instead of a custom credential.
 fn masked_custom(custom: &str) -> String {
-    let shown = (custom.len() / SHOWN_OF).min(SHOWN);
+    let shown = (custom.len() / SHOWN_OF).min(SHOWN_MAX);
     format!("…{}", &custom[custom.len() - shown..])
 }
 
-fn big_endian(half: &[u8]) -> u128 {
-    half.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
-}
-
-fn push_digits(text: &mut String, number: u128, width: usize) {
-    let mut digits = base62::encode(number);
-    text.extend(std::iter::repeat_n('0', width - digits.len()));
-    text.push_str(&digits);
-    digits.zeroize();
+/// What lists show instead of a username with its password.
+fn masked_basic(username: &str) -> String {
+    format!("{username}:…")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_credential_has_the_documented_form() {
-        for random in [[0; 32], [255; 32], [7; 32], *b"0123456789abcdef0123456789abcdef"] {
-            let credential = Credential::from_random(&random);
-            let text = credential.0.as_str();
-            assert_eq!(text.len(), 57, "{text}");
-            let digits = text.strip_prefix("mcpcan_").unwrap();
-            assert!(digits.bytes().all(|b| b.is_ascii_alphanumeric()), "{text}");
-            let (body, checksum) = text.split_at(51);
-            assert_eq!(base62::decode(checksum).unwrap(), crc32fast::hash(body.as_bytes()).into());
-        }
-    }
 
     #[test]
     fn a_custom_credential_is_a_b64token_and_its_masked_form_keeps_it() {
@@ -152,24 +137,5 @@ mod tests {
         }
         assert_eq!(masked_custom(&"abcdefghij".repeat(2)), "…ij");
         assert_eq!(masked_custom(&"abcdefghij".repeat(50)), "…ghij");
-    }
-
-    #[test]
-    fn no_random_bit_is_lost() {
-        let random: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap().wrapping_mul(37));
-        let credential = Credential::from_random(&random);
-        let halves = [&credential.0.as_str()[7..29], &credential.0.as_str()[29..51]];
-        let back: Vec<u8> =
-            halves.iter().flat_map(|half| base62::decode(half).unwrap().to_be_bytes()).collect();
-        assert_eq!(back, random);
-    }
-
-    #[test]
-    fn credentials_differ_and_the_masked_form_keeps_the_secret() {
-        let (one, other) = (Credential::generate().unwrap(), Credential::generate().unwrap());
-        assert_ne!(one.0.as_str(), other.0.as_str());
-        let masked = one.masked();
-        assert_eq!(masked.chars().count(), 7 + 4 + 1 + 4);
-        assert!(!masked.contains(&one.0.as_str()[11..53]));
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct TokenDocument<'a> {
     /// Refused from then on; none if it does not expire.
     expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
+    /// Until then the credential before the last rotation is accepted as well.
+    previous_until: Option<Timestamp>,
     /// The names of the header fields that the gateway adds. Nothing shows their values again.
     headers: Vec<&'a str>,
     /// The client's own header fields that the gateway passes on.
@@ -46,11 +48,12 @@ pub(crate) struct CredentialDocument<'a> {
 
 impl<'a> TokenDocument<'a> {
     pub(crate) fn new(row: &'a TokenRow) -> Self {
-        let (state, revoked_at) = match row.state {
-            TokenState::Active { .. } => ("active", None),
-            TokenState::Revoked { at } => ("revoked", Some(at)),
-            TokenState::Expired { .. } => ("expired", None),
+        let (state, revoked_at, previous) = match &row.state {
+            TokenState::Active { previous, .. } => ("active", None, previous.as_ref()),
+            TokenState::Revoked { at } => ("revoked", Some(*at), None),
+            TokenState::Expired { .. } => ("expired", None, None),
         };
+        let previous_until = previous.map(|previous| previous.until);
         TokenDocument {
             id: row.id,
             instance: row.instance,
@@ -64,6 +67,7 @@ impl<'a> TokenDocument<'a> {
                 Expiry::Never => None,
             },
             revoked_at,
+            previous_until,
             headers: row.headers.keys().map(String::as_str).collect(),
             passthrough: &row.passthrough,
             revision: row.revision,

@@ -6,17 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::TokenId;
 use domain::token::{Expiry, Kind, LABEL_CHARS_MAX, PASSTHROUGH_MAX};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::credential::{CUSTOM_BYTES_MAX, CUSTOM_BYTES_MIN, is_b64token};
+use super::custom::Custom;
 use crate::error::Error;
 use crate::extract::Member;
 use crate::moment;
 use crate::settings::rules::{check_header_name, check_headers};
 use crate::settings::secret::SecretText;
 use crate::violation::Violations;
+
+/// The longest time for which the credential before a rotation is still accepted.
+const OVERLAP_MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The body of `POST /instances/{instance}/tokens`.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -26,9 +29,18 @@ pub(crate) struct IssueToken {
     #[serde(default)]
     #[schemars(with = "schema::Label")]
     pub(super) label: String,
-    /// A credential of your own, unique within the instance; without it a random one is made.
+    /// A credential of your own, unique within the instance; without it a random one is made. Not for kind `basic`.
     #[schemars(with = "Option<schema::Value>")]
-    pub(super) value: Option<SecretText>,
+    value: Option<SecretText>,
+    /// Of kind `basic` only: who presents it. It is encoded with the password as RFC 7617 says.
+    #[schemars(with = "Option<schema::Username>")]
+    username: Option<String>,
+    /// Of kind `basic` only: a password of your own; without it a random one is made.
+    #[schemars(with = "Option<schema::Password>")]
+    password: Option<SecretText>,
+    /// Of kind `basic` only, in place of both: what follows `Basic `, verbatim, in an encoding of your own.
+    #[schemars(with = "Option<schema::Encoded>")]
+    encoded: Option<SecretText>,
     /// When it expires. Of this and `expires_in`, the earlier counts; without both it does not expire.
     #[schemars(with = "Option<schema::Time>")]
     expires_at: Option<String>,
@@ -50,9 +62,22 @@ pub(crate) struct IssueToken {
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RotateToken {
-    /// A credential of your own, unique within the instance; without it a random one is made.
+    /// A credential of your own, unique within the instance; without it a random one is made. Not for kind `basic`.
     #[schemars(with = "Option<schema::Value>")]
-    pub(super) value: Option<SecretText>,
+    value: Option<SecretText>,
+    /// Of kind `basic` only: who presents it. It is encoded with the password as RFC 7617 says. Without it, the username
+    /// stays.
+    #[schemars(with = "Option<schema::Username>")]
+    username: Option<String>,
+    /// Of kind `basic` only: a password of your own; without it a random one is made.
+    #[schemars(with = "Option<schema::Password>")]
+    password: Option<SecretText>,
+    /// Of kind `basic` only, in place of both: what follows `Basic `, verbatim, in an encoding of your own.
+    #[schemars(with = "Option<schema::Encoded>")]
+    encoded: Option<SecretText>,
+    /// How long the credential before is accepted beside the new one; without it, no longer. At most 30 days.
+    #[schemars(with = "Option<schema::Duration>")]
+    overlap: Option<String>,
 }
 
 /// The body of `PATCH /instances/{instance}/tokens/{token}`: a JSON merge patch (RFC 7396).
@@ -95,12 +120,23 @@ pub(super) struct CheckedIssue {
 }
 
 impl IssueToken {
+    /// Takes out what the credential is made of.
+    pub(super) fn take_custom(&mut self) -> Custom {
+        let Self { value, encoded, username, password, .. } = self;
+        Custom {
+            value: value.take(),
+            encoded: encoded.take(),
+            username: username.take(),
+            password: password.take(),
+        }
+    }
+
     /// # Errors
     /// `Error::Invalid` or `Error::Unprocessable` with every rule that the request breaks.
-    pub(super) fn check(&self, now: Timestamp) -> Result<CheckedIssue, Error> {
+    pub(super) fn check(&self, custom: &Custom, now: Timestamp) -> Result<CheckedIssue, Error> {
         let mut violations = Violations::default();
         check_label(&self.label, &mut violations);
-        check_value(self.value.as_ref(), &mut violations);
+        custom.check(&mut violations);
         check_headers(&self.headers, &mut violations);
         let at = self.expires_at.as_deref();
         let expiry = expiry(at, self.expires_in.as_deref(), now, &mut violations);
@@ -111,12 +147,37 @@ impl IssueToken {
 }
 
 impl RotateToken {
+    /// Takes out what the credential is made of.
+    pub(super) fn take_custom(&mut self) -> Custom {
+        let Self { value, encoded, username, password, .. } = self;
+        Custom {
+            value: value.take(),
+            encoded: encoded.take(),
+            username: username.take(),
+            password: password.take(),
+        }
+    }
+
+    /// Until when the credential before is accepted beside the new one.
+    ///
     /// # Errors
     /// `Error::Invalid` or `Error::Unprocessable` with every rule that the request breaks.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(super) fn check(&self, custom: &Custom, now: Timestamp) -> Result<Option<Timestamp>, Error> {
         let mut violations = Violations::default();
-        check_value(self.value.as_ref(), &mut violations);
-        violations.into_result()
+        custom.check(&mut violations);
+        let until = self.overlap.as_deref().and_then(|text| {
+            let until = moment::ahead(text, now);
+            if until.is_none() {
+                violations.add_at(&["overlap"], "a duration such as `10m` or `12h` was expected");
+            }
+            until
+        });
+        if until.is_some_and(|until| until.duration_since(now) > OVERLAP_MAX) {
+            let days = OVERLAP_MAX.as_hours() / 24;
+            violations.add_beyond_form_at(&["overlap"], format!("an overlap lasts at most {days} days"));
+        }
+        violations.into_result()?;
+        Ok(until)
     }
 }
 
@@ -199,18 +260,6 @@ fn check_label(label: &str, violations: &mut Violations) {
     if label.parse::<TokenId>().is_ok() {
         violations
             .add_at(&["label"], "a label must not have the form of an id: it works wherever an id does");
-    }
-}
-
-fn check_value(value: Option<&SecretText>, violations: &mut Violations) {
-    let Some(SecretText(value)) = value else { return };
-    if !(CUSTOM_BYTES_MIN..=CUSTOM_BYTES_MAX).contains(&value.len()) {
-        let detail = format!("a credential has {CUSTOM_BYTES_MIN} to {CUSTOM_BYTES_MAX} characters");
-        violations.add_at(&["value"], detail);
-    }
-    if !is_b64token(value) {
-        let detail = "a credential has only letters, digits and - . _ ~ + /, and = at its end";
-        violations.add_at(&["value"], detail);
     }
 }
 

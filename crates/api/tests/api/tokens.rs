@@ -43,6 +43,7 @@ async fn a_token_is_issued_with_the_configuration_that_clients_take() {
         let expected = json!({
             "id": id, "instance": instance_id, "kind": "bearer", "label": "dev", "masked": issued["masked"],
             "state": "active", "issued_at": issued["issued_at"], "expires_at": null, "revoked_at": null,
+            "previous_until": null,
             "headers": [], "passthrough": [],
             "revision": 1, "sequence": issued["sequence"],
         });
@@ -323,6 +324,102 @@ async fn a_token_is_rotated_to_a_credential_of_ones_own() {
     client.send(plain, "{}").await.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json");
     let random = client.command(Method::POST, path, &[]).await.expect(StatusCode::OK);
     assert!(random["token"].as_str().unwrap().starts_with("mcpcan_"), "nothing is asked for");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn each_kind_has_its_header_field_in_the_configuration() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("everything").await;
+    for (kind, name, scheme) in [
+        ("bearer", "Authorization", "Bearer "),
+        ("api-key", "Api-Key", ""),
+        ("x-api-key", "X-API-Key", ""),
+        ("basic", "Authorization", "Basic "),
+    ] {
+        let mut body = json!({"kind": kind});
+        if kind == "basic" {
+            body["username"] = json!("ann");
+        }
+        let issued = issue(client, &body).await.expect(StatusCode::CREATED);
+        let token = issued["token"].as_str().unwrap();
+        let headers = json!({name: format!("{scheme}{token}")});
+        assert_eq!(
+            (&issued["config"]["mcpServers"]["everything"]["headers"], &issued["kind"]),
+            (&headers, &json!(kind))
+        );
+    }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_basic_token_is_made_of_a_username_and_a_password_or_of_any_encoding() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("everything").await;
+    let body = json!({"kind": "basic", "label": "ann", "username": "ann", "password": "tr0ub4dor"});
+    let issued =
+        client.post_as("ann", "/instances/everything/tokens", &body).await.expect(StatusCode::CREATED);
+    assert_eq!((&issued["token"], &issued["masked"]), (&json!("YW5uOnRyMHViNGRvcg=="), &json!("ann:…")));
+    let again = client.post_as("ann", "/instances/everything/tokens", &body).await;
+    assert_eq!(again.expect(StatusCode::CREATED), issued);
+    let other = json!({"kind": "basic", "label": "ann", "username": "ann", "password": "tr0ub4dour"});
+    let answer = client.post_as("ann", "/instances/everything/tokens", &other).await;
+    answer.problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused");
+    issue(client, &body).await.problem(StatusCode::CONFLICT, "credential_taken");
+
+    let path = "/instances/everything/tokens/ann/rotate";
+    let rotated = client.post(path, &json!({"password": "correct horse"})).await.expect(StatusCode::OK);
+    assert_eq!(rotated["token"], "YW5uOmNvcnJlY3QgaG9yc2U=", "the username stays");
+    let random = client.post(path, &json!({})).await.expect(StatusCode::OK);
+    assert!(random["token"].as_str().unwrap().starts_with("YW5uOm1jcGNhbl"), "ann:mcpcan_…: {random}");
+    let verbatim = client.post(path, &json!({"encoded": "user=ann;pass=1234"})).await.expect(StatusCode::OK);
+    assert_eq!(authorization(&verbatim["config"], "everything"), "Basic user=ann;pass=1234");
+    let nameless = client.post(path, &json!({"password": "correct horse"})).await;
+    let problem = nameless.problem(StatusCode::UNPROCESSABLE_ENTITY, "unprocessable_request");
+    assert_eq!(places(&problem), ["/username"]);
+
+    for (body, place) in [
+        (json!({"kind": "basic"}), "/username"),
+        (json!({"kind": "basic", "value": "a-credential-of-ones-own", "username": "a"}), "/value"),
+        (json!({"kind": "basic", "username": "a", "encoded": "a-credential-of-ones-own"}), "/encoded"),
+        (json!({"kind": "bearer", "username": "a"}), "/username"),
+        (json!({"kind": "api-key", "password": "tr0ub4dor"}), "/password"),
+    ] {
+        let problem = issue(client, &body).await;
+        let problem = problem.problem(StatusCode::UNPROCESSABLE_ENTITY, "unprocessable_request");
+        assert_eq!(places(&problem), [place], "{body}");
+    }
+    for (body, place) in [
+        (json!({"kind": "basic", "username": "a:b"}), "/username"),
+        (json!({"kind": "basic", "username": ""}), "/username"),
+        (json!({"kind": "basic", "username": "a", "password": "short"}), "/password"),
+        (json!({"kind": "basic", "encoded": "with a blank in the middle"}), "/encoded"),
+    ] {
+        let problem = issue(client, &body).await.problem(StatusCode::BAD_REQUEST, "invalid_request");
+        assert_eq!(places(&problem), [place], "{body}");
+    }
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_rotation_can_have_an_overlap() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("everything").await;
+    platform.issue("everything", "dev").await;
+    let path = "/instances/everything/tokens/dev/rotate";
+    let rotated = client.post(path, &json!({"overlap": "10m"})).await.expect(StatusCode::OK);
+    let until: jiff::Timestamp = rotated["previous_until"].as_str().unwrap().parse().unwrap();
+    let ahead = until.duration_since(jiff::Timestamp::now()).as_secs();
+    assert!((590..=600).contains(&ahead), "{until}");
+    let at_once = client.post(path, &json!({})).await.expect(StatusCode::OK);
+    assert_eq!(at_once["previous_until"], Value::Null);
+    let long = client.post(path, &json!({"overlap": "31d"})).await;
+    let problem = long.problem(StatusCode::UNPROCESSABLE_ENTITY, "unprocessable_request");
+    assert_eq!(places(&problem), ["/overlap"]);
+    client.post(path, &json!({"overlap": "soon"})).await.problem(StatusCode::BAD_REQUEST, "invalid_request");
     platform.stop().await;
 }
 

@@ -38,11 +38,13 @@ pub enum Command {
         #[serde(default)]
         passthrough: Option<BTreeSet<String>>,
     },
-    /// Puts another credential in the place of the old one, at once.
+    /// Puts another credential in the place of the old one, which is accepted until then, or no longer.
     Rotate {
         digest: Digest,
         masked: String,
         sealed: Sealed,
+        #[serde(default)]
+        previous_until: Option<Timestamp>,
     },
     Revoke,
     /// Says that the token's time is over. `now` is the time of whoever says so.

@@ -45,10 +45,15 @@ pub(super) fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refu
         Command::Edit { label, expiry, headers, passthrough } => {
             edit(active(state)?, label, expiry, &headers, passthrough)
         }
-        Command::Rotate { digest, masked, sealed } => match active(state)? {
-            active if active.digest == digest => Ok(vec![]),
-            _ => Ok(vec![Event::Rotated(Rotated { digest, masked, sealed })]),
-        },
+        Command::Rotate { digest, masked, sealed, previous_until } => {
+            let active = active(state)?;
+            let is_current = active.digest == digest;
+            // The same credential again, without an overlap, still ends the overlap of an earlier rotation.
+            if is_current && (active.previous.is_none() || previous_until.is_some()) {
+                return Ok(vec![]);
+            }
+            Ok(vec![Event::Rotated(Rotated { digest, masked, sealed, previous_until })])
+        }
         Command::Revoke => match state {
             State::Active(_) => Ok(vec![Event::Revoked(Revoked {})]),
             // It is refused already, which is all that was wished.

@@ -92,6 +92,13 @@ impl Expiry {
 pub enum Kind {
     /// `Authorization: Bearer <credential>` (RFC 6750 section 2.1).
     Bearer,
+    /// `Api-Key: <credential>`.
+    ApiKey,
+    /// `X-API-Key: <credential>`.
+    #[serde(rename = "x-api-key")]
+    XApiKey,
+    /// `Authorization: Basic <credential>` (RFC 7617). The credential is what follows the scheme, as it is encoded.
+    Basic,
 }
 
 /// `token.edited`: what is named is so from now on, and the rest is as it was.
@@ -105,12 +112,14 @@ pub struct Edited {
     pub passthrough: Option<BTreeSet<String>>,
 }
 
-/// `token.rotated`: another credential is accepted from now on, and the one before no longer.
+/// `token.rotated`: another credential is accepted from now on. The one before is no longer, or only for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rotated {
     pub digest: Digest,
     pub masked: String,
     pub sealed: Sealed,
+    /// Until when the credential before is accepted beside it. Whatever was still accepted before that one no longer is.
+    pub previous_until: Option<Timestamp>,
 }
 
 /// `token.revoked`: the credential is refused from now on and its key is purged.

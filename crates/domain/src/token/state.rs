@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Edited, Event, Expiry, Issued};
+use super::{Edited, Event, Expiry, Issued, Rotated};
 use crate::{Digest, ImpossibleEvent, InstanceId, Sealed};
 
 /// The life stages.
@@ -24,11 +25,29 @@ pub struct Active {
     pub instance: InstanceId,
     pub label: String,
     pub digest: Digest,
+    /// What the last rotation left accepted for a while.
+    pub previous: Option<Previous>,
     pub expiry: Expiry,
     pub headers: BTreeMap<String, Sealed>,
     pub passthrough: BTreeSet<String>,
     /// Counts what people have changed.
     pub revision: u64,
+}
+
+/// A credential that another has replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Previous {
+    pub digest: Digest,
+    /// Refused from this moment on.
+    pub until: Timestamp,
+}
+
+impl Previous {
+    /// What a rotation leaves accepted of the credential that it replaces.
+    pub fn after(rotated: &Rotated, replaced: &Digest) -> Option<Self> {
+        let until = rotated.previous_until.filter(|_| *replaced != rotated.digest)?;
+        Some(Previous { digest: replaced.clone(), until })
+    }
 }
 
 impl State {
@@ -71,7 +90,8 @@ fn change(state: State, event: &Event) -> Option<State> {
         (Event::Issued(issued), State::Absent) => Some(State::Active(issue(issued))),
         (Event::Edited(edited), State::Active(active)) => Some(State::Active(edit(active, edited))),
         (Event::Rotated(rotated), State::Active(active)) => {
-            Some(State::Active(Active { digest: rotated.digest.clone(), ..active }))
+            let previous = Previous::after(rotated, &active.digest);
+            Some(State::Active(Active { digest: rotated.digest.clone(), previous, ..active }))
         }
         (Event::Revoked(_), State::Active(_)) => Some(State::Revoked),
         (Event::Expired(_), State::Active(_)) => Some(State::Expired),
@@ -87,6 +107,7 @@ fn issue(issued: &Issued) -> Active {
         instance: issued.instance,
         label: issued.label.clone(),
         digest: issued.digest.clone(),
+        previous: None,
         expiry: issued.expiry,
         headers: issued.headers.clone(),
         passthrough: issued.passthrough.clone(),

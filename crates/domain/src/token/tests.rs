@@ -82,12 +82,21 @@ fn rotated(digest: &str) -> Rotated {
         digest: Digest(digest.to_owned()),
         masked: "mcp_…efgh".to_owned(),
         sealed: Sealed("s2".to_owned()),
+        previous_until: None,
     }
 }
 
+fn overlapping(digest: &str) -> Rotated {
+    Rotated { previous_until: Some(NOON), ..rotated(digest) }
+}
+
 fn rotate(digest: &str) -> Command {
-    let Rotated { digest, masked, sealed } = rotated(digest);
-    Command::Rotate { digest, masked, sealed }
+    rotate_as(rotated(digest))
+}
+
+fn rotate_as(rotated: Rotated) -> Command {
+    let Rotated { digest, masked, sealed, previous_until } = rotated;
+    Command::Rotate { digest, masked, sealed, previous_until }
 }
 
 fn edit(label: Option<&str>, expiry: Option<Expiry>) -> Command {
@@ -179,12 +188,41 @@ fn a_rotation_puts_another_credential_in_place() {
     given::<TokenDecider>([]).when(rotate("d2")).then_refused(Refusal::NotFound);
 }
 
+#[test]
+fn the_credential_before_stays_claimed_through_an_overlap_and_none_before_that() {
+    use claim::Command::{Claim, Release};
+    let holder = TokenId(Uuid::from_u128(9));
+    let claimed = |past: &[Event], rotated: Rotated| {
+        let fold = |state, event: &Event| TokenDecider::evolve(state, event).unwrap();
+        let before = past.iter().fold(State::Absent, fold);
+        let claims = credential_claims(holder, &before, &Event::Rotated(rotated));
+        claims.into_iter().map(|(of, command)| (of.digest.0, command)).collect::<Vec<_>>()
+    };
+    let (claim, release) = (Claim { holder }, Release { holder });
+    let of = |digest: &str, command| (digest.to_owned(), command);
+    let first = [Event::Issued(issued())];
+    assert_eq!(claimed(&first, overlapping("d2")), [of("d2", claim)]);
+    let past = [Event::Issued(issued()), Event::Rotated(overlapping("d2"))];
+    assert_eq!(claimed(&past, overlapping("d3")), [of("d3", claim), of("d1", release)]);
+    assert_eq!(claimed(&past, overlapping("d1")), [of("d1", claim)], "and back again");
+    assert_eq!(claimed(&past, rotated("d3")), [of("d3", claim), of("d2", release), of("d1", release)]);
+    assert_eq!(claimed(&past, rotated("d2")), [of("d2", claim), of("d1", release)]);
+}
+
+#[test]
+fn the_same_rotation_again_ends_an_overlap_unless_it_asks_for_one() {
+    let past = [Event::Issued(issued()), Event::Rotated(overlapping("d2"))];
+    given::<TokenDecider>(past.clone()).when(rotate_as(overlapping("d2"))).then([]);
+    given::<TokenDecider>(past).when(rotate("d2")).then([Event::Rotated(rotated("d2"))]);
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     let header = prop_oneof![Just(None), Just(Some(Sealed("s1".to_owned())))];
     let expiry = prop_oneof![Just(None), Just(Some(Expiry::Never)), Just(Some(Expiry::At(NOON)))];
     prop_oneof![
         Just(issue()),
         prop_oneof![Just("d1"), Just("d2")].prop_map(rotate),
+        prop_oneof![Just("d1"), Just("d2")].prop_map(|digest| rotate_as(overlapping(digest))),
         (expiry, header).prop_map(|(expiry, header)| Command::Edit {
             label: None,
             expiry,

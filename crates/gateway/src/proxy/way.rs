@@ -60,7 +60,7 @@ fn upstream_fields(
     if way.destination.hosted || grant.passthrough.is_empty() {
         headers::strip_request(&mut fields, &[], "");
     } else {
-        let credential = credential::bearer(&fields)?.to_owned();
+        let credential = credential::of_kind(&fields, grant.kind).unwrap_or_default().to_owned();
         headers::strip_request(&mut fields, &grant.passthrough, &credential);
     }
     if let Some(session) = &way.session {

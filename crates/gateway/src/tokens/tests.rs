@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Sealed;
-use domain::token::Kind;
+use domain::token::Previous;
 use jiff::SignedDuration;
 
 use super::*;
@@ -26,7 +26,13 @@ fn row(id: u128, instance: u128, state: TokenState) -> TokenRow {
 }
 
 fn active(digest: &str) -> TokenState {
-    TokenState::Active { digest: Digest(digest.to_owned()), sealed: Sealed(String::new()) }
+    TokenState::Active { digest: Digest(digest.to_owned()), sealed: Sealed(String::new()), previous: None }
+}
+
+/// Rotated from one digest to another, with an overlap.
+fn rotated(digest: &str, before: &str, until: Timestamp) -> TokenState {
+    let previous = Some(Previous { digest: Digest(before.to_owned()), until });
+    TokenState::Active { digest: Digest(digest.to_owned()), sealed: Sealed(String::new()), previous }
 }
 
 fn expired(digest: &str) -> TokenState {
@@ -104,6 +110,33 @@ fn a_token_is_over_at_the_moment_that_its_newest_row_says() {
     // A row that came late: the end had been put off in time.
     change(&tokens, &TokenRow { expiry: Expiry::Never, ..row(1, 10, active("aa")) });
     assert!(!found(&tokens, "aa").is_over(later));
+}
+
+#[test]
+fn both_credentials_count_through_an_overlap_and_each_ends_in_its_own_time() {
+    let tokens = Tokens::default();
+    let now = Timestamp::now();
+    let after = |seconds| now + SignedDuration::from_secs(seconds);
+    change(&tokens, &row(1, 10, active("aa")));
+    let old = found(&tokens, "aa");
+    let overlapping = row(1, 10, rotated("bb", "aa", after(10)));
+    change(&tokens, &TokenRow { expiry: Expiry::At(after(20)), ..overlapping.clone() });
+    assert!(!old.life.ended.is_cancelled(), "what was opened with the old one goes on");
+    let (old, new) = (found(&tokens, "aa"), found(&tokens, "bb"));
+    assert_eq!(old.token, new.token);
+    assert!(!old.is_over(after(9)) && old.is_over(after(10)) && !new.is_over(after(19)));
+    assert_eq!(tokens.end_expired(now), Duration::from_secs(10));
+    assert_eq!(tokens.end_expired(after(10)), Duration::from_secs(10));
+    assert!(old.life.ended.is_cancelled() && !new.life.ended.is_cancelled());
+    tokens.end_expired(after(20));
+    assert!(new.life.ended.is_cancelled());
+
+    change(&tokens, &TokenRow { expiry: Expiry::At(after(5)), ..overlapping });
+    assert!(found(&tokens, "aa").is_over(after(5)), "no credential outlives its token");
+    let again = found(&tokens, "aa");
+    change(&tokens, &row(1, 10, active("cc")));
+    assert!(again.life.ended.is_cancelled());
+    assert!(find(&tokens, "aa").is_none() && find(&tokens, "bb").is_none());
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod upstream;
 mod access;
 mod hygiene;
 mod keep_alive;
+mod kinds;
 mod readiness;
 mod refusals;
 mod sessions;

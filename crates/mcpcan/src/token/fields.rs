@@ -29,10 +29,20 @@ pub(crate) struct NewFields {
 /// What a credential is made of.
 #[derive(Debug, Args)]
 pub(crate) struct NewCredential {
-    /// A file with a credential of your own, `-` for standard input; a random one is made otherwise. 20 to 512 letters,
+    /// A file with a credential of your own, `-` for standard input; a random one is made otherwise. 16 to 512 letters,
     /// digits and `-._~+/`.
-    #[arg(long, value_name = "FILE|-")]
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["username", "password_file", "encoded_file"])]
     value_file: Option<PathBuf>,
+    /// Of kind basic: who presents it. A rotation leaves it as it is.
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
+    /// Of kind basic: a file with a password of your own, `-` for standard input, of at least 8 characters; a random one
+    /// is made otherwise.
+    #[arg(long, value_name = "FILE|-")]
+    password_file: Option<PathBuf>,
+    /// Of kind basic, in place of both: a file with what follows `Basic `, in an encoding of your own.
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["username", "password_file"])]
+    encoded_file: Option<PathBuf>,
 }
 
 /// What may be changed of a token.
@@ -81,8 +91,15 @@ impl NewFields {
 impl NewCredential {
     pub(super) fn body(&self) -> Result<Map<String, Value>, Failure> {
         let mut body = Map::new();
-        if let Some(file) = &self.value_file {
-            body.insert("value".to_owned(), json!(*read_value(file)?));
+        let files =
+            [("value", &self.value_file), ("password", &self.password_file), ("encoded", &self.encoded_file)];
+        for (name, file) in files {
+            if let Some(file) = file {
+                body.insert(name.to_owned(), json!(*read_value(file)?));
+            }
+        }
+        if let Some(username) = &self.username {
+            body.insert("username".to_owned(), json!(username));
         }
         Ok(body)
     }
@@ -208,5 +225,7 @@ mod tests {
         std::fs::write(file.path(), "a-credential-of-ones-own\r\n").expect("write the file");
         let issued = issue(&format!("--value-file {}", file.path().display()));
         assert_eq!(issued["value"], "a-credential-of-ones-own");
+        let basic = issue(&format!("--username ann --password-file {}", file.path().display()));
+        assert_eq!((&basic["username"], &basic["password"]), (&json!("ann"), &issued["value"]));
     }
 }

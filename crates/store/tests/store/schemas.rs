@@ -139,7 +139,7 @@ fn token_examples() -> Vec<Example> {
     let passthrough = BTreeSet::from(["x-request-id".to_owned()]);
     let issued = token::Issued {
         instance: INSTANCE,
-        kind: Kind::Bearer,
+        kind: Kind::XApiKey,
         label: "dev".to_owned(),
         digest: Digest("00ff".repeat(16)),
         masked: "mcpcan_…abcd".to_owned(),
@@ -152,6 +152,7 @@ fn token_examples() -> Vec<Example> {
         digest: Digest("ff00".repeat(16)),
         masked: "mcpcan_…efgh".to_owned(),
         sealed: sealed(),
+        previous_until: Some("2027-01-01T00:00:00Z".parse().unwrap()),
     };
     let edited = token::Edited {
         label: Some("prod".to_owned()),

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use domain::InstanceId;
 use store::testing::TestServer;
 use store::{MasterKey, OpenError, Vault};
 use uuid::Uuid;
@@ -51,6 +52,20 @@ async fn a_digest_depends_on_the_master_key() {
     assert_eq!(one.store().await.vault().digest(SECRET), digest);
     assert_ne!(another.store().await.vault().digest(SECRET), digest);
     assert_ne!(one.store().await.vault().digest(b"x"), digest);
+}
+
+#[tokio::test]
+async fn a_slow_digest_depends_on_the_master_key_and_on_the_instance() {
+    let (one, another) = (TestServer::start().await, TestServer::start().await);
+    let (instance, other) = (InstanceId(Uuid::from_u128(1)), InstanceId(Uuid::from_u128(2)));
+    let vault = one.store().await.vault().clone();
+    let digest = vault.slow_digest(instance, SECRET);
+    assert_eq!(one.store().await.vault().slow_digest(instance, SECRET), digest);
+    assert_ne!(vault.slow_digest(other, SECRET), digest);
+    assert_ne!(vault.slow_digest(instance, b"x"), digest);
+    assert_ne!(another.store().await.vault().slow_digest(instance, SECRET), digest);
+    // It is a part of subjects, and no fast digest is ever taken for one.
+    assert!(digest.0.bytes().all(|byte| byte.is_ascii_alphanumeric()) && digest.0.starts_with("argon2id1"));
 }
 
 #[tokio::test]

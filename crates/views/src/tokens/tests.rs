@@ -47,11 +47,35 @@ fn an_edited_and_rotated_token_is_found_by_its_new_digest_only() {
         digest: Digest("d2".to_owned()),
         masked: "mcp_…efgh".to_owned(),
         sealed: Sealed("s2".to_owned()),
+        previous_until: None,
     });
     let change = |event| domain::Event::Token { id: ID, event };
     let row = fold::<Tokens>(&recorded([issued(), change(edited), change(rotated)])).unwrap();
     assert_eq!(row.digest(), Some(&Digest("d2".to_owned())));
     assert_eq!((row.label.as_str(), row.masked.as_str()), ("prod", "mcp_…efgh"));
+}
+
+#[test]
+fn a_rotation_with_an_overlap_keeps_the_credential_before_and_none_before_that() {
+    let until = Timestamp::UNIX_EPOCH;
+    let rotated = |digest: &str, previous_until| domain::Event::Token {
+        id: ID,
+        event: Event::Rotated(Rotated {
+            digest: Digest(digest.to_owned()),
+            masked: String::new(),
+            sealed: Sealed(String::new()),
+            previous_until,
+        }),
+    };
+    let previous = |digest: &str| Some(Previous { digest: Digest(digest.to_owned()), until });
+    let after = |events: Vec<domain::Event>| match fold::<Tokens>(&recorded(events)).unwrap().state {
+        TokenState::Active { previous, .. } => previous,
+        state @ (TokenState::Revoked { .. } | TokenState::Expired { .. }) => panic!("{state:?}"),
+    };
+    assert_eq!(after(vec![issued(), rotated("d2", Some(until))]), previous("d1"));
+    let twice = vec![issued(), rotated("d2", Some(until)), rotated("d3", Some(until))];
+    assert_eq!(after(twice), previous("d2"));
+    assert_eq!(after(vec![issued(), rotated("d2", Some(until)), rotated("d2", None)]), None);
 }
 
 #[test]

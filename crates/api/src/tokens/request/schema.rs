@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use domain::token::{LABEL_CHARS_MAX, PASSTHROUGH_MAX};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{CUSTOM_BYTES_MAX, CUSTOM_BYTES_MIN};
+use super::super::credential::{
+    CUSTOM_BYTES_MAX, CUSTOM_BYTES_MIN, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, USERNAME_BYTES_MAX,
+};
 use crate::settings::schema::{header_name, header_value};
 
 macro_rules! form {
@@ -53,6 +55,44 @@ form!(
         "minLength": CUSTOM_BYTES_MIN,
         "maxLength": CUSTOM_BYTES_MAX,
         "pattern": "^[A-Za-z0-9._~+/-]+=*$",
+        "writeOnly": true,
+    })
+);
+
+form!(
+    /// The form of a username (RFC 7617 section 2).
+    Username,
+    "Username",
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": USERNAME_BYTES_MAX,
+        "pattern": r"^[^:\u0000-\u001f\u007f-\u009f]+$",
+    })
+);
+
+form!(
+    /// The form of a password.
+    Password,
+    "Password",
+    json_schema!({
+        "type": "string",
+        "minLength": PASSWORD_CHARS_MIN,
+        "maxLength": PASSWORD_BYTES_MAX,
+        "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$",
+        "writeOnly": true,
+    })
+);
+
+form!(
+    /// The form of what follows `Basic ` in an encoding of one's own.
+    Encoded,
+    "EncodedCredential",
+    json_schema!({
+        "type": "string",
+        "minLength": CUSTOM_BYTES_MIN,
+        "maxLength": CUSTOM_BYTES_MAX,
+        "pattern": "^[!-~]+$",
         "writeOnly": true,
     })
 );

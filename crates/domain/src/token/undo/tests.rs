@@ -69,6 +69,7 @@ fn a_credential_that_was_replaced_or_revoked_is_gone() {
         digest: Digest("e".to_owned()),
         masked: "m".to_owned(),
         sealed: Sealed("s".to_owned()),
+        previous_until: None,
     });
     let never = Err(NotUndone::Impossible(Impossible::KeysShredded));
     let past = [issued(), rotated, labelled("new"), Event::Revoked(Revoked {})];

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::instance::{self, Access, Hosted, InstanceDecider, Remote, RemoteTransport, Source};
-use domain::token::{self, TokenDecider};
-use domain::{InstanceId, ReplicaId, Sealed, TokenId};
+use domain::token::credential::Generated;
+use domain::token::{self, Kind, TokenDecider};
+use domain::{Digest, InstanceId, ReplicaId, Sealed, TokenId};
+use jiff::Timestamp;
 use store::testing::given;
 use store::{Stored, Write};
 use uuid::Uuid;
@@ -132,13 +134,31 @@ impl Harness {
     }
 
     pub(crate) async fn issue(&self, instance: InstanceId) -> Issued {
+        let credential = random();
+        let digest = self.store.vault().digest(credential.as_bytes());
+        self.issue_as(instance, Kind::Bearer, credential, digest).await
+    }
+
+    /// Issues a token with a credential that somebody has made up.
+    pub(crate) async fn issue_custom(&self, instance: InstanceId, kind: Kind, credential: &str) -> Issued {
+        let digest = self.store.vault().slow_digest(instance, credential.as_bytes());
+        self.issue_as(instance, kind, credential.to_owned(), digest).await
+    }
+
+    /// Issues a token with a credential of the platform's making.
+    pub(crate) async fn issue_kind(&self, instance: InstanceId, kind: Kind) -> Issued {
+        let credential = random();
+        let digest = self.store.vault().digest(credential.as_bytes());
+        self.issue_as(instance, kind, credential, digest).await
+    }
+
+    async fn issue_as(&self, instance: InstanceId, kind: Kind, credential: String, digest: Digest) -> Issued {
         let id = TokenId(Uuid::now_v7());
-        let credential = format!("mcp_{}", Uuid::new_v4().simple());
         let issued = token::Issued {
             instance,
-            kind: token::Kind::Bearer,
+            kind,
             label: "dev".to_owned(),
-            digest: self.store.vault().digest(credential.as_bytes()),
+            digest,
             masked: "mcp_…".to_owned(),
             sealed: self.seal(id.0, &credential).await,
             expiry: token::Expiry::Never,
@@ -175,11 +195,17 @@ impl Harness {
 
     /// Gives a token another credential.
     pub(crate) async fn rotate(&self, token: TokenId) -> String {
-        let credential = format!("mcp_{}", Uuid::new_v4().simple());
+        self.rotate_until(token, None).await
+    }
+
+    /// The same, with an overlap.
+    pub(crate) async fn rotate_until(&self, token: TokenId, previous_until: Option<Timestamp>) -> String {
+        let credential = random();
         let rotated = token::Rotated {
             digest: self.store.vault().digest(credential.as_bytes()),
             masked: "mcp_…".to_owned(),
             sealed: self.seal(token.0, &credential).await,
+            previous_until,
         };
         self.append::<TokenDecider>(token, &[token::Event::Rotated(rotated)]).await;
         credential
@@ -203,6 +229,13 @@ impl Harness {
         let write = Write::new::<D>(&id, aggregate.last_sequence, events);
         self.store.append(&[write], &given.metadata()).await.expect("append events");
     }
+}
+
+/// A credential as the platform makes them.
+fn random() -> String {
+    let (high, low) = (Uuid::new_v4(), Uuid::new_v4());
+    let random: Vec<u8> = high.as_bytes().iter().chain(low.as_bytes()).copied().collect();
+    Generated::from_random(&random.try_into().expect("32 bytes")).as_str().to_owned()
 }
 
 pub(crate) fn hosted() -> Access {
