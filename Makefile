@@ -113,7 +113,7 @@ $(NODE): tests/clients/node/package.json tests/clients/node/package-lock.json
 	mkdir -p $(TOOLS); $(scratch)
 	echo "fetching the Node.js test packages"
 	cp tests/clients/node/package.json tests/clients/node/package-lock.json tests/clients/node/.npmrc "$$scratch"
-	npm ci --silent --prefix "$$scratch"
+	(cd "$$scratch" && npm ci --silent)
 	touch "$$scratch/$(notdir $@)"
 	rm -rf $(dir $@)
 	mv "$$scratch" $(dir $@)
