@@ -1,4 +1,7 @@
-//! What a client needs to reach an instance: the `mcpServers` JSON that AI clients take as it is.
+//! What a client needs to reach an instance: the `mcpServers` JSON that AI clients take as it is, and `snippet`s for
+//! those that want another form.
+
+mod snippet;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use crate::app::App;
 use crate::directory::is_active;
 use crate::error::Error;
 use crate::extract::{Path, Query};
+pub(crate) use snippet::SnippetsDocument;
 
 /// How long a client should wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -49,15 +53,10 @@ struct Server {
 }
 
 impl ClientConfig {
-    fn new(
-        instance: &InstanceRow,
-        transport: RemoteTransport,
-        url: Url,
-        headers: BTreeMap<String, Zeroizing<String>>,
-    ) -> Self {
+    fn new(instance: &InstanceRow, way: Way, headers: BTreeMap<String, Zeroizing<String>>) -> Self {
         let server = Server {
-            transport,
-            url,
+            transport: way.transport,
+            url: way.url,
             headers,
             timeout: milliseconds(TIMEOUT),
             sse_read_timeout: milliseconds(SSE_READ_TIMEOUT),
@@ -65,7 +64,7 @@ impl ClientConfig {
         ClientConfig { servers: BTreeMap::from([(instance.name.clone(), server)]) }
     }
 
-    /// The way through the gateway with a credential.
+    /// The preferred way through the gateway with a credential.
     ///
     /// # Errors
     /// The instance is direct: no way leads through the gateway.
@@ -75,15 +74,18 @@ impl ClientConfig {
         token: &TokenRow,
         credential: &str,
     ) -> Result<Self, Error> {
-        let (transport, url) =
-            gateway_way(instance, &app.config.gateway_url).ok_or(Error::DirectHasNoTokens)?;
+        let way = ways(instance, &app.config.gateway_url).into_iter().next();
+        Ok(Self::with_token(instance, way.ok_or(Error::DirectHasNoTokens)?, token, credential))
+    }
+
+    fn with_token(instance: &InstanceRow, way: Way, token: &TokenRow, credential: &str) -> Self {
         let (name, value) = match token.kind {
             Kind::Bearer => ("Authorization", Zeroizing::new(format!("Bearer {credential}"))),
             Kind::Basic => ("Authorization", Zeroizing::new(format!("Basic {credential}"))),
             Kind::ApiKey => ("Api-Key", Zeroizing::new(credential.to_owned())),
             Kind::XApiKey => ("X-API-Key", Zeroizing::new(credential.to_owned())),
         };
-        Ok(Self::new(instance, transport, url, BTreeMap::from([(name.to_owned(), value)])))
+        Self::new(instance, way, BTreeMap::from([(name.to_owned(), value)]))
     }
 
     /// The way to the server itself, with its own header fields.
@@ -94,7 +96,7 @@ impl ClientConfig {
             headers.insert(name.clone(), value);
         }
         let url = remote.url.parse().expect("the url was parsed when the instance was created");
-        Ok(Self::new(instance, remote.transport, url, headers))
+        Ok(Self::new(instance, Way { transport: remote.transport, url }, headers))
     }
 }
 
@@ -102,29 +104,46 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).expect("the waits are minutes at most")
 }
 
-/// How clients reach an instance through the gateway; none for a direct one. By id, so that a configuration that was
-/// handed out stays right.
-fn gateway_way(instance: &InstanceRow, gateway_url: &Url) -> Option<(RemoteTransport, Url)> {
-    let (transport, endpoint) = match &instance.access {
-        Access::Hosted(_) => (RemoteTransport::StreamableHttp, "mcp"),
+/// One way to an instance.
+struct Way {
+    transport: RemoteTransport,
+    url: Url,
+}
+
+/// The transports that an instance offers at the gateway, the preferred one first; none for a direct one.
+fn transports(access: &Access) -> &'static [RemoteTransport] {
+    match access {
+        // The bridge speaks both.
+        Access::Hosted(_) => &[RemoteTransport::StreamableHttp, RemoteTransport::Sse],
         Access::Proxy(remote) => match remote.transport {
-            RemoteTransport::StreamableHttp => (RemoteTransport::StreamableHttp, "mcp"),
-            RemoteTransport::Sse => (RemoteTransport::Sse, "sse"),
+            RemoteTransport::StreamableHttp => &[RemoteTransport::StreamableHttp],
+            RemoteTransport::Sse => &[RemoteTransport::Sse],
         },
-        Access::Direct(_) => return None,
+        Access::Direct(_) => &[],
+    }
+}
+
+/// How clients reach an instance through the gateway, the preferred way first. By id, so that a configuration that was
+/// handed out stays right.
+fn ways(instance: &InstanceRow, gateway_url: &Url) -> Vec<Way> {
+    let id = instance.id.to_string();
+    let way = |transport: &RemoteTransport| {
+        let endpoint = match transport {
+            RemoteTransport::StreamableHttp => "mcp",
+            RemoteTransport::Sse => "sse",
+        };
+        let mut url = gateway_url.clone();
+        let mut path = url.path_segments_mut().expect("the gateway's url was checked at start");
+        path.pop_if_empty().extend(["mcp-gateway", &id, endpoint]);
+        drop(path);
+        Way { transport: *transport, url }
     };
-    let mut url = gateway_url.clone();
-    url.path_segments_mut().expect("the gateway's url was checked at start").pop_if_empty().extend([
-        "mcp-gateway",
-        &instance.id.to_string(),
-        endpoint,
-    ]);
-    Some((transport, url))
+    transports(&instance.access).iter().map(way).collect()
 }
 
 /// Where clients reach an instance through the gateway; none for a direct one.
 pub(crate) fn gateway_endpoint(instance: &InstanceRow, gateway_url: &Url) -> Option<Url> {
-    gateway_way(instance, gateway_url).map(|(_, url)| url)
+    ways(instance, gateway_url).into_iter().next().map(|way| way.url)
 }
 
 /// The credential of a token in clear.
@@ -153,12 +172,14 @@ async fn open(app: &App, owner: Uuid, sealed: &Sealed) -> Result<Option<Zeroizin
     }
 }
 
-/// The query of `GET /instances/{instance}/config`.
+/// The query of `GET /instances/{instance}/config` and of the snippets.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShowConfig {
     /// A token by id or label; without it the newest active one.
     token: Option<String>,
+    /// One of the transports that the instance offers; without it the preferred one.
+    transport: Option<RemoteTransport>,
 }
 
 /// `GET /instances/{instance}/config`
@@ -168,19 +189,47 @@ pub(crate) async fn show_config(
     Query(query): Query<ShowConfig>,
 ) -> Result<Response, Error> {
     let instance = app.directory.find_instance(&reference)?;
-    let config = match (&instance.access, query.token) {
-        (Access::Direct(_), Some(_)) => return Err(Error::DirectHasNoTokens),
-        (Access::Direct(remote), None) => ClientConfig::direct(&app, &instance, remote).await?,
+    Ok(axum::Json(config(&app, &instance, query).await?).into_response())
+}
+
+/// `GET /instances/{instance}/config/snippets`
+pub(crate) async fn show_snippets(
+    State(app): State<App>,
+    Path(reference): Path<String>,
+    Query(query): Query<ShowConfig>,
+) -> Result<Response, Error> {
+    let instance = app.directory.find_instance(&reference)?;
+    let offered = match &instance.access {
+        Access::Direct(remote) => vec![remote.transport],
+        Access::Hosted(_) | Access::Proxy(_) => transports(&instance.access).to_vec(),
+    };
+    let config = config(&app, &instance, query).await?;
+    Ok(axum::Json(SnippetsDocument::new(offered, &config)).into_response())
+}
+
+async fn config(app: &App, instance: &InstanceRow, query: ShowConfig) -> Result<ClientConfig, Error> {
+    let ShowConfig { token, transport } = query;
+    let is_asked_for = |offered: RemoteTransport| transport.is_none_or(|transport| transport == offered);
+    let not_offered = || Error::TransportNotOffered(instance.name.to_string());
+    match (&instance.access, token) {
+        (Access::Direct(_), Some(_)) => Err(Error::DirectHasNoTokens),
+        (Access::Direct(remote), None) if is_asked_for(remote.transport) => {
+            ClientConfig::direct(app, instance, remote).await
+        }
+        (Access::Direct(_), None) => Err(not_offered()),
         (Access::Hosted(_) | Access::Proxy(_), token) => {
             let token = match token {
                 Some(token) => app.directory.find_token(instance.id, &token)?,
-                None => newest_active(&app, &instance)?,
+                None => newest_active(app, instance)?,
             };
-            let credential = open_credential(&app, &token).await?;
-            ClientConfig::through_gateway(&app, &instance, &token, &credential)?
+            let way = ways(instance, &app.config.gateway_url)
+                .into_iter()
+                .find(|way| is_asked_for(way.transport))
+                .ok_or_else(not_offered)?;
+            let credential = open_credential(app, &token).await?;
+            Ok(ClientConfig::with_token(instance, way, &token, &credential))
         }
-    };
-    Ok(axum::Json(config).into_response())
+    }
 }
 
 fn newest_active(app: &App, instance: &InstanceRow) -> Result<Arc<TokenRow>, Error> {

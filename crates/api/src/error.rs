@@ -93,6 +93,8 @@ pub(crate) enum Error {
     NoActiveToken(String),
     #[error("clients of a direct instance go to its server themselves: it has no tokens")]
     DirectHasNoTokens,
+    #[error("instance `{0}` is not reached with this transport; leave it out for the one that it offers")]
+    TransportNotOffered(String),
     #[error("the platform does not run this instance, so it has none of its output")]
     NotHosted,
     #[error("the log has no event {0}")]
@@ -192,6 +194,7 @@ impl Error {
             Error::TokenExpired => Problem::new(T::TOKEN_EXPIRED),
             Error::NoActiveToken(_) => Problem::new(T::NO_ACTIVE_TOKEN),
             Error::DirectHasNoTokens => Problem::new(T::DIRECT_HAS_NO_TOKENS),
+            Error::TransportNotOffered(_) => Problem::new(T::TRANSPORT_NOT_OFFERED),
             Error::NotHosted => Problem::new(T::NOT_HOSTED),
             Error::NotUndone { reason, .. } => Problem::new(T::NOT_UNDONE).with("reason", reason.as_str()),
             Error::UnknownAggregate(_) => Problem::new(T::UNKNOWN_AGGREGATE),

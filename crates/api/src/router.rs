@@ -44,6 +44,7 @@ fn guarded_routes() -> Routes {
         .put("/instances/{instance}/retention", retention::set_retention, contract::retention::set())
         .delete("/instances/{instance}/retention", retention::reset_retention, contract::retention::reset())
         .get("/instances/{instance}/config", client_config::show_config, contract::instances::config())
+        .get("/instances/{instance}/config/snippets", client_config::show_snippets, contract::instances::snippets())
         .get("/instances/{instance}/logs", container_log::list_lines, contract::instances::logs())
         .get("/instances/{instance}/tokens", tokens::list_tokens, contract::tokens::list())
         .post("/instances/{instance}/tokens", tokens::issue_token, contract::tokens::issue())

@@ -3,7 +3,7 @@
 use ::access_log::ContainerLine;
 use http::StatusCode as S;
 
-use crate::client_config::ClientConfig;
+use crate::client_config::{ClientConfig, SnippetsDocument};
 use crate::error::problem_type as T;
 use crate::instances::{DeletedDocument, InstanceDocument};
 use crate::openapi::{Answer, Operation, field};
@@ -91,18 +91,32 @@ pub(crate) fn config() -> Operation {
     Operation::new("show_config", "Show what a client needs to reach an instance")
         .description("The `mcpServers` JSON that AI clients take as it is, with the credential in clear.")
         .answers(S::OK, Answer::json::<ClientConfig>("The configuration"))
-        .problems([
-            T::INSTANCE_NOT_FOUND,
-            T::INSTANCE_DELETED,
-            T::TOKEN_NOT_FOUND,
-            T::TOKEN_REVOKED,
-            T::AMBIGUOUS_LABEL,
-            T::NO_ACTIVE_TOKEN,
-            T::DIRECT_HAS_NO_TOKENS,
-            T::STORE_UNAVAILABLE,
-            T::SECRET_UNREADABLE,
-        ])
+        .problems(CONFIG_PROBLEMS)
 }
+
+pub(crate) fn snippets() -> Operation {
+    Operation::new("show_snippets", "Show the configuration as single clients take it")
+        .description(
+            "For Claude, Cursor, VS Code, Dify and curl: ready to be pasted, with the credential in clear.",
+        )
+        .answers(S::OK, Answer::json::<SnippetsDocument>("The snippets"))
+        .problems(CONFIG_PROBLEMS)
+}
+
+/// What stands in the way of an access configuration.
+const CONFIG_PROBLEMS: [ProblemType; 11] = [
+    T::INSTANCE_NOT_FOUND,
+    T::INSTANCE_DELETED,
+    T::TOKEN_NOT_FOUND,
+    T::TOKEN_REVOKED,
+    T::TOKEN_EXPIRED,
+    T::AMBIGUOUS_LABEL,
+    T::NO_ACTIVE_TOKEN,
+    T::DIRECT_HAS_NO_TOKENS,
+    T::TRANSPORT_NOT_OFFERED,
+    T::STORE_UNAVAILABLE,
+    T::SECRET_UNREADABLE,
+];
 
 pub(crate) fn logs() -> Operation {
     Operation::new("list_lines", "List the newest lines that a hosted server wrote, oldest of them first")
