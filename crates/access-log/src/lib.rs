@@ -17,6 +17,7 @@ mod row;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace_query;
+pub mod usage;
 
 pub use client::Client;
 pub use error::Error;
@@ -25,3 +26,4 @@ pub use line_query::LineQuery;
 pub use migration::Migrated;
 pub use record::{ContainerLine, Level, Stream, TraceEvent, TraceRecord};
 pub use trace_query::{Cursor, TraceQuery};
+pub use usage::TokenUsage;

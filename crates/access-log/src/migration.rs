@@ -18,7 +18,7 @@ use crate::error::Error;
 const BOOKKEEPING: &str = include_str!("../../../clickhouse/migrations/0000_bookkeeping.sql");
 
 /// All migrations in their order; a test compares the list with the folder.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         name: "0001_access_log",
         sql: include_str!("../../../clickhouse/migrations/0001_access_log.sql"),
@@ -26,6 +26,10 @@ const MIGRATIONS: [Migration; 2] = [
     Migration {
         name: "0002_container_log",
         sql: include_str!("../../../clickhouse/migrations/0002_container_log.sql"),
+    },
+    Migration {
+        name: "0003_token_usage",
+        sql: include_str!("../../../clickhouse/migrations/0003_token_usage.sql"),
     },
 ];
 

@@ -6,6 +6,7 @@ mod document;
 mod request;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -16,6 +17,7 @@ use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use jiff::Timestamp;
 use store::Vault;
+use uuid::Uuid;
 use views::{TokenRow, TokenState};
 
 use crate::app::App;
@@ -30,6 +32,9 @@ use credential::{Owner, SealedCredential, fingerprint};
 use custom::{Custom, NewCredential};
 pub(crate) use document::{CredentialDocument, TokenDocument};
 use request::{CheckedIssue, EditToken, IssueToken, RotateToken, lower_case, require_ahead};
+
+/// How long the answer about a token waits for how it was used.
+const USAGE_WAIT: Duration = Duration::from_secs(2);
 
 /// `POST /instances/{instance}/tokens`
 pub(crate) async fn issue_token(
@@ -102,7 +107,8 @@ pub(crate) async fn list_tokens(
     let window = query.window()?;
     let instance = app.directory.find_instance(&reference)?;
     let rows = app.directory.tokens_of(instance.id);
-    let page = window.page(&rows, |row| (row.issued_at, row.id), |row| TokenDocument::new(row));
+    let mut page = window.page(&rows, |row| (row.issued_at, row.id), |row| TokenDocument::new(row));
+    add_usage(&app, &mut page.items).await;
     Ok(axum::Json(page).into_response())
 }
 
@@ -113,7 +119,27 @@ pub(crate) async fn show_token(
 ) -> Result<Response, Error> {
     let instance = app.directory.find_instance(&instance)?;
     let row = app.directory.find_token(instance.id, &token)?;
-    Ok(show(&row))
+    let mut documents = [TokenDocument::new(&row)];
+    add_usage(&app, &mut documents).await;
+    let [document] = documents;
+    Ok(([(ETAG, etag(&row))], axum::Json(document)).into_response())
+}
+
+/// Says how tokens were used, if the access log answers in time: a token is shown without it, too.
+async fn add_usage(app: &App, documents: &mut [TokenDocument<'_>]) {
+    let ids: Vec<Uuid> = documents.iter().map(|document| document.id().0).collect();
+    match tokio::time::timeout(USAGE_WAIT, app.access_log.token_usage(&ids)).await {
+        Ok(Ok(usage)) => {
+            for document in documents {
+                let known = usage.get(&document.id().0);
+                document.set_usage(known);
+            }
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "tokens are shown without their use");
+        }
+        Err(_) => tracing::warn!("tokens are shown without their use: the access log takes too long"),
+    }
 }
 
 /// `PATCH /instances/{instance}/tokens/{token}`

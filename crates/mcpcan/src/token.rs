@@ -106,10 +106,21 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
         }
         Command::List { instance } => {
             let tokens = rest.items(&["instances", &instance, "tokens"], &[], usize::MAX).await?;
-            let columns = ["id", "label", "kind", "token", "state", "issued", "expires"];
+            let columns =
+                ["id", "label", "kind", "token", "state", "issued", "expires", "requests", "last used"];
             Ok(output.list(&tokens, columns, |token| {
-                ["/id", "/label", "/kind", "/masked", "/state", "/issued_at", "/expires_at"]
-                    .map(|pointer| field(token, pointer))
+                [
+                    "/id",
+                    "/label",
+                    "/kind",
+                    "/masked",
+                    "/state",
+                    "/issued_at",
+                    "/expires_at",
+                    "/usage/requests",
+                    "/usage/last_used_at",
+                ]
+                .map(|pointer| field(token, pointer))
             })?)
         }
         Command::Show { instance, token } => {
@@ -129,7 +140,9 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
             ];
             let rows = shown.map(|name| [name.to_owned(), field(&token, &format!("/{name}"))]);
             let lists = ["headers", "passthrough"].map(|name| [name.to_owned(), listed(&token, name)]);
-            let rows: Vec<_> = rows.into_iter().chain(lists).collect();
+            let usage = ["requests", "last_used_at"]
+                .map(|name| [name.to_owned(), field(&token, &format!("/usage/{name}"))]);
+            let rows: Vec<_> = rows.into_iter().chain(lists).chain(usage).collect();
             Ok(output
                 .one(&token, || table(["token", ""], rows.into_iter().filter(|row| !row[1].is_empty())))?)
         }

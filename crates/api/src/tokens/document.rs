@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use access_log::TokenUsage;
 use domain::token::{Expiry, Kind};
 use domain::{InstanceId, TokenId};
 use jiff::Timestamp;
@@ -31,9 +32,19 @@ pub(crate) struct TokenDocument<'a> {
     headers: Vec<&'a str>,
     /// The client's own header fields that the gateway passes on.
     passthrough: &'a BTreeSet<String>,
+    /// How it was used, some seconds ago; none where the access log was not asked, or did not answer.
+    usage: Option<UsageDocument>,
     revision: u64,
     /// The document shows the log up to this event of the token.
     sequence: u64,
+}
+
+/// How a token was used.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+struct UsageDocument {
+    /// Requests that were passed on.
+    requests: u64,
+    last_used_at: Option<Timestamp>,
 }
 
 /// A token that has a credential since just now.
@@ -70,9 +81,24 @@ impl<'a> TokenDocument<'a> {
             previous_until,
             headers: row.headers.keys().map(String::as_str).collect(),
             passthrough: &row.passthrough,
+            usage: None,
             revision: row.revision,
             sequence: row.sequence,
         }
+    }
+}
+
+impl TokenDocument<'_> {
+    pub(crate) fn id(&self) -> TokenId {
+        self.id
+    }
+
+    /// Says what is known of the token's use; one that nothing is known of was never used.
+    pub(crate) fn set_usage(&mut self, known: Option<&TokenUsage>) {
+        self.usage = Some(known.map_or_else(UsageDocument::default, |usage| UsageDocument {
+            requests: usage.requests,
+            last_used_at: Some(usage.last_used_at),
+        }));
     }
 }
 

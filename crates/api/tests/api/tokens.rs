@@ -1,5 +1,6 @@
 //! Tokens: in clear once, masked ever after, and dead when revoked.
 
+use access_log::testing::{Engine, request_of};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -44,7 +45,7 @@ async fn a_token_is_issued_with_the_configuration_that_clients_take() {
             "id": id, "instance": instance_id, "kind": "bearer", "label": "dev", "masked": issued["masked"],
             "state": "active", "issued_at": issued["issued_at"], "expires_at": null, "revoked_at": null,
             "previous_until": null,
-            "headers": [], "passthrough": [],
+            "headers": [], "passthrough": [], "usage": null,
             "revision": 1, "sequence": issued["sequence"],
         });
         assert_eq!(shown, expected);
@@ -396,6 +397,28 @@ async fn the_configuration_is_given_for_each_transport_and_in_the_words_of_each_
     platform.issue("remote", "dev").await;
     let answer = client.get("/instances/remote/config?transport=streamable-http").await;
     answer.problem(StatusCode::CONFLICT, "transport_not_offered");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_is_shown_with_its_use() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Engine::start(&directory.path().join("clickhouse"), "127.0.0.1:0");
+    engine.client().migrate().await.unwrap();
+    let platform = Platform::start_beside(&engine.url()).await;
+    platform.create("everything").await;
+    let used: uuid::Uuid =
+        platform.issue("everything", "used").await["id"].as_str().unwrap().parse().unwrap();
+    platform.issue("everything", "unused").await;
+    let time: jiff::Timestamp = "2026-11-21T17:00:00Z".parse().unwrap();
+    engine.client().insert_traces("TRACES 1", &[request_of(used, time)], |_| 7).await.unwrap();
+
+    let usage = json!({"requests": 1, "last_used_at": "2026-11-21T17:00:00Z"});
+    let shown = platform.client.get("/instances/everything/tokens/used").await.expect(StatusCode::OK);
+    assert_eq!(shown["usage"], usage);
+    let list = platform.client.get("/instances/everything/tokens").await.expect(StatusCode::OK);
+    let listed: Vec<_> = list["items"].as_array().unwrap().iter().map(|item| item["usage"].clone()).collect();
+    assert_eq!(listed, [usage, json!({"requests": 0, "last_used_at": null})]);
     platform.stop().await;
 }
 

@@ -1,8 +1,10 @@
 //! `access-log` on the real engine: migrations, inserts that take effect once, searches.
 
+use std::collections::HashMap;
+
 use access_log::{
-    ContainerLine, Cursor, Error, Level, LineQuery, MAX_ROWS_PER_INSERT, Stream, TraceEvent, TraceQuery,
-    TraceRecord,
+    ContainerLine, Cursor, Error, Level, LineQuery, MAX_ROWS_PER_INSERT, Stream, TokenUsage, TraceEvent,
+    TraceQuery, TraceRecord,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -60,12 +62,12 @@ async fn migrations_run_once_however_often_and_however_many_start() {
     let (client, other) = (engine.access_log(), engine.access_log());
     let (one, two) = tokio::join!(client.migrate(), other.migrate());
     let (one, two) = (one.unwrap(), two.unwrap());
-    let all = ["0001_access_log", "0002_container_log"];
+    let all = ["0001_access_log", "0002_container_log", "0003_token_usage"];
     assert!(one.applied == all || two.applied == all, "{one:?} {two:?}");
 
     let again = client.migrate().await.unwrap();
     assert_eq!((again.applied.len(), again.already_applied.as_slice()), (0, &all.map(str::to_owned)[..]));
-    assert_eq!(number(&engine, "SELECT count() FROM mcpcan.migrations").await, 2);
+    assert_eq!(number(&engine, "SELECT count() FROM mcpcan.migrations").await, 3);
 }
 
 #[tokio::test]
@@ -133,6 +135,24 @@ async fn a_repeated_batch_is_not_counted_twice_behind_a_materialised_view() {
     }
     assert_eq!(number(&engine, "SELECT count() FROM mcpcan.access_log").await, 20);
     assert_eq!(number(&engine, "SELECT sum(calls) FROM mcpcan.calls").await, 20);
+}
+
+#[tokio::test]
+async fn the_use_of_a_token_is_counted_once_and_outlives_its_rows() {
+    let engine = Engine::start();
+    let client = migrated(&engine).await;
+    let (used, other) = (Uuid::from_u128(2), Uuid::from_u128(3));
+    let mut batch: Vec<_> = (0..10).map(|n| record(at(n), n)).collect();
+    batch.push(TraceRecord { event: TraceEvent::Response, ..record(at(99), 10) });
+    batch.push(TraceRecord { token_id: Uuid::nil(), event: TraceEvent::AuthFailed, ..record(at(99), 11) });
+    for token in ["TRACES 1-12", "TRACES 1-12", "TRACES 13-24", "TRACES 13-24"] {
+        client.insert_traces(token, &batch, |_| 7).await.unwrap();
+    }
+    let expected = HashMap::from([(used, TokenUsage { requests: 20, last_used_at: at(9) })]);
+    assert_eq!(client.token_usage(&[used, other, Uuid::nil()]).await.unwrap(), expected);
+    engine.client().query("TRUNCATE TABLE mcpcan.access_log").execute().await.unwrap();
+    assert_eq!(client.token_usage(&[used]).await.unwrap(), expected);
+    assert_eq!(client.token_usage(&[]).await.unwrap(), HashMap::new());
 }
 
 #[tokio::test]
