@@ -13,4 +13,5 @@ pub mod message;
 pub mod protocol;
 pub mod scan;
 pub mod session;
+pub mod splice;
 pub mod sse;

@@ -43,6 +43,9 @@ impl Revision {
     /// The newest revision with sessions: what our own client offers.
     pub const LATEST_WITH_SESSIONS: Self = Self::V2025_11_25;
 
+    /// The newest revision without them.
+    pub const LATEST_STATELESS: Self = Self::V2026_07_28;
+
     /// The date that names the revision on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {

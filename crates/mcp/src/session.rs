@@ -11,6 +11,12 @@ use http::HeaderName;
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 /// The revision that a request after initialisation speaks.
 pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// The method of a request's body (2026-07-28, Streamable HTTP, Standard Request Headers).
+pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+/// The tool, prompt or resource that a request's body names.
+pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
+/// Begins the names of the fields that mirror arguments of a tool.
+pub const PARAMETER_PREFIX: &str = "mcp-param-";
 /// The last event a client has seen of a stream that it resumes.
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 

@@ -11,6 +11,20 @@ pub mod code {
     pub const INVALID_REQUEST: i64 = -32600;
     /// The method does not exist.
     pub const METHOD_NOT_FOUND: i64 = -32601;
+    /// The parameters are not valid; in 2026-07-28 also what a request must say of itself is missing, or a resource.
+    pub const INVALID_PARAMS: i64 = -32602;
+    /// What went wrong is not the caller's doing.
+    pub const INTERNAL_ERROR: i64 = -32603;
+    /// A resource does not exist. Only until 2025-11-25; later it is [`INVALID_PARAMS`].
+    pub const RESOURCE_NOT_FOUND: i64 = -32002;
+    /// The user has to go to an address first. Only in 2025-11-25.
+    pub const URL_ELICITATION_REQUIRED: i64 = -32042;
+    /// A header field does not say what the body says (2026-07-28, Streamable HTTP, Server Validation).
+    pub const HEADER_MISMATCH: i64 = -32020;
+    /// The request needs a capability of the client that it does not declare (2026-07-28, Overview).
+    pub const MISSING_CLIENT_CAPABILITY: i64 = -32021;
+    /// The revision is not spoken here (2026-07-28, Versioning).
+    pub const UNSUPPORTED_REVISION: i64 = -32022;
     /// A transport refused the message, or the connection to the server was lost.
     pub const SERVER_ERROR: i64 = -32000;
     /// The session does not exist, or has ended. As the official SDKs say it.
