@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 /// The environment variable with the filter of the bridge's own diagnostics.
@@ -29,6 +29,17 @@ pub(crate) enum Command {
     Stdio(Stdio),
 }
 
+/// Whom a child of the server serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Process {
+    /// A client that has a session gets a child for itself; what has no session goes to one that all share.
+    Auto,
+    /// One client each. Of clients without sessions, each gets a child for itself as well.
+    PerClient,
+    /// All of them. What an older server asks of a client, logs or says of changes then reaches nobody.
+    Shared,
+}
+
 /// How `mcpcan-bridge stdio` serves.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Stdio {
@@ -48,11 +59,19 @@ pub(crate) struct Stdio {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(..=64))]
     pub(crate) warm: u16,
 
-    /// Sessions at a time; each has a child.
+    /// Whom a child of the server serves.
+    #[arg(long, value_name = "WHOM", value_enum, default_value_t = Process::Auto)]
+    pub(crate) process: Process,
+
+    /// Children at a time that serve one client each.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) sessions_max: u16,
 
-    /// Seconds after which a session that nobody uses ends.
+    /// Sessions at a time that have no child of their own.
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) shared_sessions_max: u16,
+
+    /// Seconds after which a session, or a child that serves one client, ends when nobody uses it.
     #[arg(long, value_name = "SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u64).range(1..))]
     session_idle: u64,
 
@@ -60,7 +79,7 @@ pub(crate) struct Stdio {
     #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024)]
     pub(crate) body_bytes_max: usize,
 
-    /// Bytes of messages that a session holds, both ways and for clients to resume. Beyond it, what is kept for that is
+    /// Bytes of messages that a session or a shared child holds, both ways and for clients to resume. Beyond it, what is kept for that is
     /// dropped, and new calls are refused until some are taken.
     #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024)]
     pub(crate) session_bytes_max: usize,

@@ -1,20 +1,23 @@
-//! Streamable HTTP (2025-11-25, Transports): what each method of `/mcp` does, and `/healthz`.
+//! Streamable HTTP (2025-11-25, Transports, and 2026-07-28): what each method of `/mcp` does, and `/healthz`.
 
 mod body;
 mod events;
 mod guard;
 mod post;
 mod refusal;
+mod stateless;
 
 use std::rc::Rc;
 
 use ::http::header::{CONTENT_TYPE, HeaderValue};
 use ::http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use mcp::session::{LAST_EVENT_ID, SESSION_ID};
+use mcp::protocol::{Era, Revision};
+use mcp::session::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
 
 use crate::serve::Bridge;
-use crate::session::{Ending, EventId, NoStream, Session};
+use crate::session::{EventId, NoStream, Session};
+use crate::wire::Ending;
 use body::Body;
 use refusal::Refusal;
 
@@ -44,10 +47,18 @@ async fn route(bridge: &Rc<Bridge>, request: Request<Incoming>) -> Result<Respon
     guard::host_and_origin(request.headers(), bridge.address)?;
     match *request.method() {
         Method::POST => post::answer(bridge, request).await,
+        Method::GET | Method::DELETE if knows_no_sessions(&request) => Err(Refusal::OnlyPost),
         Method::GET => listen(bridge, &request),
         Method::DELETE => delete(bridge, &request),
         _ => Err(Refusal::NoSuchMethod),
     }
+}
+
+/// Whether the client speaks a revision in which there is nothing but POST.
+fn knows_no_sessions(request: &Request<Incoming>) -> bool {
+    let revision = request.headers().get(PROTOCOL_VERSION).and_then(|value| value.to_str().ok());
+    let revision = revision.and_then(|text| text.parse::<Revision>().ok());
+    revision.is_some_and(|revision| revision.era() == Era::Stateless)
 }
 
 fn listen(bridge: &Rc<Bridge>, request: &Request<Incoming>) -> Result<Response<Body>, Refusal> {

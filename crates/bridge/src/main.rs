@@ -1,23 +1,32 @@
 //! The binary next to a hosted server: MCP over Streamable HTTP outside, stdio inside.
 //!
-//! `mcpcan-bridge stdio` gives every session a child process of its own, because only then are sampling, elicitation
-//! and roots right: a child has one client. It never rewrites a message. It talks to the worker that started it by JSON
-//! lines on stdout ([`report`]) and ends when its lifeline does. It knows nothing of instances, tokens or NATS.
+//! At its start it finds out which eras of the protocol the server speaks ([`probe`]). A client of the era with sessions
+//! gets a child process of its own, because only then are sampling, elicitation and roots right; what has no session goes
+//! to one child that all clients share ([`link`]). What passes changes in nothing but the ids that a shared child knows.
+//! The bridge talks to the worker that started it by JSON lines on stdout ([`report`]) and ends when its lifeline does. It
+//! knows nothing of instances, tokens or NATS.
 //!
-//! The way of a message: [`http`] takes it, [`session`] remembers who waits for what, [`child`] moves it through the
-//! pipes. Everything runs on one thread, so state is in `Rc` and `RefCell` and no borrow is held across an await.
+//! The way of a message: [`http`] takes it, [`session`] or [`link`] remembers who waits for what, [`wire`] moves it through
+//! the pipes of a [`child`]. Everything runs on one thread, so state is in `Rc` and `RefCell` and no borrow is held across
+//! an await.
 
+mod broken;
 mod child;
 mod config;
 mod credential;
 mod http;
+mod link;
+mod links;
+mod meter;
 mod open_files;
 mod pool;
+mod probe;
 mod report;
 mod serve;
 mod session;
 mod sessions;
 mod stop;
+mod wire;
 
 use std::io::IsTerminal as _;
 

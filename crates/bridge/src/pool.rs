@@ -9,11 +9,18 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use mcp::message;
+use mcp::scan::Scanner;
 use tokio::sync::Notify;
 
+use crate::broken;
 use crate::child::SpawnError;
+use crate::config::Process;
+use crate::meter::Meter;
+use crate::report::Report;
 use crate::serve::{Bridge, chain};
-use crate::session::{Ending, Session};
+use crate::wire::{Ending, Owner, Wire};
 
 /// Pause after the first child that ended too early; it doubles with each that follows.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
@@ -21,7 +28,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(crate) struct Pool {
-    warm: RefCell<VecDeque<Rc<Session>>>,
+    warm: RefCell<VecDeque<Rc<Unused>>>,
     /// Children in a row that did not start, or ended before a client came.
     failures: Cell<u32>,
     /// Whether a child has answered a client.
@@ -30,21 +37,19 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// A session whose child runs, if there is one.
-    pub(crate) fn take(&self) -> Option<Rc<Session>> {
+    /// A child that runs and has not been spoken to, if there is one.
+    pub(crate) fn take(&self) -> Option<Rc<Wire>> {
         let mut warm = self.warm.borrow_mut();
-        let taken = std::iter::from_fn(|| warm.pop_front()).find(|session| session.over().is_none());
+        let taken = std::iter::from_fn(|| warm.pop_front()).find(|unused| unused.wire.over().is_none());
         self.changed.notify_one();
-        taken
+        taken.map(|unused| unused.wire.clone())
     }
 
-    /// Forgets a child that has ended; `false` if it was not in the pool.
-    pub(crate) fn remove(&self, session: &Rc<Session>) -> bool {
-        let mut warm = self.warm.borrow_mut();
-        let Some(at) = warm.iter().position(|other| Rc::ptr_eq(other, session)) else { return false };
-        warm.remove(at);
-        self.failed();
-        true
+    /// Keeps a child for a client to come.
+    pub(crate) fn put(&self, wire: Rc<Wire>) {
+        let unused = Rc::new(Unused { wire: wire.clone(), outgoing: Meter::default() });
+        wire.give_to(unused.clone());
+        self.warm.borrow_mut().push_back(unused);
     }
 
     /// A child has answered a client: the server works.
@@ -60,20 +65,61 @@ impl Pool {
     }
 
     pub(crate) fn end(&self, ending: Ending) {
-        for session in self.warm.take() {
-            session.end(ending);
+        for unused in self.warm.take() {
+            unused.wire.end(ending);
         }
     }
 
-    fn failed(&self) {
+    pub(crate) fn failed(&self) {
         self.failures.set(self.failures.get().saturating_add(1));
         self.changed.notify_one();
     }
 
     fn backoff(&self) -> Duration {
-        match self.failures.get() {
-            0 => Duration::ZERO,
-            failures => BACKOFF_MIN.saturating_mul(2_u32.saturating_pow(failures - 1)).min(BACKOFF_MAX),
+        backoff(self.failures.get())
+    }
+}
+
+/// The pause after so many children in a row that were of no use.
+pub(crate) fn backoff(failures: u32) -> Duration {
+    match failures {
+        0 => Duration::ZERO,
+        failures => BACKOFF_MIN.saturating_mul(2_u32.saturating_pow(failures - 1)).min(BACKOFF_MAX),
+    }
+}
+
+/// A child in the pool. What it says before anybody has spoken to it is for the log.
+struct Unused {
+    wire: Rc<Wire>,
+    outgoing: Meter,
+}
+
+impl Owner for Unused {
+    fn deliver(&self, line: &Bytes, report: &Report) {
+        if let Err(error) = message::parse(line) {
+            broken::line(line, &error, report);
+        }
+    }
+
+    fn deliver_too_long(&self, scanned: Scanner, bytes: u64, report: &Report) {
+        broken::too_long(scanned, bytes, report);
+    }
+
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    fn outgoing(&self) -> &Meter {
+        &self.outgoing
+    }
+
+    fn ended(self: Rc<Self>, bridge: &Bridge, ending: Ending) {
+        let pool = &bridge.pool;
+        let mut warm = pool.warm.borrow_mut();
+        if let Some(at) = warm.iter().position(|other| Rc::ptr_eq(other, &self)) {
+            warm.remove(at);
+            pool.failed();
+            bridge.report.note(&format!("{ending} before a client came"));
         }
     }
 }
@@ -90,8 +136,8 @@ pub(crate) async fn fill(bridge: Rc<Bridge>) {
                     break;
                 }
             }
-            match Session::start(&bridge) {
-                Ok(session) => pool.warm.borrow_mut().push_back(session),
+            match Wire::start(&bridge) {
+                Ok(wire) => pool.put(wire),
                 Err(error) => refused(&bridge, &error),
             }
         }
@@ -103,6 +149,7 @@ pub(crate) async fn fill(bridge: Rc<Bridge>) {
 fn is_short(bridge: &Bridge) -> bool {
     let pool = &bridge.pool;
     let wanted = match usize::from(bridge.config.warm) {
+        _ if bridge.config.process == Process::Shared || !bridge.has_sessions() => 0,
         warm if pool.proven.get() => warm,
         warm if bridge.sessions.is_empty() => warm.min(1),
         _ => 0,

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use jiff::Timestamp;
+use mcp::protocol::Revision;
 use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
@@ -30,9 +31,23 @@ pub(crate) enum Source {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Record<'a> {
-    Listening { address: SocketAddr },
-    Line { time: Timestamp, stream: Source, text: &'a str },
-    ChildExited { code: Option<i32>, signal: Option<i32> },
+    Listening {
+        address: SocketAddr,
+    },
+    Line {
+        time: Timestamp,
+        stream: Source,
+        text: &'a str,
+    },
+    ChildExited {
+        code: Option<i32>,
+        signal: Option<i32>,
+    },
+    /// Which eras the server speaks: whether it has sessions, and its newest revision without them.
+    Probed {
+        sessions: bool,
+        stateless: Option<&'a str>,
+    },
 }
 
 /// The sending side, shared by everything that has something to tell.
@@ -76,6 +91,10 @@ impl Report {
     /// Something about a child that the user of the instance should read in its log.
     pub(crate) fn note(&self, text: &str) {
         self.line(Source::Stderr, format!("mcpcan-bridge: {text}").as_bytes());
+    }
+
+    pub(crate) async fn probed(&self, sessions: bool, stateless: Option<Revision>) {
+        self.send(&Record::Probed { sessions, stateless: stateless.map(Revision::as_str) }).await;
     }
 
     pub(crate) async fn child_exited(&self, code: Option<i32>, signal: Option<i32>) {

@@ -4,24 +4,29 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use mcp::protocol::Era;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::credential::Credential;
-use crate::pool::{self, Pool};
+use crate::links::{Key, Links};
+use crate::pool::Pool;
+use crate::probe::{self, Eras};
 use crate::report::Report;
-use crate::session::{Ending, Session};
+use crate::session::Session;
 use crate::sessions::{self, Sessions};
+use crate::wire::Ending;
 use crate::{config, http, open_files, stop};
 
 /// Connections at a time; more wait in the kernel's queue.
@@ -50,6 +55,11 @@ pub(crate) struct Bridge {
     pub(crate) report: Report,
     pub(crate) sessions: Sessions,
     pub(crate) pool: Pool,
+    pub(crate) links: Links,
+    /// What the server speaks, once it is known.
+    pub(crate) probed: watch::Sender<Option<Eras>>,
+    /// For tasks that outlive the call that starts them.
+    pub(crate) myself: Weak<Bridge>,
     /// The tasks that see the children to their end.
     pub(crate) children: TaskTracker,
 }
@@ -61,15 +71,29 @@ impl Bridge {
         session.end(ending);
     }
 
-    /// A session is over because its child is.
-    pub(crate) fn forget(&self, session: &Rc<Session>) {
-        self.sessions.remove(session);
-        self.pool.look_again();
-        if self.pool.remove(session)
-            && let Some(ending) = session.over()
-        {
-            self.report.note(&format!("{ending} before a client came"));
+    /// What the server speaks. Waits until that is known.
+    pub(crate) async fn eras(&self) -> Eras {
+        let mut probed = self.probed.subscribe();
+        let eras = probed.wait_for(Option::is_some).await.ok().and_then(|eras| eras.clone());
+        eras.expect("the bridge keeps the sender, and what was awaited is there")
+    }
+
+    /// Whether the server can be initialised, as far as is known.
+    pub(crate) fn has_sessions(&self) -> bool {
+        self.probed.borrow().as_ref().is_none_or(|eras| eras.sessions)
+    }
+
+    /// The child for a client without a session, of a server of its era.
+    pub(crate) fn stateless_key(&self, client: &str) -> Key {
+        match self.config.process {
+            config::Process::PerClient => Key { client: client.into(), ..Key::shared(Era::Stateless) },
+            config::Process::Auto | config::Process::Shared => Key::shared(Era::Stateless),
         }
+    }
+
+    /// The children that serve one client each.
+    pub(crate) fn own_children(&self) -> usize {
+        self.sessions.with_child() + self.links.own()
     }
 }
 
@@ -83,7 +107,7 @@ pub(crate) async fn run(config: config::Stdio) -> anyhow::Result<()> {
         TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
     let address = listener.local_addr().context("read the address that was bound")?;
     let (report, writer) = Report::start();
-    let bridge = Rc::new(Bridge {
+    let bridge = Rc::new_cyclic(|myself| Bridge {
         config,
         credential,
         open_files,
@@ -91,9 +115,12 @@ pub(crate) async fn run(config: config::Stdio) -> anyhow::Result<()> {
         report,
         sessions: Sessions::default(),
         pool: Pool::default(),
+        links: Links::default(),
+        probed: watch::Sender::new(None),
+        myself: myself.clone(),
         children: TaskTracker::new(),
     });
-    let filler = spawn_local(pool::fill(bridge.clone()));
+    let prober = spawn_local(probe::run(bridge.clone()));
     let sweeper = spawn_local(sessions::sweep(bridge.clone()));
     let (closing, connections) = (CancellationToken::new(), TaskTracker::new());
     let acceptor = spawn_local(accept(bridge.clone(), listener, closing.clone(), connections.clone()));
@@ -103,10 +130,10 @@ pub(crate) async fn run(config: config::Stdio) -> anyhow::Result<()> {
     let reason = stopped.await;
     tracing::info!(reason, "ending");
     acceptor.abort();
-    filler.abort();
+    prober.abort();
     sweeper.abort();
     end(&bridge, &closing, &connections).await;
-    drop((bridge, acceptor.await, filler.await, sweeper.await));
+    drop((bridge, acceptor.await, prober.await, sweeper.await));
     if timeout(REPORT_GRACE, writer).await.is_err() {
         tracing::warn!("the last records were not read from stdout");
     }
@@ -116,6 +143,7 @@ pub(crate) async fn run(config: config::Stdio) -> anyhow::Result<()> {
 async fn end(bridge: &Bridge, closing: &CancellationToken, connections: &TaskTracker) {
     bridge.sessions.end(Ending::ShuttingDown);
     bridge.pool.end(Ending::ShuttingDown);
+    bridge.links.end(Ending::ShuttingDown);
     closing.cancel();
     connections.close();
     bridge.children.close();

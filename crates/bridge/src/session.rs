@@ -1,38 +1,32 @@
 //! One client and its child: who waits for what, and on which stream each message of the child belongs.
 //!
-//! A session is made when its child is started, which may be before its client comes (the warm pool), and is over when
-//! the child is. Messages pass as bytes; only envelope, progress tokens and cancellations are read. The [`http`](crate::http)
-//! side calls [`Session::send`] and [`Session::call`]; the tasks in [`pump`] deliver what the child writes.
+//! A session is made when its client comes, and is over when its child is. Messages pass as bytes; only envelope, progress
+//! tokens and cancellations are read. The [`http`](crate::http) side calls [`Session::call`] and [`Session::take`]; what the
+//! child writes comes through [`wire`](crate::wire). A session without a child of its own shares one ([`shared`]).
 
 mod call;
-mod meter;
-mod pump;
 mod room;
 mod routing;
+pub(crate) mod shared;
 mod stream;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mcp::message::Message;
 use mcp::protocol::Revision;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, mpsc};
-use tokio::task::spawn_local;
 use tokio::time::Instant;
 
-use crate::child::{Child, Exit, SpawnError};
-use crate::serve::Bridge;
+use crate::meter::Meter;
+use crate::wire::{Ending, Over, Wire, line_of};
 pub(crate) use call::CallRefused;
 use call::Calls;
-use meter::Meter;
+pub(crate) use shared::Shared;
 pub(crate) use stream::{EventId, First, Next, Stream};
 
-/// Messages that wait for a child to read its stdin. Beyond that, whoever sends one waits.
-const STDIN_MESSAGES_MAX: usize = 64;
 /// Streams that are kept for a client to resume, beyond those in use.
 const KEPT_STREAMS_MAX: usize = 32;
 /// Bytes that finished streams keep, all together. One that was not sent completely is kept beyond that, within the
@@ -43,12 +37,9 @@ const LISTENERS_MAX: usize = 16;
 
 pub(crate) struct Session {
     id: String,
-    /// Gone when the session is over: the child then sees the end of its stdin.
-    stdin: RefCell<Option<mpsc::Sender<Bytes>>>,
+    server: Server,
     calls: RefCell<Calls>,
     streams: RefCell<Streams>,
-    /// Messages for the child.
-    incoming: Meter,
     /// Messages for the client, sent ones that are kept included.
     outgoing: Meter,
     bytes_max: usize,
@@ -56,8 +47,15 @@ pub(crate) struct Session {
     last_used: Cell<Instant>,
     /// Connections that send one of the session's streams.
     connections: Cell<usize>,
-    over: RefCell<Option<Ending>>,
-    over_signal: Notify,
+    over: Cell<Option<Ending>>,
+}
+
+/// Who answers the session's calls.
+enum Server {
+    /// A child that has no other client.
+    Own(Rc<Wire>),
+    /// A child that has.
+    Shared(Shared),
 }
 
 /// The streams that a GET can resume or listen to.
@@ -69,27 +67,6 @@ struct Streams {
     last_number: u64,
 }
 
-/// Why a session is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// The child is gone.
-    Exited(Exit),
-    /// The child takes or gives nothing more.
-    PipeClosed,
-    /// The client ended it, or left before it began.
-    Deleted,
-    /// `initialize` was refused by the server, or took too long.
-    NotInitialized,
-    /// Nobody used it.
-    Idle,
-    /// The bridge ends.
-    ShuttingDown,
-}
-
-/// A session that is over takes no message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Over;
-
 /// A GET that has no stream to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoStream {
@@ -100,28 +77,33 @@ pub(crate) enum NoStream {
 }
 
 impl Session {
-    /// Starts a child, and the session that its first client will get.
-    pub(crate) fn start(bridge: &Rc<Bridge>) -> Result<Rc<Self>, SpawnError> {
-        let child = Child::spawn(&bridge.config, bridge.open_files)?;
+    /// The session of a child's only client.
+    pub(crate) fn of_child(wire: Rc<Wire>, bytes_max: usize) -> Rc<Self> {
+        let session = Self::of(Server::Own(wire.clone()), bytes_max);
+        wire.give_to(session.clone());
+        session
+    }
+
+    /// A session of one of many clients of a child.
+    pub(crate) fn of_shared(shared: Shared, bytes_max: usize) -> Rc<Self> {
+        Self::of(Server::Shared(shared), bytes_max)
+    }
+
+    fn of(server: Server, bytes_max: usize) -> Rc<Self> {
         let mut random = [0; mcp::session::ID_BYTES];
         getrandom::fill(&mut random).expect("the kernel's generator works once processes can be started");
-        let (stdin, messages) = mpsc::channel(STDIN_MESSAGES_MAX);
-        let session = Rc::new(Self {
+        Rc::new(Self {
             id: mcp::session::id(random),
-            stdin: RefCell::new(Some(stdin)),
+            server,
             calls: RefCell::default(),
             streams: RefCell::default(),
-            incoming: Meter::default(),
             outgoing: Meter::default(),
-            bytes_max: bridge.config.session_bytes_max,
+            bytes_max,
             revision: Cell::new(None),
             last_used: Cell::new(Instant::now()),
             connections: Cell::new(0),
-            over: RefCell::new(None),
-            over_signal: Notify::new(),
-        });
-        pump::start(bridge, &session, child, messages);
-        Ok(session)
+            over: Cell::new(None),
+        })
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -137,28 +119,32 @@ impl Session {
         self.revision.set(Some(revision));
     }
 
-    /// Gives the child messages, in order. Waits while the child is slow to read; what was taken is delivered even if
+    /// Whether the session has a child for itself.
+    pub(crate) fn has_child(&self) -> bool {
+        matches!(self.server, Server::Own(_))
+    }
+
+    /// Gives messages to the server, in order. Waits while the server is slow to read; what was taken is delivered even if
     /// the client leaves meanwhile, because in this era leaving does not cancel.
-    pub(crate) async fn send(&self, lines: Vec<Bytes>) -> Result<(), Over> {
-        let stdin = self.stdin.borrow().clone().ok_or(Over)?;
-        let lines: Vec<_> = lines.into_iter().map(|line| self.incoming.hold(line)).collect();
-        let mut lines = lines.into_iter();
-        while let Some(line) = lines.next() {
-            match stdin.try_send(line) {
-                Ok(()) => {}
-                Err(TrySendError::Closed(_)) => return Err(Over),
-                Err(TrySendError::Full(line)) => {
-                    let rest = spawn_local(async move {
-                        for line in std::iter::once(line).chain(lines) {
-                            stdin.send(line).await.map_err(|_| Over)?;
-                        }
-                        Ok(())
-                    });
-                    return rest.await.unwrap_or(Err(Over));
+    pub(crate) async fn take(self: &Rc<Self>, messages: &[Message<'_>], body: &Bytes) -> Result<(), Over> {
+        let wire = match &self.server {
+            Server::Own(wire) => wire,
+            Server::Shared(shared) => return self.take_shared(shared, messages, body).await,
+        };
+        let lines = messages.iter().map(|message| {
+            let raw = match message {
+                Message::Request(request) => request.raw,
+                Message::Response(response) => response.raw,
+                Message::Notification(notification) => {
+                    if notification.method == "notifications/cancelled" {
+                        self.cancelled(notification);
+                    }
+                    notification.raw
                 }
-            }
-        }
-        Ok(())
+            };
+            line_of(body, raw)
+        });
+        wire.send(lines.collect()).await
     }
 
     pub(crate) fn used(&self) {
@@ -177,28 +163,39 @@ impl Session {
     }
 
     pub(crate) fn over(&self) -> Option<Ending> {
-        *self.over.borrow()
+        self.over.get()
     }
 
     /// Ends the session: every call that waits is answered with an error, the streams end, the child is ended.
     pub(crate) fn end(&self, ending: Ending) {
-        if self.over.borrow().is_some() {
+        if self.over.get().is_some() {
             return;
         }
-        *self.over.borrow_mut() = Some(ending);
-        self.stdin.take();
+        self.over.set(Some(ending));
+        match &self.server {
+            Server::Own(wire) => wire.end(ending),
+            Server::Shared(shared) => shared.leave(&self.numbers()),
+        }
         self.fail_calls(&ending);
         for stream in self.streams.take().by_number.into_values() {
             stream.finish();
         }
-        self.over_signal.notify_one();
+    }
+
+    /// Bytes that wait for the child to read them.
+    fn waiting_bytes(&self) -> usize {
+        match &self.server {
+            Server::Own(wire) => wire.waiting_bytes(),
+            // What waits for a shared child is bounded there.
+            Server::Shared(_) => 0,
+        }
     }
 
     /// A number for a stream that is not kept yet.
     fn new_stream(&self) -> Rc<Stream> {
         let mut streams = self.streams.borrow_mut();
         streams.last_number += 1;
-        Rc::new(Stream::new(streams.last_number, self.outgoing.clone()))
+        Rc::new(Stream::kept_as(streams.last_number, self.outgoing.clone()))
     }
 
     /// Begins to send the answer to a POST as events, which can be resumed from now on.
@@ -313,19 +310,6 @@ impl Drop for Connection {
         self.session.connections.set(self.session.connections.get() - 1);
         if self.stream.is_finished() {
             self.session.streams.borrow_mut().forget_finished();
-        }
-    }
-}
-
-impl fmt::Display for Ending {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exited(exit) => write!(formatter, "the server {exit}"),
-            Self::PipeClosed => formatter.write_str("the server closed its connection"),
-            Self::Deleted => formatter.write_str("the client ended the session"),
-            Self::NotInitialized => formatter.write_str("the server was not initialised"),
-            Self::Idle => formatter.write_str("the session was not used"),
-            Self::ShuttingDown => formatter.write_str("the server is being stopped"),
         }
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::child::SpawnError;
 use crate::serve::Bridge;
-use crate::session::{Ending, Session};
+use crate::session::{Session, Shared};
+use crate::wire::{Ending, Wire};
 
 /// When all places are taken, a session that was not used for this long, and waits for nothing, makes room.
 const YIELD_IDLE: Duration = Duration::from_secs(30);
@@ -55,6 +56,24 @@ impl Sessions {
         }
     }
 
+    /// Sessions that have a child of their own.
+    pub(crate) fn with_child(&self) -> usize {
+        self.by_id.borrow().values().filter(|session| session.has_child()).count()
+    }
+
+    fn without_child(&self) -> usize {
+        self.by_id.borrow().values().filter(|session| !session.has_child()).count()
+    }
+
+    /// Ends the session that was not used for the longest time, if there is one that nobody seems to need.
+    fn make_room(&self, bridge: &Bridge, with_child: bool) -> Option<()> {
+        let idle = self.idle_for(YIELD_IDLE).into_iter();
+        let unneeded = idle.filter(|(_, session)| !session.has_calls() && session.has_child() == with_child);
+        let (_, longest) = unneeded.max_by_key(|(idle, _)| *idle)?;
+        bridge.end(&longest, Ending::Idle);
+        Some(())
+    }
+
     fn idle_for(&self, time: Duration) -> Vec<(Duration, Rc<Session>)> {
         let sessions = self.by_id.borrow();
         let idle = sessions.values().filter_map(|session| Some((session.idle()?, session.clone())));
@@ -64,21 +83,31 @@ impl Sessions {
 
 impl Opening {
     /// Takes a warm child or starts one.
-    pub(crate) fn begin(bridge: &Rc<Bridge>) -> Result<Self, OpenError> {
+    pub(crate) fn with_child(bridge: &Rc<Bridge>) -> Result<Self, OpenError> {
         let max = bridge.config.sessions_max;
-        if bridge.sessions.by_id.borrow().len() >= usize::from(max) {
-            let idle = bridge.sessions.idle_for(YIELD_IDLE).into_iter();
-            let unneeded = idle.filter(|(_, session)| !session.has_calls());
-            let (_, longest) = unneeded.max_by_key(|(idle, _)| *idle).ok_or(OpenError::Full(max))?;
-            bridge.end(&longest, Ending::Idle);
+        if bridge.own_children() >= usize::from(max) && !bridge.links.make_room() {
+            bridge.sessions.make_room(bridge, true).ok_or(OpenError::Full(max))?;
         }
-        let session = match bridge.pool.take() {
-            Some(session) => session,
-            None => Session::start(bridge).map_err(OpenError::Spawn)?,
+        let wire = match bridge.pool.take() {
+            Some(wire) => wire,
+            None => Wire::start(bridge).map_err(OpenError::Spawn)?,
         };
+        Ok(Self::of(bridge, Session::of_child(wire, bridge.config.session_bytes_max)))
+    }
+
+    /// Opens a session that shares a child with others.
+    pub(crate) fn sharing(bridge: &Rc<Bridge>, shared: Shared) -> Result<Self, OpenError> {
+        let max = bridge.config.shared_sessions_max;
+        if bridge.sessions.without_child() >= usize::from(max) {
+            bridge.sessions.make_room(bridge, false).ok_or(OpenError::Full(max))?;
+        }
+        Ok(Self::of(bridge, Session::of_shared(shared, bridge.config.session_bytes_max)))
+    }
+
+    fn of(bridge: &Rc<Bridge>, session: Rc<Session>) -> Self {
         session.used();
         bridge.sessions.by_id.borrow_mut().insert(session.id().to_owned(), session.clone());
-        Ok(Self { bridge: bridge.clone(), session, ending: Some(Ending::Deleted) })
+        Self { bridge: bridge.clone(), session, ending: Some(Ending::Deleted) }
     }
 
     pub(crate) fn session(&self) -> &Rc<Session> {
@@ -115,5 +144,6 @@ pub(crate) async fn sweep(bridge: Rc<Bridge>) {
             tracing::info!(session = session.id(), "session ended, it was not used");
             bridge.end(&session, Ending::Idle);
         }
+        bridge.links.sweep(limit);
     }
 }

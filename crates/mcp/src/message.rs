@@ -230,7 +230,11 @@ const EXACT_DOUBLE_MAX: f64 = 9_007_199_254_740_992.0;
 impl Id {
     /// The id as it stands in a message; `None` for `null` and for what cannot be an id.
     pub fn read(raw: &RawValue) -> Option<Self> {
-        let text = raw.get();
+        Self::read_text(raw.get())
+    }
+
+    /// The id whose JSON is this text.
+    pub fn read_text(text: &str) -> Option<Self> {
         match text.as_bytes().first()? {
             b'"' => serde_json::from_str(text).ok().map(Self::Text),
             b'-' | b'0'..=b'9' => Some(match (text.parse::<i128>(), text.parse::<f64>()) {

@@ -17,6 +17,8 @@ pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// Begins the names of the fields that mirror arguments of a tool.
 pub const PARAMETER_PREFIX: &str = "mcp-param-";
+/// Tells a bridge which client a request is of, in words that mean nothing elsewhere: the gateway's own field.
+pub const CLIENT: HeaderName = HeaderName::from_static("mcpcan-client");
 /// The last event a client has seen of a stream that it resumes.
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 

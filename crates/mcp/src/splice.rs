@@ -174,7 +174,8 @@ fn value_end(bytes: &[u8], start: usize) -> Option<usize> {
         b'{' | b'[' => container_end(bytes, start),
         _ => {
             let scalar = bytes[start..].iter();
-            let ends = |byte: &&u8| matches!(byte, b',' | b'}' | b']' | b':' | b'"' | b' ' | b'\t' | b'\n' | b'\r');
+            let ends =
+                |byte: &&u8| matches!(byte, b',' | b'}' | b']' | b':' | b'"' | b' ' | b'\t' | b'\n' | b'\r');
             let length = scalar.take_while(|byte| !ends(byte)).count();
             (length > 0).then_some(start + length)
         }

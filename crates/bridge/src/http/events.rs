@@ -1,5 +1,6 @@
 //! A stream of a session as the body of an answer, with comments that keep a quiet connection open.
 
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use mcp::sse;
 use tokio::time::{Instant, Interval, interval_at};
 
 use super::body::Body;
-use crate::session::{Connection, Next};
+use crate::link::Pending;
+use crate::session::{Connection, Next, Stream};
 
 /// Time without an event after which a comment is sent. Proxies often close connections that were quiet for a minute.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(25);
@@ -18,14 +20,32 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(25);
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 pub(crate) struct Events {
-    connection: Connection,
+    source: Source,
     keep_alive: Interval,
+}
+
+/// Where events come from.
+enum Source {
+    /// A stream of a session.
+    Session(Connection),
+    /// A call without one, which ends with this answer.
+    Call { stream: Rc<Stream>, connection: u64, _pending: Pending },
 }
 
 /// Answers with the stream of a connection.
 pub(super) fn response(connection: Connection) -> Response<Body> {
+    of(Source::Session(connection))
+}
+
+/// Answers with the stream of a call, which is cancelled if the client leaves before its end.
+pub(super) fn of_call(stream: Rc<Stream>, pending: Pending) -> Response<Body> {
+    let connection = stream.connect(None).expect("a connection from here on misses nothing");
+    of(Source::Call { stream, connection, _pending: pending })
+}
+
+fn of(source: Source) -> Response<Body> {
     let keep_alive = interval_at(Instant::now() + KEEP_ALIVE_INTERVAL, KEEP_ALIVE_INTERVAL);
-    let mut response = Response::new(Body::Events(Events { connection, keep_alive }));
+    let mut response = Response::new(Body::Events(Events { source, keep_alive }));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(sse::CONTENT_TYPE));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -36,7 +56,11 @@ pub(super) fn response(connection: Connection) -> Response<Body> {
 impl Events {
     /// The next bytes to send; `None` at the end of the stream.
     pub(super) fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        match self.connection.poll_next(context) {
+        let next = match &self.source {
+            Source::Session(connection) => connection.poll_next(context),
+            Source::Call { stream, connection, .. } => stream.poll_next(*connection, context),
+        };
+        match next {
             Poll::Ready(Next::Chunk(chunk)) => {
                 self.keep_alive.reset();
                 Poll::Ready(Some(chunk))

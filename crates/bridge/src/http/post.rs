@@ -1,6 +1,5 @@
 //! POST: messages of the client, answered with JSON or with a stream.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,28 +13,22 @@ use hyper::body::Incoming;
 use mcp::message::{self, Message, Outcome};
 use mcp::protocol::{Era, Revision};
 use mcp::session::SESSION_ID;
-use serde::Deserialize;
+use mcp::splice;
 use tokio::time::timeout;
 
 use super::body::Body;
-use super::{Refusal, empty, events, guard};
+use super::{Refusal, empty, events, guard, stateless};
+use crate::config::Process;
+use crate::link::{INITIALIZE_TIMEOUT, Introduction};
+use crate::links::{Key, Links};
 use crate::serve::{Bridge, chain};
-use crate::session::{CallRefused, First, Session, Stream};
+use crate::session::{CallRefused, First, Session, Shared, Stream, shared};
 use crate::sessions::{OpenError, Opening};
 
 /// Time a body has to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(120);
 /// Time an answer has to come as JSON. One that takes longer comes on a stream, which a client can resume.
-const JSON_PATIENCE: Duration = Duration::from_secs(1);
-/// Time a server has to answer `initialize`; it may have to be installed first.
-const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(300);
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct InitializeResult {
-    protocol_version: String,
-}
-
+pub(super) const JSON_PATIENCE: Duration = Duration::from_secs(1);
 pub(super) async fn answer(
     bridge: &Rc<Bridge>,
     request: Request<Incoming>,
@@ -49,11 +42,16 @@ pub(super) async fn answer(
         message::Body::One(message) => (vec![message], false),
         message::Body::Batch(messages) => (messages, true),
     };
+    if let ([message], false) = (&messages[..], batch)
+        && stateless::is_meant(&head.headers, message, head.headers.contains_key(SESSION_ID))
+    {
+        return stateless::answer(bridge, &head.headers, message).await;
+    }
     let initialize = messages.iter().any(is_initialize);
     let Some(session) = named_session(bridge, &head.headers)? else {
         return match &messages[..] {
             [Message::Request(request)] if initialize && !batch => {
-                initialize_session(bridge, request, &body).await
+                open_session(bridge, request, &messages, &body).await
             }
             [Message::Request(request), ..] => Err(Refusal::NoSession { id: Some(request.id.to_owned()) }),
             _ => Err(Refusal::NoSession { id: None }),
@@ -94,13 +92,52 @@ async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Refusal> {
     }
 }
 
-/// Opens a session with the child's answer to `initialize`.
-async fn initialize_session(
+/// Opens a session, with a child of its own or without.
+async fn open_session(
     bridge: &Rc<Bridge>,
     request: &message::Request<'_>,
+    messages: &[Message<'_>],
     body: &Bytes,
 ) -> Result<Response<Body>, Refusal> {
-    let opening = Opening::begin(bridge).map_err(|error| {
+    // Until it is known what the server speaks, the child that is asked must have no other client.
+    bridge.eras().await;
+    match bridge.config.process {
+        Process::Shared => share_child(bridge, request).await,
+        Process::Auto | Process::PerClient => initialize_child(bridge, request, messages, body).await,
+    }
+}
+
+/// Opens a session that shares a child with others, whose answer to the bridge's own `initialize` it repeats.
+async fn share_child(bridge: &Rc<Bridge>, request: &message::Request<'_>) -> Result<Response<Body>, Refusal> {
+    let key = Key::shared(Era::Sessions);
+    let (_, introduction) = Links::find(bridge, &key, false).await.map_err(Refusal::NoLink)?;
+    let opening = Opening::sharing(bridge, Shared::new(bridge, key)).map_err(Refusal::NotOpened)?;
+    let session = opening.session().clone();
+    let (revision, result) = shared::initialize_result(&introduction, asked_revision(request));
+    session.set_revision(revision);
+    let mut response = json([message::result(request.id, &result).into()].into(), false);
+    let id = HeaderValue::from_str(session.id()).expect("a session id is visible ASCII");
+    response.headers_mut().insert(SESSION_ID, id);
+    opening.succeed();
+    Ok(response)
+}
+
+/// The revision with sessions that a client asks for, if we know it.
+fn asked_revision(request: &message::Request<'_>) -> Option<Revision> {
+    let params = request.params?.get();
+    let revision = &params[splice::find(params, &["protocolVersion"])?];
+    let revision: Revision = serde_json::from_str::<String>(revision).ok()?.parse().ok()?;
+    (revision.era() == Era::Sessions).then_some(revision)
+}
+
+/// Opens a session with its child's answer to `initialize`.
+async fn initialize_child(
+    bridge: &Rc<Bridge>,
+    request: &message::Request<'_>,
+    messages: &[Message<'_>],
+    body: &Bytes,
+) -> Result<Response<Body>, Refusal> {
+    let opening = Opening::with_child(bridge).map_err(|error| {
         if let OpenError::Spawn(_) = &error {
             bridge.report.note(&chain(&error));
         }
@@ -109,7 +146,7 @@ async fn initialize_session(
     let session = opening.session().clone();
     let stream = session.call(&[request]).map_err(refused)?;
     // A session that is over by now has answered the call with the reason.
-    if session.send(vec![line_of(body, request.raw)]).await.is_err() {
+    if session.take(messages, body).await.is_err() {
         tracing::debug!(session = session.id(), "the child was gone before initialize");
     }
     // What the server says before its answer goes to the stream as well, and with the answer to the client.
@@ -140,9 +177,7 @@ async fn initialize_session(
 fn agreed_revision(answer: &[u8]) -> Option<Revision> {
     let Ok(message::Body::One(Message::Response(response))) = message::parse(answer) else { return None };
     let Outcome::Result(result) = response.outcome else { return None };
-    let result: InitializeResult = serde_json::from_str(result.get()).ok()?;
-    let known = result.protocol_version.parse().ok();
-    Some(known.filter(|revision: &Revision| revision.era() == Era::Sessions).unwrap_or(Revision::ALL[0]))
+    Introduction::of_initialize(result).map(|introduction| introduction.revision)
 }
 
 /// Gives the child the messages, and the client what comes of them.
@@ -161,22 +196,8 @@ async fn forward(
         [] => None,
         requests => Some(session.call(requests).map_err(refused)?),
     };
-    let mut lines = Vec::with_capacity(messages.len());
-    for message in messages {
-        let raw = match message {
-            Message::Request(request) => request.raw,
-            Message::Response(response) => response.raw,
-            Message::Notification(notification) => {
-                if notification.method == "notifications/cancelled" {
-                    session.cancelled(notification);
-                }
-                notification.raw
-            }
-        };
-        lines.push(line_of(body, raw));
-    }
     // Calls that the child does not take any more are answered with an error, when the session ends.
-    if session.send(lines).await.is_err() && stream.is_none() {
+    if session.take(messages, body).await.is_err() && stream.is_none() {
         return Err(Refusal::UnknownSession);
     }
     match stream {
@@ -210,14 +231,6 @@ fn json(mut answers: VecDeque<Bytes>, batch: bool) -> Response<Body> {
     let mut response = Response::new(Body::full(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-/// A message of the body as one line, without a copy if it is one already.
-fn line_of(body: &Bytes, raw: &str) -> Bytes {
-    match message::line(raw) {
-        Cow::Borrowed(raw) => body.slice_ref(raw.as_bytes()),
-        Cow::Owned(line) => line.into(),
-    }
 }
 
 fn refused(refused: CallRefused) -> Refusal {

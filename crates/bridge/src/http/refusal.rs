@@ -3,6 +3,8 @@
 //! Clients read the code and the status: 404 makes them initialise again, and a 400 that is no error of 2026-07-28 tells
 //! newer clients that this server has sessions.
 
+mod fault;
+
 use ::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use ::http::{Response, StatusCode};
 use mcp::message::{self, ParseError, code};
@@ -10,9 +12,12 @@ use mcp::protocol::{Era, Revision};
 use serde_json::value::RawValue;
 
 use super::body::Body;
+use crate::link::NotIntroduced;
+use crate::links::NoLink;
 use crate::serve::chain;
-use crate::session::Ending;
 use crate::sessions::OpenError;
+use crate::wire::Ending;
+pub(crate) use fault::Fault;
 
 /// Seconds after which a client may try again when what it needs is in use.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
@@ -73,32 +78,55 @@ pub(crate) enum Refusal {
     InitializeFailed(Ending),
     #[error("the server did not answer initialize within {seconds} s")]
     InitializeTimeout { seconds: u64 },
+    #[error("{}", chain(.0))]
+    NoLink(NoLink),
+    #[error("{fault}")]
+    Stateless { id: Option<Box<RawValue>>, fault: Fault },
+    #[error("{} knows no sessions: use POST", Revision::LATEST_STATELESS)]
+    OnlyPost,
 }
 
 impl Refusal {
     pub(super) fn into_response(self) -> Response<Body> {
-        let id = if let Self::NoSession { id } = &self { id.as_deref() } else { None };
-        let mut response =
-            Response::new(Body::full(message::error(id, self.code(), &self.to_string(), None)));
+        let (id, data) = match &self {
+            Self::NoSession { id } => (id.as_deref(), None),
+            Self::Stateless { id, fault } => (id.as_deref(), fault.data()),
+            _ => (None, None),
+        };
+        let body = message::error(id, self.code(), &self.to_string(), data.as_deref());
+        let mut response = Response::new(Body::full(body));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Self::NoSuchMethod = self {
             headers.insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
         }
+        if let Self::OnlyPost = self {
+            headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
         if let Self::NoCredential = self {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Self::NotOpened(OpenError::Full(_)) | Self::TooManyCalls | Self::TooManyBytes = self {
+        if self.passes() {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response
     }
 
+    /// Whether to try again later is of use.
+    fn passes(&self) -> bool {
+        match self {
+            Self::NotOpened(OpenError::Full(_)) | Self::TooManyCalls | Self::TooManyBytes => true,
+            Self::NoLink(NoLink::Full(_) | NoLink::Restarting { .. }) => true,
+            Self::Stateless { fault, .. } => fault.passes(),
+            _ => false,
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::NoSuchPath | Self::UnknownSession => StatusCode::NOT_FOUND,
-            Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoSuchMethod | Self::OnlyPost => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoCredential => StatusCode::UNAUTHORIZED,
             Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
@@ -117,7 +145,12 @@ impl Refusal {
             Self::TooManyStreams => StatusCode::CONFLICT,
             Self::NotOpened(OpenError::Full(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotOpened(OpenError::Spawn(_)) | Self::InitializeFailed(_) => StatusCode::BAD_GATEWAY,
-            Self::InitializeTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::NoLink(NoLink::Full(_) | NoLink::Restarting { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoLink(NoLink::NotIntroduced(NotIntroduced::Timeout)) | Self::InitializeTimeout { .. } => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
+            Self::NoLink(NoLink::Spawn(_) | NoLink::NotIntroduced(_)) => StatusCode::BAD_GATEWAY,
+            Self::Stateless { fault, .. } => fault.status(),
         }
     }
 
@@ -128,8 +161,11 @@ impl Refusal {
             Self::TooLarge { .. } | Self::BatchNotAllowed | Self::InitializedAlready | Self::IdInUse => {
                 code::INVALID_REQUEST
             }
+            Self::Stateless { fault, .. } => fault.code(),
             Self::NoSuchPath
             | Self::NoSuchMethod
+            | Self::OnlyPost
+            | Self::NoLink(_)
             | Self::NoCredential
             | Self::ForeignHost
             | Self::ForeignOrigin

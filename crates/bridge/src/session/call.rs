@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Ending, Session, Stream};
+use super::{Session, Stream};
+use crate::wire::Ending;
 
 /// Calls of one session at a time.
 const CALLS_MAX: usize = 1024;
@@ -31,6 +32,8 @@ struct Call {
     progress_token: Option<Id>,
     /// No longer counted when a message is to be given to the only call in flight.
     cancelled: bool,
+    /// The number by which a shared child knows the call.
+    number: Option<u64>,
     batch: Rc<Batch>,
 }
 
@@ -105,18 +108,43 @@ impl Session {
                 calls.by_token.insert(token.clone(), id.clone());
             }
             let (raw_id, batch) = (request.id.to_owned(), batch.clone());
-            calls.by_id.insert(id, Call { raw_id, progress_token, cancelled: false, batch });
+            calls.by_id.insert(id, Call { raw_id, progress_token, cancelled: false, number: None, batch });
         }
         drop(calls);
         Ok(stream)
     }
 
     /// Gives an answer to the POST that waits for it; `false` if none does.
-    pub(super) fn answer(&self, id: &Id, message: Bytes) -> bool {
+    pub(crate) fn answer(&self, id: &Id, message: Bytes) -> bool {
         let Some(call) = self.calls.borrow_mut().remove(id) else { return false };
         self.used();
         call.answer(message);
         true
+    }
+
+    /// Puts a message of the server on the stream of a call, if it still waits.
+    pub(super) fn put(&self, id: &Id, message: Bytes) {
+        let stream = self.calls.borrow().by_id.get(id).map(|call| call.batch.stream.clone());
+        if let Some(stream) = stream {
+            stream.put(message);
+        }
+    }
+
+    /// Notes by which number a shared child knows a call.
+    pub(super) fn numbered(&self, id: &Id, number: u64) {
+        if let Some(call) = self.calls.borrow_mut().by_id.get_mut(id) {
+            call.number = Some(number);
+        }
+    }
+
+    /// The number by which a shared child knows a call.
+    pub(super) fn number(&self, id: &Id) -> Option<u64> {
+        self.calls.borrow().by_id.get(id)?.number
+    }
+
+    /// The numbers of all calls that wait for a shared child.
+    pub(super) fn numbers(&self) -> Vec<u64> {
+        self.calls.borrow().by_id.values().filter_map(|call| call.number).collect()
     }
 
     /// Answers a call with an error of our own; `false` if it does not wait.

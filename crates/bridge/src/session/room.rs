@@ -5,15 +5,8 @@
 //! only kept is dropped first. Then new calls are refused, and the child is not read until its client has read.
 
 use std::rc::Rc;
-use std::time::Duration;
-
-use tokio::time::timeout;
 
 use super::{Session, Stream};
-
-/// Time after which a full session is looked at again: that a client has left frees nothing by itself, but what was
-/// kept for it can be dropped then.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Session {
     /// Whether another call may be made.
@@ -24,22 +17,19 @@ impl Session {
 
     /// Whether so much waits for the child to read that it gets no message of any kind.
     pub(crate) fn is_clogged(&self) -> bool {
-        self.incoming.bytes() > self.bytes_max
+        self.waiting_bytes() > self.bytes_max
     }
 
-    /// Waits until the child may say more. What it has not read does not count: it may have to be read before it reads.
-    pub(super) async fn may_say_more(&self) {
-        while self.over().is_none() && self.outgoing.bytes() > self.bytes_max {
+    /// Whether so much waits for the client that no more may come.
+    pub(super) fn is_flooded(&self) -> bool {
+        if self.outgoing.bytes() > self.bytes_max {
             self.make_room();
-            if self.outgoing.bytes() > self.bytes_max {
-                // Both outcomes mean to look again.
-                drop(timeout(LOOK_INTERVAL, self.outgoing.freed()).await);
-            }
         }
+        self.outgoing.bytes() > self.bytes_max
     }
 
     fn held_bytes(&self) -> usize {
-        self.incoming.bytes() + self.outgoing.bytes()
+        self.waiting_bytes() + self.outgoing.bytes()
     }
 
     /// Drops what nobody waits for, the oldest first, until the session holds no more than it may.

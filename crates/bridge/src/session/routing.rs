@@ -8,61 +8,56 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use mcp::message::{self, Body, Id, Message, ParseError, Response};
-use mcp::scan::{Scanner, Summary};
-use memchr::memmem;
-use serde_json::value::RawValue;
+use mcp::message::{self, Body, Id, Message, Response};
+use mcp::scan::Scanner;
 
 use super::{Session, Stream};
-use crate::report::{Report, Source};
-use crate::serve::chain;
+use crate::broken;
+use crate::meter::Meter;
+use crate::report::Report;
+use crate::serve::Bridge;
+use crate::wire::{Ending, Owner};
 
-impl Session {
-    /// Takes a line that the child wrote on stdout.
-    pub(super) fn deliver(&self, line: &Bytes, report: &Report) {
+impl Owner for Session {
+    fn deliver(&self, line: &Bytes, report: &Report) {
         let messages = match message::parse(line) {
             Ok(Body::One(message)) => return self.route(&message, line),
             Ok(Body::Batch(messages)) => messages,
-            Err(error) => return self.deliver_broken(line, &error, report),
+            Err(error) => {
+                if let Some((id, text)) = broken::line(line, &error, report) {
+                    self.fail(&id, &text);
+                }
+                return;
+            }
         };
         for message in &messages {
             self.route(message, line);
         }
     }
 
-    /// Takes a line that cannot be read. What was meant as a message is not logged, since it may hold what is not for the
-    /// log; the call it would have answered fails. Anything else is a line of the log.
-    fn deliver_broken(&self, line: &Bytes, error: &ParseError, report: &Report) {
-        let mut scanner = Scanner::new();
-        scanner.feed(line);
-        let summary = scanner.into_summary();
-        let answers = summary.id.is_some() && (summary.result || summary.error);
-        let message = summary.messages > 0 && memmem::find(line, b"\"jsonrpc\"").is_some();
-        if !answers && !message {
-            return report.line(Source::Stdout, line);
-        }
-        let text =
-            format!("a message of the server, of {} bytes, is not valid: {}", line.len(), chain(error));
-        report.note(&text);
-        self.fail_answered(summary, &text);
-    }
-
-    /// Concludes a line that was too long to be kept: the call it would have answered fails, and no other.
-    pub(super) fn deliver_too_long(&self, scanned: Scanner, bytes: u64, report: &Report) {
-        let text = format!("a message of the server has {bytes} bytes, more than are allowed");
-        report.note(&text);
-        self.fail_answered(scanned.into_summary(), &text);
-    }
-
-    /// Fails the call that a message answers, going by what could be read of it.
-    fn fail_answered(&self, summary: Summary, text: &str) {
-        let id = summary.id.filter(|id| summary.method.is_none() && !id.truncated);
-        let id = id.and_then(|id| RawValue::from_string(id.text).ok());
-        if let Some(id) = id.and_then(|id| Id::read(&id)) {
-            self.fail(&id, text);
+    fn deliver_too_long(&self, scanned: Scanner, bytes: u64, report: &Report) {
+        let (id, text) = broken::too_long(scanned, bytes, report);
+        if let Some(id) = id {
+            self.fail(&id, &text);
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.is_flooded()
+    }
+
+    fn outgoing(&self) -> &Meter {
+        &self.outgoing
+    }
+
+    fn ended(self: Rc<Self>, bridge: &Bridge, ending: Ending) {
+        self.end(ending);
+        bridge.sessions.remove(&self);
+        bridge.pool.look_again();
+    }
+}
+
+impl Session {
     fn route(&self, message: &Message<'_>, line: &Bytes) {
         match message {
             Message::Response(response) => self.route_answer(response, line),

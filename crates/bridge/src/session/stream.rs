@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use mcp::sse::Frame;
 
-use super::meter::Meter;
+use crate::meter::Meter;
 
 /// Bytes of events that a stream keeps. The newest event and answers are kept whatever their size.
 const KEPT_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -24,7 +24,8 @@ const CHUNK_BYTES: usize = 256 * 1024;
 const COPIED_BYTES_MAX: usize = crate::child::SHARED_BYTES_MAX;
 
 pub(crate) struct Stream {
-    number: u64,
+    /// By which a client resumes it; `None` if it cannot, and nothing is kept for it.
+    number: Option<u64>,
     meter: Meter,
     state: RefCell<State>,
 }
@@ -41,6 +42,8 @@ struct State {
     /// Whether there is, or was, anything but answers: then they cannot go as JSON.
     mixed: bool,
     finished: bool,
+    /// Whether the client did not read in time and is given up.
+    lost: bool,
     /// Which connection sends the stream, if one does: a later one takes over from an earlier one.
     connection: Option<u64>,
     connections: u64,
@@ -93,7 +96,17 @@ pub(crate) enum Next {
 }
 
 impl Stream {
-    pub(super) fn new(number: u64, meter: Meter) -> Self {
+    /// A stream that a client can resume.
+    pub(super) fn kept_as(number: u64, meter: Meter) -> Self {
+        Self::new(Some(number), meter)
+    }
+
+    /// A stream that nobody can resume.
+    pub(crate) fn unkept(meter: Meter) -> Self {
+        Self::new(None, meter)
+    }
+
+    fn new(number: Option<u64>, meter: Meter) -> Self {
         let state = State {
             events: VecDeque::new(),
             next: 1,
@@ -102,6 +115,7 @@ impl Stream {
             bytes: 0,
             mixed: false,
             finished: false,
+            lost: false,
             connection: None,
             connections: 0,
             waker: None,
@@ -110,7 +124,7 @@ impl Stream {
     }
 
     pub(crate) fn number(&self) -> u64 {
-        self.number
+        self.number.unwrap_or_default()
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -137,6 +151,9 @@ impl Stream {
 
     /// Puts anything else in.
     pub(crate) fn put(&self, message: Bytes) {
+        if self.state.borrow().lost {
+            return;
+        }
         let message = self.kept_form(message);
         let mut state = self.state.borrow_mut();
         state.mixed = true;
@@ -151,11 +168,7 @@ impl Stream {
 
     /// Forgets what was sent already: a client cannot resume before it any more.
     pub(super) fn forget_sent(&self) {
-        let mut state = self.state.borrow_mut();
-        while let Some(sent) = state.events.front().filter(|event| event.sequence < state.unsent) {
-            state.bytes -= sent.message.len();
-            state.events.pop_front();
-        }
+        self.state.borrow_mut().forget_sent();
     }
 
     /// Forgets all messages that have come.
@@ -163,6 +176,16 @@ impl Stream {
         let mut state = self.state.borrow_mut();
         state.events.clear();
         state.bytes = 0;
+    }
+
+    /// Gives up a client that does not read: its connection ends.
+    pub(crate) fn cut_off(&self) {
+        let mut state = self.state.borrow_mut();
+        state.events.clear();
+        state.bytes = 0;
+        state.lost = true;
+        state.mixed = true;
+        state.wake();
     }
 
     /// Nothing more will come.
@@ -251,7 +274,7 @@ impl Stream {
         if state.connection != Some(connection) {
             return Poll::Ready(Next::End);
         }
-        if state.unsent < state.oldest() {
+        if state.lost || state.unsent < state.oldest() {
             return Poll::Ready(Next::Lost);
         }
         if state.prime || state.unsent < state.next {
@@ -283,7 +306,7 @@ impl State {
         self.events.front().map_or(self.next, |event| event.sequence)
     }
 
-    fn chunk(&mut self, number: u64) -> Bytes {
+    fn chunk(&mut self, number: Option<u64>) -> Bytes {
         let mut chunk = BytesMut::new();
         if std::mem::take(&mut self.prime) {
             encode(&mut chunk, number, 0, &[]);
@@ -296,7 +319,17 @@ impl State {
                 break;
             }
         }
+        if number.is_none() {
+            self.forget_sent();
+        }
         chunk.freeze()
+    }
+
+    fn forget_sent(&mut self) {
+        while let Some(sent) = self.events.front().filter(|event| event.sequence < self.unsent) {
+            self.bytes -= sent.message.len();
+            self.events.pop_front();
+        }
     }
 
     fn wait(&mut self, context: &Context<'_>) {
@@ -313,7 +346,7 @@ impl State {
     }
 }
 
-fn encode(chunk: &mut BytesMut, number: u64, sequence: u64, message: &[u8]) {
-    let id = EventId { stream: number, sequence }.to_string();
-    Frame { id: Some(&id), data: Some(message), ..Frame::default() }.encode(chunk);
+fn encode(chunk: &mut BytesMut, number: Option<u64>, sequence: u64, message: &[u8]) {
+    let id = number.map(|stream| EventId { stream, sequence }.to_string());
+    Frame { id: id.as_deref(), data: Some(message), ..Frame::default() }.encode(chunk);
 }

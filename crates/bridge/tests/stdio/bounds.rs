@@ -77,8 +77,10 @@ async fn no_second_child_starts_before_the_first_has_answered_a_client() {
     let gate = directory.path().join("gate");
     assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
     // It installs, so to speak, until the gate opens.
-    let script = "import json,sys\nm=json.loads(sys.stdin.readline())\n\
-        print('installing',file=sys.stderr,flush=True)\nopen(sys.argv[1]).read()\n\
+    let script = "import json,sys\nprint('installing',file=sys.stderr,flush=True)\nopen(sys.argv[1]).read()\n\
+        d=json.loads(sys.stdin.readline())\n\
+        print(json.dumps({'jsonrpc':'2.0','id':d['id'],'error':{'code':-32601,'message':'?'}}),flush=True)\n\
+        m=json.loads(sys.stdin.readline())\n\
         print(json.dumps({'jsonrpc':'2.0','id':m['id'],'result':{'protocolVersion':m['params']['protocolVersion']}}),flush=True)\n\
         sys.stdin.read()";
     let bridge = Bridge::start_before(&["--warm", "2"], &["python3", "-c", script, gate.to_str().unwrap()]);

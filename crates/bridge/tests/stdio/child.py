@@ -1,4 +1,7 @@
-"""A server whose every fault can be called for: `tools/call` with the name of one of the functions below."""
+"""A server whose every fault can be called for: `tools/call` with the name of one of the functions below.
+
+Its arguments are the eras that it speaks: `sessions`, which is all without any, and `stateless`.
+"""
 
 import json
 import os
@@ -9,8 +12,12 @@ import sys
 import threading
 import time
 
+ERAS = sys.argv[1:] or ["sessions"]
+SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
+
 out_lock = threading.Lock()
 waiting = {}
+listening = {}
 
 
 def write(text):
@@ -69,7 +76,21 @@ def silence(request, line):
 
 
 def change(request, line):
-    send({"method": "notifications/tools/list_changed"})
+    if listening:
+        for id in listening:
+            send({"method": "notifications/tools/list_changed", "params": {"_meta": {"x": 1.0, SUBSCRIPTION: id}}})
+    else:
+        send({"method": "notifications/tools/list_changed"})
+    answer(request, {})
+
+
+def end_subscription(request, line):
+    # 2026-07-28 says it in two ways: a cancellation, and a result.
+    id, _ = listening.popitem()
+    if request["params"]["arguments"]["by"] == "cancellation":
+        send({"method": "notifications/cancelled", "params": {"requestId": id}})
+    else:
+        send({"id": id, "result": {"resultType": "complete", "_meta": {SUBSCRIPTION: id}}})
     answer(request, {})
 
 
@@ -167,10 +188,23 @@ def main():
     for line in iter(sys.stdin.readline, ""):
         message = json.loads(line)
         method = message.get("method")
-        if method == "initialize":
+        if method == "server/discover" and "stateless" in ERAS:
+            answer(message, {
+                "supportedVersions": ["2026-07-28"],
+                "capabilities": {"tools": {"listChanged": True}},
+                "resultType": "complete", "ttlMs": 0, "cacheScope": "private",
+            })
+        elif method == "subscriptions/listen" and "stateless" in ERAS:
+            listening[message["id"]] = message
+            send({"method": "notifications/subscriptions/acknowledged", "params": {
+                "notifications": message["params"]["notifications"], "_meta": {SUBSCRIPTION: message["id"]},
+            }})
+        elif method == "initialize" and "sessions" not in ERAS:
+            send({"id": message["id"], "error": {"code": -32022, "message": "only 2026-07-28"}})
+        elif method == "initialize":
             answer(message, {
                 "protocolVersion": message["params"]["protocolVersion"],
-                "capabilities": {"tools": {}},
+                "capabilities": {"logging": {}, "tools": {"listChanged": True}, "x": {"n": 1.0}},
                 "serverInfo": {"name": "child", "version": "1"},
             })
         elif method == "ping":
@@ -178,6 +212,7 @@ def main():
         elif method == "tools/call":
             globals()[message["params"]["name"]](message, line.rstrip("\n"))
         elif method == "notifications/cancelled":
+            listening.pop(message["params"]["requestId"], None)
             sys.stderr.write("cancelled %s\n" % json.dumps(message["params"]["requestId"]))
             sys.stderr.flush()
         elif method is None and message.get("id") == "s-1":

@@ -81,7 +81,9 @@ async fn the_bridge_says_what_is_wrong_in_plain_text_and_nothing_else() {
 
 #[tokio::test]
 async fn a_refusal_of_initialize_comes_after_what_was_said_before_it() {
-    let script = "import json,sys\nm=json.loads(sys.stdin.readline())\n\
+    let script = "import json,sys\nd=json.loads(sys.stdin.readline())\n\
+        print(json.dumps({'jsonrpc':'2.0','id':d['id'],'error':{'code':-32602,'message':'too early'}}),flush=True)\n\
+        m=json.loads(sys.stdin.readline())\n\
         print(json.dumps({'jsonrpc':'2.0','method':'notifications/message','params':{}}))\n\
         print(json.dumps({'jsonrpc':'2.0','id':m['id'],'error':{'code':-32602,'message':'no licence'}}),flush=True)\n\
         sys.stdin.read()";

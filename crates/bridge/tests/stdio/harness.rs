@@ -103,6 +103,28 @@ impl Bridge {
         })
     }
 
+    /// Waits for another log line that contains `text` than one that was found before.
+    #[track_caller]
+    pub(crate) fn log_line_besides(&self, text: &str, other: &Value) -> Value {
+        self.records.wait(text, |list| {
+            let mut lines = list.iter().filter(|record| record["type"] == "line" && record["text"] != *other);
+            lines.find(|line| line["text"].as_str().unwrap().contains(text)).cloned()
+        })
+    }
+
+    /// Whether a line that was logged so far contains `text`, other than one that was found before.
+    pub(crate) fn has_logged_besides(&self, text: &str, other: &Value) -> bool {
+        let list = self.records.list.lock().unwrap();
+        let lines = list.iter().filter(|record| record["text"] != *other);
+        lines.filter_map(|record| record["text"].as_str()).any(|line| line.contains(text))
+    }
+
+    /// Waits for a record of this type.
+    #[track_caller]
+    pub(crate) fn record(&self, kind: &str) -> Value {
+        self.records.wait(kind, |list| list.iter().find(|record| record["type"] == kind).cloned())
+    }
+
     /// Whether a line that was logged so far contains `text`.
     pub(crate) fn has_logged(&self, text: &str) -> bool {
         let list = self.records.list.lock().unwrap();
@@ -120,6 +142,23 @@ impl Bridge {
     pub(crate) fn post(&self, session: Option<&str>, body: impl Into<reqwest::Body>) -> RequestBuilder {
         let request = self.http.post(&self.url).header(CONTENT_TYPE, "application/json");
         self.of_session(request.header(ACCEPT, "application/json, text/event-stream").body(body), session)
+    }
+
+    /// A request of 2026-07-28 with the fields that it must have.
+    pub(crate) fn stateless(&self, id: i64, method: &str, params: Value) -> RequestBuilder {
+        let name = params.get("name").or(params.get("uri")).and_then(Value::as_str).map(str::to_owned);
+        let request = self.post(None, stateless(id, method, params));
+        let request = request.header("MCP-Protocol-Version", "2026-07-28").header("Mcp-Method", method);
+        match name {
+            Some(name) => request.header("Mcp-Name", name),
+            None => request,
+        }
+    }
+
+    /// Calls a tool in 2026-07-28.
+    pub(crate) async fn stateless_call(&self, id: i64, tool: &str, arguments: Value) -> Response {
+        let params = json!({"name": tool, "arguments": arguments});
+        self.stateless(id, "tools/call", params).send().await.unwrap()
     }
 
     pub(crate) fn get(&self, session: Option<&str>) -> RequestBuilder {
@@ -250,6 +289,20 @@ pub(crate) fn initialize(revision: &str) -> String {
 pub(crate) fn call(id: i64, tool: &str, arguments: Value) -> String {
     json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool, "arguments": arguments}})
         .to_string()
+}
+
+/// The body of a request of 2026-07-28.
+pub(crate) fn stateless(id: i64, method: &str, mut params: Value) -> String {
+    let meta = params["_meta"].take();
+    let mut all = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    for (key, value) in meta.as_object().into_iter().flatten() {
+        all[key] = value.clone();
+    }
+    params["_meta"] = all;
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
 }
 
 /// An answer that is a stream of events.

@@ -1,7 +1,8 @@
 //! The bridge as a process, in front of real and of hostile servers.
 //!
 //! `protocol` holds what Streamable HTTP asks for, `children` what servers do wrong, `bounds` how much of anything there
-//! may be, `everything` the reference server.
+//! may be, `shared` what clients of one child have to do with each other, `stateless` what 2026-07-28 asks for, `everything`
+//! the reference server.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
@@ -10,3 +11,5 @@ mod children;
 mod everything;
 mod harness;
 mod protocol;
+mod shared;
+mod stateless;

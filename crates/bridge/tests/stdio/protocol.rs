@@ -107,16 +107,6 @@ async fn a_bridge_with_a_credential_answers_nobody_without_it() {
 }
 
 #[tokio::test]
-async fn a_newer_client_is_told_that_there_are_sessions() {
-    let bridge = Bridge::start(&[]);
-    let discover = r#"{"jsonrpc":"2.0","id":"d","method":"server/discover","params":{}}"#;
-    let (status, body) =
-        refusal(bridge.post(None, discover).header("mcp-protocol-version", "2026-07-28")).await;
-    assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert_eq!((&body["id"], &body["error"]["code"]), (&json!("d"), &json!(-32000)));
-}
-
-#[tokio::test]
 async fn no_byte_of_a_message_changes() {
     let bridge = Bridge::start(&[]);
     let session = bridge.session(NEWEST).await;

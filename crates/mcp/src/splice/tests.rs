@@ -40,7 +40,8 @@ fn members_come_and_go_with_their_commas() {
 }
 
 fn json() -> impl Strategy<Value = String> {
-    let key = prop_oneof!["[a-c]", Just("_meta".to_owned()), Just("\\u0061".to_owned()), "[ -~&&[^\"\\\\]]{0,6}"];
+    let key =
+        prop_oneof!["[a-c]", Just("_meta".to_owned()), Just("\\u0061".to_owned()), "[ -~&&[^\"\\\\]]{0,6}"];
     let scalar = prop_oneof![
         Just("null".to_owned()),
         Just("12345678901234567890123".to_owned()),

@@ -1,4 +1,4 @@
-//! Counts the bytes of messages that a session holds, in its own queues and in those of connections.
+//! Counts the bytes of messages that a session or a shared child holds, in queues of its own and in those of connections.
 //!
 //! A message is counted from [`Meter::hold`] until the last handle to it is gone, wherever that is: what a connection
 //! has not sent yet counts, too. The counter is atomic only because the owner of [`Bytes`] must be `Send`.
@@ -15,7 +15,7 @@ const OVERHEAD_BYTES: usize = 128;
 
 /// One direction of a session. Clones count together.
 #[derive(Clone, Default)]
-pub(super) struct Meter(Arc<Held>);
+pub(crate) struct Meter(Arc<Held>);
 
 #[derive(Default)]
 struct Held {
@@ -30,17 +30,17 @@ struct Message {
 
 impl Meter {
     /// The same bytes, counted.
-    pub(super) fn hold(&self, bytes: Bytes) -> Bytes {
+    pub(crate) fn hold(&self, bytes: Bytes) -> Bytes {
         self.0.bytes.fetch_add(bytes.len() + OVERHEAD_BYTES, Ordering::Relaxed);
         Bytes::from_owner(Message { bytes, held: self.0.clone() })
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
     /// Waits until something is freed, or returns at once if something was since the last wait. One may wait at a time.
-    pub(super) async fn freed(&self) {
+    pub(crate) async fn freed(&self) {
         self.0.freed.notified().await;
     }
 }

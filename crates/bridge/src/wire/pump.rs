@@ -1,4 +1,4 @@
-//! The tasks between a child's pipes and its session, and the one that sees the child to its end.
+//! The tasks between a child's pipes and its owner, and the one that sees the child to its end.
 
 use std::io;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::timeout;
 
-use super::{Ending, STDIN_MESSAGES_MAX, Session};
+use super::{Ending, STDIN_MESSAGES_MAX, Wire, stray};
 use crate::child::{Child, LineReader, Process};
 use crate::report::{Report, Source, TEXT_BYTES_MAX};
 use crate::serve::Bridge;
@@ -24,20 +24,18 @@ const DRAIN_GRACE: Duration = Duration::from_millis(500);
 const EXIT_GRACE: Duration = Duration::from_millis(250);
 /// Messages below this size are gathered into one write.
 const GATHERED_BYTES_MAX: usize = 16 * 1024;
+/// Time after which a full owner is looked at again: that a client has left frees nothing by itself, but what was kept
+/// for it can be dropped then.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-pub(super) fn start(
-    bridge: &Rc<Bridge>,
-    session: &Rc<Session>,
-    child: Child,
-    messages: mpsc::Receiver<Bytes>,
-) {
+pub(super) fn start(bridge: &Rc<Bridge>, wire: &Rc<Wire>, child: Child, messages: mpsc::Receiver<Bytes>) {
     let Child { stdin, stdout, stderr, process } = child;
-    let writer = spawn_local(write_messages(session.clone(), messages, stdin));
+    let writer = spawn_local(write_messages(messages, stdin));
     let stdout = LineReader::new(stdout, bridge.config.line_bytes_max);
-    let reader = spawn_local(read_messages(session.clone(), stdout, bridge.report.clone()));
+    let reader = spawn_local(read_messages(wire.clone(), stdout, bridge.report.clone()));
     let log = spawn_local(read_log(LineReader::new(stderr, TEXT_BYTES_MAX), bridge.report.clone()));
     let tasks = Tasks { writer, reader, log };
-    bridge.children.spawn_local(supervise(bridge.clone(), session.clone(), process, tasks));
+    bridge.children.spawn_local(supervise(bridge.clone(), wire.clone(), process, tasks));
 }
 
 struct Tasks {
@@ -57,26 +55,25 @@ impl Tasks {
 }
 
 /// Waits for the end of the session or of the child, whichever comes first, and sees to the other.
-async fn supervise(bridge: Rc<Bridge>, session: Rc<Session>, mut process: Process, mut tasks: Tasks) {
+async fn supervise(bridge: Rc<Bridge>, wire: Rc<Wire>, mut process: Process, mut tasks: Tasks) {
     tokio::select! {
         () = process.exited() => {}
         () = tasks.pipe_closed() => {
             if timeout(EXIT_GRACE, process.exited()).await.is_err() {
-                session.end(Ending::PipeClosed);
+                end(&bridge, &wire, Ending::PipeClosed);
                 process.end().await;
             }
         }
-        () = session.over_signal.notified() => process.end().await,
+        () = wire.over_signal.notified() => process.end().await,
     }
     // What the child had started must not hold its pipes open any longer.
     process.end_group();
     // The last answers of a child that exited may still be in the pipe.
-    if session.over().is_none() && !tasks.reader.is_finished() {
+    if wire.over().is_none() && !tasks.reader.is_finished() {
         drop(timeout(DRAIN_GRACE, &mut tasks.reader).await);
     }
     let exit = process.reap();
-    session.end(exit.as_ref().map_or(Ending::PipeClosed, |exit| Ending::Exited(*exit)));
-    bridge.forget(&session);
+    end(&bridge, &wire, exit.as_ref().map_or(Ending::PipeClosed, |exit| Ending::Exited(*exit)));
     drop(timeout(DRAIN_GRACE, &mut tasks.log).await);
     tasks.writer.abort();
     tasks.reader.abort();
@@ -88,13 +85,21 @@ async fn supervise(bridge: Rc<Bridge>, session: Rc<Session>, mut process: Proces
     }
 }
 
-/// Writes messages to the child, one a line, until the session is over or the child reads no more.
-async fn write_messages(session: Rc<Session>, mut messages: mpsc::Receiver<Bytes>, mut stdin: pipe::Sender) {
+/// Tells the owner once that the child is over, and for what reason first.
+fn end(bridge: &Bridge, wire: &Wire, ending: Ending) {
+    wire.end(ending);
+    if let (Some(owner), Some(ending)) = (wire.owner.take(), wire.over()) {
+        owner.ended(bridge, ending);
+    }
+}
+
+/// Writes messages to the child, one a line, until the wire ends or the child reads no more.
+async fn write_messages(mut messages: mpsc::Receiver<Bytes>, mut stdin: pipe::Sender) {
     let mut batch = Vec::new();
     let mut lines = BytesMut::new();
     while messages.recv_many(&mut batch, STDIN_MESSAGES_MAX).await > 0 {
         if let Err(error) = write_batch(&mut stdin, &mut lines, &mut batch).await {
-            tracing::debug!(%error, session = session.id(), "the child's stdin is closed");
+            tracing::debug!(%error, "the child's stdin is closed");
             return;
         }
     }
@@ -118,23 +123,26 @@ async fn write_batch(
 }
 
 /// Reads messages of the child until its stdout ends.
-async fn read_messages(session: Rc<Session>, mut stdout: LineReader<pipe::Receiver>, report: Report) {
+async fn read_messages(wire: Rc<Wire>, mut stdout: LineReader<pipe::Receiver>, report: Report) {
     let mut too_long: Option<(Scanner, u64)> = None;
     loop {
         let part = match stdout.next().await {
             Ok(Some(part)) => part,
             Ok(None) => break,
             Err(error) => {
-                tracing::warn!(%error, session = session.id(), "cannot read a child's stdout");
+                tracing::warn!(%error, "cannot read a child's stdout");
                 break;
             }
         };
         if too_long.is_none() && part.ends {
             if !part.bytes.trim_ascii().is_empty() {
-                session.deliver(&part.bytes, &report);
+                match wire.owner() {
+                    Some(owner) => owner.deliver(&part.bytes, &report),
+                    None => stray(&part.bytes, &report),
+                }
                 // While it waits, the line is not held beside the messages in it.
                 drop(part);
-                session.may_say_more().await;
+                may_say_more(&wire).await;
             }
             continue;
         }
@@ -144,8 +152,19 @@ async fn read_messages(session: Rc<Session>, mut stdout: LineReader<pipe::Receiv
         if part.ends
             && let Some((scanner, bytes)) = too_long.take()
         {
-            session.deliver_too_long(scanner, bytes, &report);
+            wire.owner().inspect(|owner| owner.deliver_too_long(scanner, bytes, &report));
         }
+    }
+}
+
+/// Waits until the child may say more. What it has not read does not count: it may have to be read before it reads.
+async fn may_say_more(wire: &Wire) {
+    while wire.over().is_none()
+        && let Some(owner) = wire.owner()
+        && owner.is_full()
+    {
+        // Both outcomes mean to look again.
+        drop(timeout(LOOK_INTERVAL, owner.outgoing().freed()).await);
     }
 }
 

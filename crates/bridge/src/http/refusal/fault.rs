@@ -1,0 +1,62 @@
+//! What 2026-07-28 names for a request that is not right: the code, the status and the words of each.
+
+use ::http::{HeaderName, StatusCode};
+use mcp::message::code;
+use mcp::protocol::{Era, Revision};
+use serde_json::value::{RawValue, to_raw_value};
+
+/// Why a request of the era without sessions is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("params._meta must hold {}", .0.join(" and "))]
+    NoMeta(Vec<&'static str>),
+    #[error("the header field {0} is missing, or there is more than one")]
+    NoHeader(HeaderName),
+    #[error("the header field {0} does not say what the body says")]
+    HeaderMismatch(HeaderName),
+    #[error("the revision {requested} is not supported here")]
+    UnsupportedRevision { requested: String },
+    #[error("clients of {} send one request or notification in a body", Revision::LATEST_STATELESS)]
+    NotARequest,
+    #[error("too many calls are in flight")]
+    TooManyCalls,
+    #[error("{0}")]
+    NoServer(String),
+}
+
+impl Fault {
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::NoMeta(_)
+            | Self::NoHeader(_)
+            | Self::HeaderMismatch(_)
+            | Self::UnsupportedRevision { .. }
+            | Self::NotARequest => StatusCode::BAD_REQUEST,
+            Self::TooManyCalls => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoServer(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    pub(super) fn code(&self) -> i64 {
+        match self {
+            Self::NoMeta(_) => code::INVALID_PARAMS,
+            Self::NoHeader(_) | Self::HeaderMismatch(_) => code::HEADER_MISMATCH,
+            Self::UnsupportedRevision { .. } => code::UNSUPPORTED_REVISION,
+            Self::NotARequest => code::INVALID_REQUEST,
+            Self::TooManyCalls | Self::NoServer(_) => code::INTERNAL_ERROR,
+        }
+    }
+
+    pub(super) fn data(&self) -> Option<Box<RawValue>> {
+        let Self::UnsupportedRevision { requested } = self else { return None };
+        let supported = Revision::ALL.into_iter().filter(|revision| revision.era() == Era::Stateless);
+        let supported: Vec<_> = supported.map(Revision::as_str).collect();
+        let data = serde_json::json!({ "supported": supported, "requested": requested });
+        to_raw_value(&data).ok()
+    }
+
+    /// Whether to try again later is of use.
+    pub(super) fn passes(&self) -> bool {
+        matches!(self, Self::TooManyCalls | Self::NoServer(_))
+    }
+}

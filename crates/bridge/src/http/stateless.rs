@@ -1,0 +1,183 @@
+//! POST of the era without sessions (2026-07-28, Streamable HTTP): every request is complete in itself, and closing the
+//! answer's stream cancels it.
+
+use std::rc::Rc;
+
+use ::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use ::http::{HeaderName, Response, StatusCode};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use mcp::message::{Message, Outcome, Request, code};
+use mcp::protocol::{Era, Revision};
+use mcp::session::{CLIENT, METHOD, NAME, PROTOCOL_VERSION};
+use mcp::splice;
+use tokio::time::timeout;
+
+use super::body::Body;
+use super::post::JSON_PATIENCE;
+use super::refusal::Fault;
+use super::{Refusal, empty, events};
+use crate::link::{self, Asker, Link, Outgoing, Pending, meta};
+use crate::links::{Links, NoLink};
+use crate::serve::{Bridge, chain};
+use crate::session::{CallRefused, First, Stream};
+
+/// Whether a message is of this era: because it says so itself, or because its header does and no session speaks
+/// against it. `initialize` without the new fields is always of the older one.
+pub(super) fn is_meant(headers: &HeaderMap, message: &Message<'_>, in_session: bool) -> bool {
+    let (method, params) = match message {
+        Message::Request(request) => (&*request.method, request.params),
+        Message::Notification(notification) => (&*notification.method, notification.params),
+        Message::Response(_) => ("", None),
+    };
+    let in_body =
+        params.is_some_and(|params| splice::find(params.get(), &["_meta", meta::REVISION]).is_some());
+    if in_body {
+        return true;
+    }
+    let Some(revision) = headers.get(PROTOCOL_VERSION) else { return false };
+    let revision = revision.to_str().ok().and_then(|revision| revision.parse::<Revision>().ok());
+    let in_header = revision.map_or(!in_session, |revision| revision.era() == Era::Stateless);
+    in_header && method != "initialize"
+}
+
+pub(super) async fn answer(
+    bridge: &Rc<Bridge>,
+    headers: &HeaderMap,
+    message: &Message<'_>,
+) -> Result<Response<Body>, Refusal> {
+    let request = match message {
+        Message::Request(request) => request,
+        // This revision defines none that a client would send over HTTP.
+        Message::Notification(_) => return Ok(empty(StatusCode::ACCEPTED)),
+        Message::Response(_) => return Err(Refusal::Stateless { id: None, fault: Fault::NotARequest }),
+    };
+    let refuse = |fault| Refusal::Stateless { id: Some(request.id.to_owned()), fault };
+    check(headers, request).map_err(refuse)?;
+    let client = headers.get(CLIENT).and_then(|client| client.to_str().ok()).unwrap_or_default();
+    let eras = bridge.eras().await;
+    if eras.stateless.is_none() {
+        return Err(Refusal::NoSession { id: Some(request.id.to_owned()) });
+    }
+    forward(bridge, client, request).await.map_err(refuse)
+}
+
+/// Gives a request to a server of the same era.
+async fn forward(bridge: &Rc<Bridge>, client: &str, request: &Request<'_>) -> Result<Response<Body>, Fault> {
+    let (link, _) = Links::find(bridge, &bridge.stateless_key(client), false).await.map_err(no_link)?;
+    let stream = link.stream();
+    let asker = Asker::Post(stream.clone());
+    let number = link.call(Outgoing::of(request), asker).await.map_err(refused)?;
+    Ok(respond(&link, stream, number).await)
+}
+
+/// Answers with what comes: JSON, with the status for it, if the answer comes first and soon; otherwise a stream.
+async fn respond(link: &Rc<Link>, stream: Rc<Stream>, number: u64) -> Response<Body> {
+    let pending = Pending::new(link, number);
+    match timeout(JSON_PATIENCE, stream.first()).await {
+        Ok(First::Answers) => json(stream.take_answers().pop_front().unwrap_or_default()),
+        Ok(First::Events) | Err(_) => events::of_call(stream, pending),
+    }
+}
+
+fn json(answer: Bytes) -> Response<Body> {
+    let status = match link::outcome(&answer) {
+        Some(error @ Outcome::Error(_)) => status(error),
+        Some(Outcome::Result(_)) | None => StatusCode::OK,
+    };
+    let mut response = Response::new(Body::full(answer));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The status of an answer that is an error. The specification names one for each of these codes.
+fn status(error: Outcome<'_>) -> StatusCode {
+    match error.error().map(|error| error.code) {
+        Some(code::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
+        Some(
+            code::PARSE_ERROR
+            | code::INVALID_REQUEST
+            | code::INVALID_PARAMS
+            | code::HEADER_MISMATCH
+            | code::MISSING_CLIENT_CAPABILITY
+            | code::UNSUPPORTED_REVISION,
+        ) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    }
+}
+
+/// What a request must say of itself, in the order in which the official SDKs look at it.
+fn check(headers: &HeaderMap, request: &Request<'_>) -> Result<(), Fault> {
+    let params = request.params.map(|params| params.get()).unwrap_or_default();
+    let in_meta = |key| splice::find(params, &["_meta", key]).map(|range| &params[range]);
+    let required = [meta::REVISION, meta::CLIENT_CAPABILITIES];
+    let missing: Vec<_> = required.into_iter().filter(|key| in_meta(key).is_none()).collect();
+    if !missing.is_empty() {
+        return Err(Fault::NoMeta(missing));
+    }
+    let text = |key| in_meta(key).and_then(|value| serde_json::from_str::<String>(value).ok());
+    let revision = text(meta::REVISION).ok_or_else(|| Fault::NoMeta(vec![meta::REVISION]))?;
+    if !in_meta(meta::CLIENT_CAPABILITIES).is_some_and(|value| value.starts_with('{')) {
+        return Err(Fault::NoMeta(vec![meta::CLIENT_CAPABILITIES]));
+    }
+    mirrors(headers, PROTOCOL_VERSION, &revision)?;
+    mirrors(headers, METHOD, &request.method)?;
+    let named = match &*request.method {
+        "tools/call" | "prompts/get" => Some("name"),
+        "resources/read" => Some("uri"),
+        _ => None,
+    };
+    let value = named.and_then(|key| splice::find(params, &[key])).map(|range| &params[range]);
+    if let Some(value) = value.and_then(|value| serde_json::from_str::<String>(value).ok()) {
+        mirrors(headers, NAME, &value)?;
+    }
+    let known = revision.parse::<Revision>().is_ok_and(|revision| revision.era() == Era::Stateless);
+    if known { Ok(()) } else { Err(Fault::UnsupportedRevision { requested: revision }) }
+}
+
+/// Whether a header field is there once and says the same as the body.
+fn mirrors(headers: &HeaderMap, name: HeaderName, value: &str) -> Result<(), Fault> {
+    let mut fields = headers.get_all(&name).into_iter();
+    let (Some(field), None) = (fields.next(), fields.next()) else { return Err(Fault::NoHeader(name)) };
+    let decoded = decoded(field.as_bytes());
+    if decoded.as_deref() == Some(value) { Ok(()) } else { Err(Fault::HeaderMismatch(name)) }
+}
+
+/// The text that a header field mirrors; `None` if it cannot be read (2026-07-28, Streamable HTTP, Value Encoding).
+pub(super) fn decoded(field: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(field).ok()?;
+    let encoded = text.strip_prefix("=?base64?").and_then(|text| text.strip_suffix("?="));
+    match encoded {
+        Some(encoded) => String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok(),
+        None => Some(text.to_owned()),
+    }
+}
+
+fn no_link(error: NoLink) -> Fault {
+    Fault::NoServer(chain(&error))
+}
+
+fn refused(refused: CallRefused) -> Fault {
+    match refused {
+        CallRefused::TooMany | CallRefused::Full | CallRefused::IdInUse => Fault::TooManyCalls,
+        CallRefused::Over => Fault::NoServer("the server has ended".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_field_is_read_as_text_or_as_base64() {
+        let read = |field: &str| decoded(field.as_bytes());
+        assert_eq!(read("echo").as_deref(), Some("echo"));
+        assert_eq!(read("=?base64?SGVsbG8sIOS4lueVjA==?=").as_deref(), Some("Hello, 世界"));
+        assert_eq!(read("=?base64?SGVsbG8").as_deref(), Some("=?base64?SGVsbG8"));
+        assert_eq!(read("=?base64?SGVsbG8?="), None);
+        assert_eq!(read("=?base64?SGVs!!!bG8=?="), None);
+        assert_eq!(read("=?base64?/w==?="), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! Whom a message of a shared child belongs to.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use mcp::message::{self, Body, Id, Message, Notification, Request, Response, code};
+use mcp::scan::Scanner;
+use tokio::time::Instant;
+
+use super::rewrite::{self, meta};
+use super::{Asker, Link};
+use crate::broken;
+use crate::meter::Meter;
+use crate::report::Report;
+use crate::serve::Bridge;
+use crate::wire::{Ending, Owner};
+
+impl Owner for Link {
+    fn deliver(&self, line: &Bytes, report: &Report) {
+        let messages = match message::parse(line) {
+            Ok(Body::One(message)) => return self.route(&message),
+            Ok(Body::Batch(messages)) => messages,
+            Err(error) => {
+                if let Some((id, text)) = broken::line(line, &error, report) {
+                    self.fail(id, &text);
+                }
+                return;
+            }
+        };
+        for message in &messages {
+            self.route(message);
+        }
+    }
+
+    fn deliver_too_long(&self, scanned: Scanner, bytes: u64, report: &Report) {
+        let (id, text) = broken::too_long(scanned, bytes, report);
+        if let Some(id) = id {
+            self.fail(id, &text);
+        }
+    }
+
+    /// Never: one client that does not read must not keep the others from being answered. It is cut off instead.
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    fn outgoing(&self) -> &Meter {
+        &self.outgoing
+    }
+
+    fn ended(self: Rc<Self>, bridge: &Bridge, ending: Ending) {
+        let calls: Vec<_> = self.calls.borrow_mut().take().collect();
+        for call in calls {
+            call.fail(&self, &format!("{ending} before it answered"));
+        }
+        self.not_introduced(ending);
+        bridge.links.forget(bridge, &self, ending);
+    }
+}
+
+impl Link {
+    fn route(&self, message: &Message<'_>) {
+        match message {
+            Message::Response(response) => self.route_answer(response),
+            Message::Notification(notification) => self.route_notification(notification),
+            Message::Request(request) => self.route_request(request),
+        }
+    }
+
+    fn route_answer(&self, response: &Response<'_>) {
+        let number = Id::read(response.id).and_then(rewrite::number);
+        let call = number.and_then(|number| self.calls.borrow_mut().remove(number));
+        let Some(call) = call else {
+            tracing::debug!(bytes = response.raw.len(), "the server answered a call that does not wait");
+            return;
+        };
+        self.proven.set(true);
+        self.last_used.set(Instant::now());
+        let message = match &call.asker {
+            Asker::Bridge(_) => Bytes::copy_from_slice(response.raw.as_bytes()),
+            Asker::Post(_) | Asker::Session(..) => rewrite::answer(response, &call.id, call.listens),
+        };
+        call.answer(message);
+    }
+
+    fn route_notification(&self, notification: &Notification<'_>) {
+        self.make_room();
+        let text = notification.raw;
+        let calls = self.calls.borrow();
+        if notification.method == "notifications/progress" {
+            let Some((number, place)) = rewrite::number_at(text, &["params", "progressToken"]) else {
+                return;
+            };
+            if let Some(call) = calls.get(number)
+                && let Some(token) = &call.token
+            {
+                call.notify(rewrite::with(text, place, token));
+            }
+            return;
+        }
+        if let Some((number, place)) = rewrite::number_at(text, &["params", "_meta", meta::SUBSCRIPTION]) {
+            if let Some(call) = calls.get(number).filter(|call| call.listens) {
+                call.notify(rewrite::with(text, place, &call.id));
+            }
+            return;
+        }
+        if notification.method == "notifications/cancelled" {
+            drop(calls);
+            return self.subscription_ended(text);
+        }
+        self.route_uncorrelated(notification);
+    }
+
+    /// A server ends a subscription with a cancellation or with a result (2026-07-28 says both): clients get the result.
+    fn subscription_ended(&self, text: &str) {
+        let number = rewrite::number_at(text, &["params", "requestId"]).map(|(number, _)| number);
+        let mut calls = self.calls.borrow_mut();
+        let Some(number) = number.filter(|number| calls.get(*number).is_some_and(|call| call.listens)) else {
+            return;
+        };
+        let Some(call) = calls.remove(number) else { return };
+        drop(calls);
+        let (id, key) = (call.id.get().to_owned(), meta::SUBSCRIPTION);
+        let result = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{key}":{id}}}}}}}"#
+        );
+        call.answer(result.into());
+    }
+
+    /// stdio does not say which call a log line or an unknown notification belongs to. With one that it can belong to,
+    /// there is no doubt; otherwise it goes to nobody.
+    fn route_uncorrelated(&self, notification: &Notification<'_>) {
+        let log = notification.method == "notifications/message";
+        let calls = self.calls.borrow();
+        let meant = match (self.is_stateless(), log) {
+            (true, true) => calls.only(|call| call.logs),
+            (true, false) => calls.only(|call| !call.listens),
+            (false, _) if self.serves_one_client() => calls.only(|_| true),
+            (false, _) => None,
+        };
+        match meant {
+            Some(call) => call.notify(Bytes::copy_from_slice(notification.raw.as_bytes())),
+            None => {
+                tracing::debug!(
+                    method = &*notification.method,
+                    "a notification of the server belongs to no call"
+                );
+            }
+        }
+    }
+
+    /// A child that is shared has no one client to ask.
+    fn route_request(&self, request: &Request<'_>) {
+        let answer = match &*request.method {
+            "ping" => format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, request.id).into(),
+            _ => {
+                let text = "clients of a shared server cannot be asked";
+                message::error(Some(request.id), code::METHOD_NOT_FOUND, text, None)
+            }
+        };
+        let wire = self.wire.clone();
+        tokio::task::spawn_local(async move { wire.send(vec![answer.into()]).await });
+    }
+
+    fn fail(&self, id: Id, text: &str) {
+        let call = rewrite::number(id).and_then(|number| self.calls.borrow_mut().remove(number));
+        if let Some(call) = call {
+            call.fail(self, text);
+        }
+    }
+
+    /// Cuts off the client that reads most slowly, before it takes everybody's memory.
+    fn make_room(&self) {
+        if self.outgoing.bytes() <= self.bytes_max {
+            return;
+        }
+        let streams = self.streams.borrow();
+        let streams = streams.iter().filter_map(std::rc::Weak::upgrade);
+        let Some(slowest) = streams.max_by_key(|stream| stream.kept().0) else { return };
+        let (bytes, _) = slowest.kept();
+        if bytes > 0 {
+            tracing::warn!(bytes, "a client read its stream too slowly and is cut off");
+            slowest.cut_off();
+            let number = self.calls.borrow().of_stream(&slowest);
+            number.into_iter().for_each(|number| self.cancel(number));
+        }
+    }
+}

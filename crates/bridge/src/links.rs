@@ -1,0 +1,228 @@
+//! Which shared child serves a caller: finds it, starts it, and starts it again when it has died.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use mcp::protocol::Era;
+use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep_until};
+
+use crate::child::SpawnError;
+use crate::link::{Introduction, Link, NotIntroduced};
+use crate::pool;
+use crate::serve::{Bridge, chain};
+use crate::wire::{Ending, Wire};
+
+/// Longest time that a caller waits for the next try to start a child that has died; when it is longer, it is refused.
+const RESTART_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a child is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) era: Era,
+    /// The client that has the child for itself; empty when all share it.
+    pub(crate) client: Rc<str>,
+    /// The capabilities of the client that the child is initialised for, as it wrote them.
+    pub(crate) capabilities: Rc<str>,
+}
+
+impl Key {
+    /// The child of an era that all clients share.
+    pub(crate) fn shared(era: Era) -> Self {
+        Self { era, client: "".into(), capabilities: "{}".into() }
+    }
+
+    fn is_shared(&self) -> bool {
+        self.client.is_empty()
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Links {
+    slots: RefCell<HashMap<Key, Slot>>,
+}
+
+#[derive(Default)]
+struct Slot {
+    links: Vec<Rc<Link>>,
+    /// Children in a row that ended before they had answered anything.
+    failures: u32,
+    not_before: Option<Instant>,
+}
+
+/// Why there is no child for a caller.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoLink {
+    #[error("all {0} children of this server are in use")]
+    Full(u16),
+    #[error("the server has ended {failures} times in a row and is started again in {seconds} s")]
+    Restarting { failures: u32, seconds: u64 },
+    #[error(transparent)]
+    Spawn(SpawnError),
+    #[error(transparent)]
+    NotIntroduced(NotIntroduced),
+}
+
+impl Links {
+    /// The child for a caller, once it can be used. With `alone`, one that no other call uses.
+    pub(crate) async fn find(
+        bridge: &Rc<Bridge>,
+        key: &Key,
+        alone: bool,
+    ) -> Result<(Rc<Link>, Rc<Introduction>), NoLink> {
+        let free = bridge.links.free(key, alone);
+        let link = match free {
+            Some(link) => link,
+            None => {
+                bridge.links.may_start(key).await?;
+                // Another caller may have started it meanwhile.
+                match bridge.links.free(key, alone) {
+                    Some(link) => link,
+                    None => bridge.links.start(bridge, key).await?,
+                }
+            }
+        };
+        let introduction = link.introduction().await.map_err(NoLink::NotIntroduced)?;
+        Ok((link, introduction))
+    }
+
+    /// Takes over a child that was started to ask what it speaks.
+    pub(crate) fn adopt(&self, link: Rc<Link>) {
+        self.slots.borrow_mut().entry(link.key().clone()).or_default().links.push(link);
+    }
+
+    /// A child is over. One that all share is started again at once, or after a growing pause.
+    pub(crate) fn forget(&self, bridge: &Bridge, link: &Rc<Link>, ending: Ending) {
+        let mut slots = self.slots.borrow_mut();
+        let Some(slot) = slots.get_mut(link.key()) else { return };
+        slot.links.retain(|other| !Rc::ptr_eq(other, link));
+        if link.is_proven() {
+            slot.failures = 0;
+            slot.not_before = None;
+        } else {
+            slot.failures += 1;
+            slot.not_before = Some(Instant::now() + pool::backoff(slot.failures));
+        }
+        if matches!(ending, Ending::ShuttingDown | Ending::Idle) {
+            return;
+        }
+        bridge.report.note(&format!("{ending}, and is started again for those who share it"));
+        if link.key().is_shared()
+            && let Some(bridge) = bridge.myself.upgrade()
+        {
+            spawn_local(restart(bridge, link.key().clone(), slot.not_before));
+        }
+    }
+
+    /// The children that serve one client each.
+    pub(crate) fn own(&self) -> usize {
+        let slots = self.slots.borrow();
+        slots.iter().filter(|(key, _)| !key.is_shared()).map(|(_, slot)| slot.links.len()).sum()
+    }
+
+    /// Ends the child that was not used for the longest time, if there is one that nobody uses.
+    pub(crate) fn make_room(&self) -> bool {
+        let idle = self.idle_for(Duration::ZERO);
+        let longest = idle.into_iter().max_by_key(|link| link.idle());
+        longest.inspect(|link| self.end_one(link, Ending::Idle)).is_some()
+    }
+
+    /// Ends the children of single clients that nobody has used for this long.
+    pub(crate) fn sweep(&self, limit: Duration) {
+        for link in self.idle_for(limit) {
+            self.end_one(&link, Ending::Idle);
+        }
+    }
+
+    pub(crate) fn end(&self, ending: Ending) {
+        for link in self.slots.take().into_values().flat_map(|slot| slot.links) {
+            link.end(ending);
+        }
+    }
+
+    fn end_one(&self, link: &Rc<Link>, ending: Ending) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(link.key()) {
+            slot.links.retain(|other| !Rc::ptr_eq(other, link));
+        }
+        link.end(ending);
+    }
+
+    fn idle_for(&self, time: Duration) -> Vec<Rc<Link>> {
+        let slots = self.slots.borrow();
+        let own = slots.iter().filter(|(key, _)| !key.is_shared()).flat_map(|(_, slot)| &slot.links);
+        own.filter(|link| link.idle().is_some_and(|idle| idle >= time)).cloned().collect()
+    }
+
+    fn free(&self, key: &Key, alone: bool) -> Option<Rc<Link>> {
+        let slots = self.slots.borrow();
+        let mut links = slots.get(key)?.links.iter().rev().filter(|link| !link.is_over());
+        links.find(|link| !alone || !link.has_calls()).cloned()
+    }
+
+    async fn may_start(&self, key: &Key) -> Result<(), NoLink> {
+        let slot = |slot: &Slot| (slot.failures, slot.not_before);
+        let Some((failures, Some(not_before))) = self.slots.borrow().get(key).map(slot) else {
+            return Ok(());
+        };
+        let pause = not_before.saturating_duration_since(Instant::now());
+        if pause > RESTART_PATIENCE {
+            return Err(NoLink::Restarting { failures, seconds: pause.as_secs() + 1 });
+        }
+        sleep_until(not_before).await;
+        Ok(())
+    }
+
+    async fn start(&self, bridge: &Rc<Bridge>, key: &Key) -> Result<Rc<Link>, NoLink> {
+        let max = bridge.config.sessions_max;
+        if !key.is_shared() && bridge.own_children() >= usize::from(max) && !self.make_room() {
+            return Err(NoLink::Full(max));
+        }
+        let warm = if key.era == Era::Sessions { bridge.pool.take() } else { None };
+        let wire = match warm {
+            Some(wire) => wire,
+            None => Wire::start(bridge).map_err(|error| self.not_started(bridge, key, error))?,
+        };
+        let link = Link::over(wire, key.clone(), bridge.config.session_bytes_max);
+        self.adopt(link.clone());
+        match key.era {
+            Era::Stateless => {
+                if let Some(discovered) = bridge.eras().await.stateless {
+                    link.introduced(discovered);
+                }
+            }
+            Era::Sessions => {
+                let (bridge, link) = (bridge.clone(), link.clone());
+                spawn_local(async move {
+                    link.initialize().await;
+                    if link.is_proven() {
+                        bridge.pool.succeeded();
+                    }
+                });
+            }
+        }
+        Ok(link)
+    }
+
+    fn not_started(&self, bridge: &Bridge, key: &Key, error: SpawnError) -> NoLink {
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.entry(key.clone()).or_default();
+        slot.failures += 1;
+        slot.not_before = Some(Instant::now() + pool::backoff(slot.failures));
+        bridge.report.note(&chain(&error));
+        NoLink::Spawn(error)
+    }
+}
+
+/// Starts a child again that all share, so that the next call need not wait for it.
+async fn restart(bridge: Rc<Bridge>, key: Key, not_before: Option<Instant>) {
+    if let Some(not_before) = not_before {
+        sleep_until(not_before).await;
+    }
+    if bridge.links.free(&key, false).is_none()
+        && let Err(error) = bridge.links.start(&bridge, &key).await
+    {
+        tracing::warn!(error = chain(&error), "the server that clients share is not started");
+    }
+}
