@@ -1,3 +1,5 @@
+//! Texts that are hard to cut, and any text at random.
+
 use proptest::prelude::*;
 use serde_json::Value;
 

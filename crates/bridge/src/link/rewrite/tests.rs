@@ -1,3 +1,5 @@
+//! Any message with any ids, and what it is after them.
+
 use mcp::message::{Body, Message};
 use proptest::prelude::*;
 
