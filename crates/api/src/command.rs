@@ -118,7 +118,7 @@ impl App {
             .expect("what came as JSON goes as JSON");
         // Keyed, because a request may hold secrets that could be guessed otherwise.
         let request_digest = self.store.vault().digest(&Zeroizing::new(content)).0;
-        let claim = Claim { key: caller.key.id(), request_digest };
+        let claim = Claim { key: caller.key.id(), at: Timestamp::now(), request_digest };
         // A key that was made just now has no past, and what is named by its id, or created, is not looked up.
         let is_clear = match references {
             [] => true,

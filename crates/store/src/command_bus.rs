@@ -125,18 +125,16 @@ impl Store {
                 Err(CommitError::Unavailable(error)) => return Err(error.into()),
             }
             let found = self.claimed(given.command_id).await?.filter(|found| found.id != given.command_id);
-            match (found, &given.claim) {
-                (None, _) => return Ok(false),
-                (Some(found), _) if found.is_over => expected = found.sequence,
+            let Some(found) = found else { return Ok(false) };
+            let Some(claim) = &given.claim else { return Err(SendError::KeyReused) };
+            if self.is_held(&found, claim.at).await? {
+                found.target(claim)?;
                 // The name in the request has come to mean something else between two that came at once. Who comes
                 // again finds the claim first.
-                (Some(found), Some(claim)) => {
-                    found.target(claim)?;
-                    let reason = "the same request is under way for something else";
-                    return Err(Unavailable::new(OPERATION, reason).into());
-                }
-                (Some(_), None) => return Err(SendError::KeyReused),
+                let reason = "the same request is under way for something else";
+                return Err(Unavailable::new(OPERATION, reason).into());
             }
+            expected = found.sequence;
         }
         Err(Unavailable::new(OPERATION, "others use the key at the same time").into())
     }

@@ -2,7 +2,8 @@
 //!
 //! The command itself is the claim. Its place on the bus is named after the key, and it is stored only if nothing has
 //! been stored there; it stays there when it is decided. So a key and its command are one message and one write, and at
-//! most one request has a key.
+//! most one request has a key. A command that is still undecided when its day is over keeps its key: whoever took it
+//! over would take the command off the bus.
 
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ const KEY_BYTES: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     pub key: Uuid,
+    /// When the request came.
+    pub at: Timestamp,
     /// Names the content of the request, what it is for as the client wrote it included.
     pub request_digest: String,
 }
@@ -53,7 +56,8 @@ impl Claim {
 /// What lies at a command's place on the bus.
 pub(crate) struct Claimed {
     pub(crate) sequence: u64,
-    pub(crate) is_over: bool,
+    /// When the claim runs out, in nanoseconds since 1970.
+    ends_at_ns: i128,
     request_digest: Option<String>,
     pub(crate) id: CommandId,
     /// None if a newer program has sent it.
@@ -82,9 +86,21 @@ impl Store {
     pub async fn claimed_target(&self, claim: &Claim) -> Result<Option<Uuid>, SendError> {
         // Any target: the place is named after the key.
         match self.claimed(claim.command_id(Uuid::nil())).await? {
-            Some(claimed) if !claimed.is_over => claimed.target(claim).map(Some),
+            Some(claimed) if self.is_held(&claimed, claim.at).await? => claimed.target(claim).map(Some),
             Some(_) | None => Ok(None),
         }
+    }
+
+    /// Whether a claim counts at this moment: for its time, and for as long as its command is undecided.
+    pub(crate) async fn is_held(&self, claimed: &Claimed, at: Timestamp) -> Result<bool, Unavailable> {
+        if at.as_nanosecond() < claimed.ends_at_ns {
+            return Ok(true);
+        }
+        let outcome = match &claimed.command {
+            Some(command) => self.outcome(command, claimed.id).await?,
+            None => self.recorded_outcome(claimed.id).await?,
+        };
+        Ok(outcome.is_none())
     }
 
     /// What lies at the place of a command.
@@ -100,10 +116,9 @@ impl Store {
 }
 
 fn read(message: &StreamMessage) -> Result<Claimed, envelope::HeaderError> {
-    let ends_at = message.time.unix_timestamp_nanos() + CLAIMED.as_nanos() as i128;
     Ok(Claimed {
         sequence: message.sequence,
-        is_over: ends_at <= Timestamp::now().as_nanosecond(),
+        ends_at_ns: message.time.unix_timestamp_nanos() + CLAIMED.as_nanos() as i128,
         request_digest: message.headers.field(header::REQUEST_DIGEST).map(str::to_owned),
         id: envelope::parse(&message.headers, header::COMMAND_ID)?,
         command: codec::decode(&message.payload).ok(),
@@ -118,6 +133,7 @@ mod tests {
     fn a_command_is_named_by_key_request_and_target() {
         let claim = |key: u128, digest: &str| Claim {
             key: Uuid::new_v5(&Uuid::nil(), &key.to_be_bytes()),
+            at: Timestamp::UNIX_EPOCH,
             request_digest: digest.to_owned(),
         };
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));

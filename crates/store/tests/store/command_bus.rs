@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::{Command, instance, token};
+use jiff::{SignedDuration, Timestamp};
 use store::testing::TestServer;
 use store::{Claim, Decision, Given, Outcome, SendError, Store};
 use uuid::Uuid;
@@ -18,8 +19,15 @@ fn create() -> Command {
 
 /// A request with a client's key, always the same one.
 fn claiming(command: &Command, request_digest: &str) -> Given {
-    let claim = Claim { key: Uuid::nil(), request_digest: request_digest.to_owned() };
+    let claim = Claim { key: Uuid::nil(), at: Timestamp::now(), request_digest: request_digest.to_owned() };
     Given { command_id: claim.command_id(command.aggregate_id()), claim: Some(claim), ..given() }
+}
+
+/// The same, more than a day later.
+fn claiming_later(command: &Command, request_digest: &str) -> Given {
+    let given = claiming(command, request_digest);
+    let at = Timestamp::now() + SignedDuration::from_hours(25);
+    Given { claim: given.claim.map(|claim| Claim { at, ..claim }), ..given }
 }
 
 /// Decides the next `count` commands: each is done, at the sequence that counts them.
@@ -58,6 +66,29 @@ async fn the_same_key_and_request_is_answered_from_the_record() {
 
     let reused = replica.send(&command, &claiming(&command, "d2"), WAIT).await;
     assert!(matches!(reused, Err(SendError::KeyReused)), "{reused:?}");
+}
+
+#[tokio::test]
+async fn a_key_names_another_request_a_day_later_but_not_while_the_first_is_undecided() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    let (first, second) = (create(), create());
+    let undecided = store.send(&first, &claiming(&first, "d1"), Duration::ZERO).await;
+    assert!(matches!(undecided, Err(SendError::Undecided(_))), "{undecided:?}");
+
+    let later = claiming_later(&second, "d2");
+    let reused = store.send(&second, &later, WAIT).await;
+    assert!(matches!(reused, Err(SendError::KeyReused)), "{reused:?}");
+    let known = store.claimed_target(later.claim.as_ref().unwrap()).await;
+    assert!(matches!(known, Err(SendError::KeyReused)), "{known:?}");
+
+    let decider = decide(&store, 2);
+    assert_eq!(
+        store.send(&first, &claiming(&first, "d1"), WAIT).await.unwrap(),
+        Outcome::Done { sequence: 1 }
+    );
+    assert_eq!(store.send(&second, &later, WAIT).await.unwrap(), Outcome::Done { sequence: 2 });
+    decider.await.unwrap();
 }
 
 #[tokio::test]
