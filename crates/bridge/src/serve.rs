@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use anyhow::Context as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use mcp::origin::Names;
 use mcp::protocol::Era;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -50,8 +50,8 @@ pub(crate) struct Bridge {
     pub(crate) credential: Option<Credential>,
     /// The children's limit of open files.
     pub(crate) open_files: rustix::process::Rlimit,
-    /// The address it listens on.
-    pub(crate) address: SocketAddr,
+    /// What requests may call it.
+    pub(crate) names: Names,
     pub(crate) report: Report,
     pub(crate) sessions: Sessions,
     pub(crate) pool: Pool,
@@ -111,7 +111,7 @@ pub(crate) async fn run(config: config::Stdio) -> anyhow::Result<()> {
         config,
         credential,
         open_files,
-        address,
+        names: Names::new(address, []),
         report,
         sessions: Sessions::default(),
         pool: Pool::default(),

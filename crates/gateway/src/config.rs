@@ -32,6 +32,9 @@ pub struct Config {
     pub connections_max: usize,
     /// How long calls may go on after a shutdown has begun.
     pub grace: Duration,
+    /// The host name under which clients reach the gateway. On a loopback address, requests to any other name than this
+    /// and the machine's own are refused.
+    pub public_host: Option<String>,
     /// Counts the trace events that were dropped. Keep a clone to read them.
     pub losses: Arc<Losses>,
 }
@@ -46,6 +49,7 @@ impl Config {
             request_body_bytes_max: REQUEST_BODY_BYTES_MAX,
             connections_max: CONNECTIONS_MAX,
             grace: GRACE,
+            public_host: None,
             losses: Arc::default(),
         }
     }

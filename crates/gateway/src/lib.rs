@@ -41,6 +41,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures_util::future::join;
+use mcp::origin::Names;
 use service::{CancellationToken, Context};
 use store::Store;
 use tokio::net::TcpListener;
@@ -94,6 +95,7 @@ pub async fn run(
     let gateway = Gateway {
         gateway_id: config.gateway_id,
         request_body_bytes_max: config.request_body_bytes_max,
+        names: Names::new(listener.local_addr().context("read the address")?, config.public_host),
         admission: Admission::new(tokens, store.vault().clone()),
         routes,
         upstream: upstream::client(),

@@ -16,6 +16,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
+use mcp::origin::{Foreign, Names};
 use mcp::session::SESSION_ID;
 use service::{Readiness, health};
 use store::Vault;
@@ -45,6 +46,8 @@ const X_ACCEL_BUFFERING: header::HeaderName = header::HeaderName::from_static("x
 pub(crate) struct Gateway {
     pub(crate) gateway_id: String,
     pub(crate) request_body_bytes_max: u64,
+    /// What requests may call it.
+    pub(crate) names: Names,
     pub(crate) admission: Admission,
     pub(crate) routes: Arc<Routes>,
     pub(crate) upstream: Upstream,
@@ -95,7 +98,11 @@ impl Gateway {
         let (parts, body) = request.into_parts();
         let trace = TraceContext::of(&parts.headers);
         let instance = route.as_ref().map_or(InstanceId(Uuid::nil()), |route| route.id);
-        let grant = self.admission.admit(&parts, instance).await;
+        let grant = match self.names.check(&parts.headers) {
+            Ok(()) => self.admission.admit(&parts, instance).await,
+            Err(Foreign::Host) => Err(Refusal::ForeignHost.into()),
+            Err(Foreign::Origin) => Err(Refusal::ForeignOrigin.into()),
+        };
         let presented = grant.as_ref().err().and_then(|denied| denied.presented);
         let record = self.record(client, &parts, &trace, route.as_deref(), grant.as_deref().ok());
         let exchange = Exchange::begin(self.traces.clone(), record, &parts.method, &parts.headers);

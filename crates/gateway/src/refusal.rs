@@ -23,6 +23,11 @@ const JSON_RPC_CODE: i32 = -32000;
 /// Why the gateway did not pass a request on, or its answer back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
+    /// What a page elsewhere can make a browser send (2025-11-25, Transports, Security Warning).
+    #[error("the Host header must name this gateway: --gateway-url says under which name it is known")]
+    ForeignHost,
+    #[error("requests from pages of that Origin are not taken")]
+    ForeignOrigin,
     #[error("a token is needed: send it in the header field that its access configuration names")]
     CredentialMissing,
     #[error(
@@ -100,6 +105,8 @@ impl Refusal {
     fn facts(self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
+            Self::ForeignHost => (S::FORBIDDEN, "foreign_host"),
+            Self::ForeignOrigin => (S::FORBIDDEN, "foreign_origin"),
             Self::CredentialMissing => (S::UNAUTHORIZED, "credential_missing"),
             Self::CredentialMalformed => (S::UNAUTHORIZED, "credential_malformed"),
             Self::CredentialInQuery => (S::UNAUTHORIZED, "credential_in_query"),

@@ -4,12 +4,13 @@
 //! without being rewritten: numbers, key order and unknown fields stay the bytes they were. The one exception is
 //! [`client`], a small HTTP client behind the cargo feature of that name.
 //!
-//! The gateway scans bodies with [`scan`] and streams with [`sse`]; the bridge frames messages with [`message`];
+//! [`origin`] guards what listens. The gateway scans bodies with [`scan`] and streams with [`sse`]; the bridge frames messages with [`message`];
 //! worker and command line call servers through [`client`].
 
 #[cfg(feature = "client")]
 pub mod client;
 pub mod message;
+pub mod origin;
 pub mod protocol;
 pub mod scan;
 pub mod session;

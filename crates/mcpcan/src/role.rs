@@ -91,6 +91,9 @@ pub(crate) struct GatewayArguments {
     /// Names this replica in the access log: letters, digits, - and _, and nobody else's name.
     #[arg(long, value_name = "NAME")]
     id: String,
+    /// The address at which clients reach the gateway: on a loopback address, requests to other names are refused.
+    #[arg(long, value_name = "URL")]
+    gateway_url: Option<Url>,
     #[command(flatten)]
     nats: SealedNatsArguments,
     #[command(flatten)]
@@ -137,7 +140,8 @@ pub(crate) fn worker(arguments: WorkerArguments, data: Option<PathBuf>) -> Resul
 pub(crate) fn gateway(arguments: GatewayArguments, data: Option<PathBuf>) -> Result<(), Failure> {
     let data = own_data(data)?;
     run(&arguments.process, async |context| {
-        let config = gateway::Config::new(arguments.id.clone(), data.directory("spool")?);
+        let mut config = gateway::Config::new(arguments.id.clone(), data.directory("spool")?);
+        config.public_host = arguments.gateway_url.as_ref().and_then(Url::host_str).map(str::to_owned);
         let store = arguments.nats.connect(Role::Gateway).await?;
         gateway::run(config, store, context, bind(arguments.listen).await?).await
     })

@@ -1,9 +1,6 @@
 //! What a request must say about itself before anything is done with it.
 
-use std::net::{IpAddr, SocketAddr};
-
-use ::http::header::{ACCEPT, CONTENT_TYPE, HOST, ORIGIN};
-use ::http::uri::Authority;
+use ::http::header::{ACCEPT, CONTENT_TYPE};
 use ::http::{HeaderMap, HeaderName};
 use mcp::protocol::{Era, Revision};
 use mcp::session::PROTOCOL_VERSION;
@@ -17,31 +14,6 @@ pub(super) fn credential(headers: &HeaderMap, credential: Option<&Credential>) -
         Some(credential) if !credential.is_presented(headers) => Err(Refusal::NoCredential),
         Some(_) | None => Ok(()),
     }
-}
-
-/// Refuses what a web page elsewhere can make a browser send (DNS rebinding; 2025-11-25, Transports, Security Warning).
-/// On a loopback address, Host and Origin must name this machine. Elsewhere, names are the network's business, but a
-/// page must come from the host that it talks to.
-pub(super) fn host_and_origin(headers: &HeaderMap, address: SocketAddr) -> Result<(), Refusal> {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let loopback_only = address.ip().is_loopback();
-    if loopback_only && !is_loopback(host) {
-        return Err(Refusal::ForeignHost);
-    }
-    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
-    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    match origin {
-        Some(origin) if loopback_only && is_loopback(origin) => Ok(()),
-        Some(origin) if !loopback_only && origin.eq_ignore_ascii_case(host) => Ok(()),
-        _ => Err(Refusal::ForeignOrigin),
-    }
-}
-
-fn is_loopback(authority: &str) -> bool {
-    let Ok(authority) = authority.parse::<Authority>() else { return false };
-    let host = authority.host();
-    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost") || literal.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Whether the client takes all of these media types. Without the header it takes any (RFC 9110, section 12.5.1).
@@ -91,36 +63,6 @@ mod tests {
 
     fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
-    }
-
-    #[test]
-    fn on_loopback_only_this_machine_may_be_named() {
-        let address = "127.0.0.1:41234".parse().unwrap();
-        let check = |host, origin: Option<&'static str>| {
-            let mut pairs = vec![(HOST, host)];
-            pairs.extend(origin.map(|origin| (ORIGIN, origin)));
-            host_and_origin(&headers(&pairs), address).is_ok()
-        };
-        for host in ["127.0.0.1:41234", "localhost", "LOCALHOST:1", "[::1]:5", "127.8.8.8"] {
-            assert!(check(host, None), "{host}");
-        }
-        for host in ["evil.example", "localhost.evil.example", "10.0.0.1", "", "127.0.0.1.evil.example:80"] {
-            assert!(!check(host, None), "{host}");
-        }
-        assert!(check("localhost", Some("http://localhost:3000")));
-        for origin in ["http://evil.example", "null", "http://localhost@evil.example", "localhost"] {
-            assert!(!check("localhost", Some(origin)), "{origin}");
-        }
-    }
-
-    #[test]
-    fn elsewhere_a_page_must_come_from_the_host() {
-        let address = "0.0.0.0:80".parse().unwrap();
-        let check =
-            |origin| host_and_origin(&headers(&[(HOST, "bridge:8080"), (ORIGIN, origin)]), address).is_ok();
-        assert!(check("http://bridge:8080"));
-        assert!(!check("http://evil.example"));
-        assert!(host_and_origin(&headers(&[(HOST, "bridge")]), address).is_ok());
     }
 
     #[test]

@@ -19,7 +19,7 @@ async fn the_upstream_gets_its_own_credentials_and_none_of_the_clients() {
         ("authorization", &*format!("Bearer {}", token.credential)),
         ("x-team", "somebody-else"),
         ("cookie", "console=session"),
-        ("origin", "https://console.example"),
+        ("origin", "http://localhost:6274"),
         ("x-forwarded-for", "203.0.113.7"),
         ("forwarded", "for=203.0.113.7"),
         ("connection", "x-hop, keep-alive"),

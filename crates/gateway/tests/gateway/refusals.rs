@@ -8,6 +8,7 @@ use domain::instance::{Access, Remote, RemoteTransport};
 use futures_util::stream;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::client::read;
@@ -177,4 +178,36 @@ async fn an_upstream_that_does_not_accept_is_504() {
     let answer = harness.client().send("POST", &path(instance), &token.credential, PING).await;
     assert_eq!(answer.status, 504);
     assert_eq!(answer.json()["error"]["data"]["code"], "upstream_connect_timeout");
+}
+
+#[tokio::test]
+async fn what_a_page_elsewhere_sends_is_refused_and_a_public_name_is_known() {
+    let upstream = Upstream::json("{}").await;
+    let harness = Harness::start_with(|config| config.public_host = Some("mcp.example".to_owned())).await;
+    let instance = harness.hosted("everything", &upstream.url()).await;
+    let token = harness.token(instance).await;
+    let authorization = format!("Bearer {}", token.credential);
+    let connection = async || TcpStream::connect(harness.gateway.address).await.expect("connect");
+    for (host, origin, status) in [
+        ("localhost:1", "", 200),
+        ("mcp.example", "https://mcp.example", 200),
+        ("127.0.0.1", "http://localhost:6274", 200),
+        ("evil.example", "", 403),
+        ("mcp.example", "https://evil.example", 403),
+    ] {
+        let origin = if origin.is_empty() { String::new() } else { format!("origin: {origin}\r\n") };
+        let request = format!(
+            "POST {} HTTP/1.1\r\nhost: {host}\r\n{origin}authorization: {authorization}\r\n\
+             content-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{PING}",
+            path(instance),
+            PING.len()
+        );
+        let mut connection = connection().await;
+        connection.write_all(request.as_bytes()).await.expect("send");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host} {origin}: {answer}");
+        assert_eq!(answer.contains("foreign_"), status == 403, "{answer}");
+    }
+    assert_eq!(upstream.requests().len(), 3, "what is refused is not passed on");
 }

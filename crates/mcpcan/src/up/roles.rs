@@ -60,7 +60,9 @@ impl Roles {
         };
         let admin_key = api::AdminKey::new(&kept_secret(&run.admin_key_file)?);
         let api = api::Config::new(admin_key, run.gateway.clone());
-        let gateway = gateway::Config::new(GATEWAY_ID.to_owned(), data.directory("spool")?);
+        let mut gateway = gateway::Config::new(GATEWAY_ID.to_owned(), data.directory("spool")?);
+        gateway.public_host =
+            arguments.gateway_url.as_ref().and_then(|url| url.host_str()).map(str::to_owned);
         let worker = worker::Config {
             data: data.path().to_owned(),
             bridge: claims.bridge,
