@@ -106,16 +106,16 @@ impl Results {
         self.0.values().filter(|outcome| outcome.is_passed()).count()
     }
 
-    /// What passes there and does not here, a check of it included; but for `free`, of which only some checks apply.
+    /// What passes there and does not here, a check of it included; but for what is `free`.
     pub(crate) fn worse_than<'a>(
         &'a self,
         direct: &'a Self,
         free: &'a [&str],
     ) -> impl Iterator<Item = String> + 'a {
-        direct.0.iter().filter(|(_, there)| there.is_passed()).filter_map(|(name, there)| {
+        let counts = |name: &str, there: &Outcome| there.is_passed() && !free.contains(&name);
+        direct.0.iter().filter(move |(name, there)| counts(name, there)).filter_map(|(name, there)| {
             let here = self.0.get(name);
-            let checks = if free.contains(&name.as_str()) { 0 } else { there.passed };
-            let as_good = here.is_some_and(|here| here.is_passed() && here.passed >= checks);
+            let as_good = here.is_some_and(|here| here.is_passed() && here.passed >= there.passed);
             (!as_good).then(|| format!("{name}: {here:?}, directly {there:?}"))
         })
     }
