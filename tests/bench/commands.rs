@@ -12,7 +12,7 @@ use crate::figure::{Figures, Goal, median, quantile};
 use crate::http::Connection;
 use crate::peer::{Raw, Work, milliseconds};
 
-const REPLICAS: Replicas = Replicas { apis: 1, deciders: 1, projectors: 1 };
+const REPLICAS: Replicas = Replicas { apis: 1, deciders: 1, projectors: 1, gateways: 0 };
 /// How often the sides take turns.
 const ROUNDS: usize = 5;
 /// How long one side works in one round.

@@ -1,7 +1,7 @@
 //! A client that costs little: one connection, one request at a time, the answer read to its end.
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -28,7 +28,20 @@ impl Connection {
 
     /// Posts a command under a key and gives the document of its success.
     pub(crate) async fn post(&mut self, path: &str, key: &str, body: Option<&Value>) -> Value {
-        let request = Request::post(format!("/api/v1{path}"))
+        self.send(Method::POST, path, key, body).await
+    }
+
+    /// Sends a command under a key and gives the document of its success.
+    pub(crate) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        key: &str,
+        body: Option<&Value>,
+    ) -> Value {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"))
             .header("host", &self.host)
             .header("authorization", format!("Bearer {}", self.admin_key))
             .header("idempotency-key", key)

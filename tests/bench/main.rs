@@ -9,6 +9,7 @@ mod figure;
 mod http;
 mod peer;
 mod replay;
+mod revocation;
 mod state;
 mod takeover;
 
@@ -17,7 +18,7 @@ use std::env;
 use figure::Figures;
 
 /// The areas by name.
-const AREAS: [&str; 4] = ["commands", "replay", "state", "takeover"];
+const AREAS: [&str; 5] = ["commands", "replay", "revocation", "state", "takeover"];
 
 #[tokio::main]
 async fn main() {
@@ -32,6 +33,9 @@ async fn main() {
     }
     if wanted("replay") {
         replay::run(&mut figures).await;
+    }
+    if wanted("revocation") {
+        revocation::run(&mut figures).await;
     }
     if wanted("state") {
         state::run(&mut figures).await;

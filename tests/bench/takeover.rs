@@ -10,7 +10,7 @@ use crate::figure::{Figures, Goal, median, quantile};
 use crate::http::Connection;
 use crate::peer::milliseconds;
 
-const REPLICAS: Replicas = Replicas { apis: 1, deciders: 1, projectors: 2 };
+const REPLICAS: Replicas = Replicas { apis: 1, deciders: 1, projectors: 2, gateways: 0 };
 const ROUNDS: usize = 10;
 /// How long it may take until another has taken over, in milliseconds.
 const TAKE_OVER_MS_MAX: f64 = 2000.0;

@@ -30,7 +30,8 @@ async fn command(deployment: &Deployment, path: &str, key: &str, body: Option<&V
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_projector_that_is_killed_is_replaced_by_the_one_that_stands_by() {
-    let mut deployment = Deployment::start(Replicas { apis: 1, deciders: 1, projectors: 2 }).await;
+    let mut deployment =
+        Deployment::start(Replicas { apis: 1, deciders: 1, projectors: 2, gateways: 0 }).await;
     let store = deployment.server.store().await;
     let body = json!({
         "name": "everything", "access": "proxy", "transport": "streamable-http", "url": "http://127.0.0.1:9/mcp",

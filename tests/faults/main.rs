@@ -28,7 +28,7 @@ use writer::{Answer, Client, Sent, Slots};
 
 const WRITERS: usize = 64;
 const NAMES: usize = 50;
-const REPLICAS: Replicas = Replicas { apis: 2, deciders: 3, projectors: 2 };
+const REPLICAS: Replicas = Replicas { apis: 2, deciders: 3, projectors: 2, gateways: 0 };
 /// How long the writers write, unless `MCPCAN_FAULT_SECONDS` says otherwise.
 const LOAD_SECONDS: u64 = 40;
 /// After how long a writer gives a command up.

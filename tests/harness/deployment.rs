@@ -1,5 +1,5 @@
-//! An installation whose parts are processes of their own: a nats-server, and any number of apis, deciders and
-//! projectors, each of which can be killed and started again. There is no ClickHouse: what needs it is told a closed
+//! An installation whose parts are processes of their own: a nats-server, and any number of apis, deciders, projectors
+//! and gateways, each of which can be killed and started again. There is no ClickHouse: what needs it is told a closed
 //! port, and everything else has to go on without it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +38,7 @@ pub struct Replicas {
     pub apis: usize,
     pub deciders: usize,
     pub projectors: usize,
+    pub gateways: usize,
 }
 
 /// A running installation. Dropping it kills everything it started.
@@ -49,6 +50,7 @@ pub struct Deployment {
     apis: Vec<SocketAddr>,
     /// Where each projector tells how it is.
     projectors: Vec<SocketAddr>,
+    gateways: Vec<SocketAddr>,
     parts: BTreeMap<String, Part>,
 }
 
@@ -76,6 +78,7 @@ impl Deployment {
             admin_key,
             apis,
             projectors,
+            gateways: (0..replicas.gateways).map(|_| free_address()).collect(),
             parts: BTreeMap::new(),
         };
         for (index, address) in deployment.apis.clone().into_iter().enumerate() {
@@ -90,6 +93,9 @@ impl Deployment {
             arguments.extend(clickhouse_arguments());
             deployment.add(&projector(index), arguments);
         }
+        for (index, address) in deployment.gateways.clone().into_iter().enumerate() {
+            deployment.add(&format!("gateway-{index}"), deployment.gateway_arguments(index, address));
+        }
         deployment.ready().await;
         deployment
     }
@@ -97,6 +103,11 @@ impl Deployment {
     /// The addresses of the command API, each with the path that everything lies under.
     pub fn apis(&self) -> Vec<String> {
         self.apis.iter().map(|address| format!("http://{address}/api/v1")).collect()
+    }
+
+    /// The addresses of the gateways.
+    pub fn gateways(&self) -> &[SocketAddr] {
+        &self.gateways
     }
 
     pub fn admin_key(&self) -> &str {
@@ -137,15 +148,15 @@ impl Deployment {
         ended
     }
 
-    /// Waits until every api is ready.
+    /// Waits until every api and every gateway is ready.
     ///
     /// # Panics
     /// One does not become ready in time.
     pub async fn ready(&mut self) {
         let client = http();
-        for address in self.apis.clone() {
+        for address in self.apis.iter().chain(&self.gateways) {
             let what =
-                format!("the api at {address} is ready; logs are in {}", self.directory.path().display());
+                format!("the part at {address} is ready; logs are in {}", self.directory.path().display());
             until(&what, READY_DEADLINE, async || {
                 let answer = client.get(format!("http://{address}/readyz")).send().await.ok()?;
                 answer.status().is_success().then_some(())
@@ -210,6 +221,16 @@ impl Deployment {
         arguments.extend(["--admin-key-file".to_owned(), admin_key]);
         arguments.extend(["--gateway-url".to_owned(), "http://127.0.0.1:7090".to_owned()]);
         arguments.extend(clickhouse_arguments());
+        arguments
+    }
+
+    fn gateway_arguments(&self, index: usize, listen: SocketAddr) -> Vec<String> {
+        let data = self.directory.path().join(format!("gateway-{index}")).display().to_string();
+        let mut arguments = self.nats_arguments("gateway");
+        arguments.extend(["--listen".to_owned(), listen.to_string()]);
+        arguments.extend(["--id".to_owned(), format!("gateway-{index}"), "--data".to_owned(), data]);
+        // Whoever looks until a credential is refused is no attacker.
+        arguments.extend(["--limit-failures".to_owned(), "off".to_owned()]);
         arguments
     }
 

@@ -1,6 +1,7 @@
 //! Who is let in: the token of a request, found by what the request presents. `proxy` asks, before anything else of the
 //! request counts.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::InstanceId;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use store::Vault;
 
 use crate::credential::{self, Presented};
+use crate::limits::{Failures, Limits};
 use crate::refusal::Refusal;
 use crate::tokens::{Grant, Tokens};
 use crate::verified::Verified;
@@ -20,6 +22,7 @@ pub(crate) struct Admission {
     tokens: Arc<Tokens>,
     vault: Vault,
     verified: Verified,
+    failures: Failures,
 }
 
 /// Why a request is not let in.
@@ -37,13 +40,19 @@ impl From<Refusal> for Denied {
 }
 
 impl Admission {
-    pub(crate) fn new(tokens: Arc<Tokens>, vault: Vault) -> Self {
-        Self { tokens, verified: Verified::new(vault.clone()), vault }
+    pub(crate) fn new(tokens: Arc<Tokens>, vault: Vault, limits: &Limits) -> Self {
+        let (verified, failures) = (Verified::new(vault.clone()), Failures::new(limits.failures));
+        Self { tokens, vault, verified, failures }
     }
 
     /// The token of a request to this instance. The work is the same whether or not the instance exists, for which the
     /// nil id stands.
-    pub(crate) async fn admit(&self, parts: &Parts, instance: InstanceId) -> Result<Arc<Grant>, Denied> {
+    pub(crate) async fn admit(
+        &self,
+        client: IpAddr,
+        parts: &Parts,
+        instance: InstanceId,
+    ) -> Result<Arc<Grant>, Denied> {
         credential::refuse_in_query(parts.uri.query(), |value| self.find(instance, value).is_some())?;
         let presented = credential::presented(&parts.headers)?;
         let now = Timestamp::now();
@@ -55,6 +64,8 @@ impl Admission {
                 None => {}
             }
         }
+        // It has failed, or takes a digest that an address does not get as often as it likes.
+        self.failures.note(client)?;
         for presented in presented.iter().filter(|presented| !is_generated(presented.kind, presented.text)) {
             match self.verify(instance, presented, now).await {
                 Ok(grant) => return Ok(grant),

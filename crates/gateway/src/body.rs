@@ -10,9 +10,11 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep};
 
 use crate::exchange::{End, Exchange};
 use crate::lease::Ending;
+use crate::limits::OpenRequest;
 use crate::refusal::Refusal;
 use crate::routes::InFlight;
 
@@ -125,6 +127,8 @@ pub(crate) struct Open {
     pub(crate) exchange: Arc<Exchange>,
     /// Counts at its destination until then.
     pub(crate) _in_flight: InFlight,
+    /// And at its token.
+    pub(crate) _open_request: OpenRequest,
 }
 
 impl Drop for Open {
@@ -138,8 +142,28 @@ pub(crate) struct AnswerBody {
     body: Incoming,
     form: Form,
     ending: Ending,
+    silence: Silence,
     ended: bool,
     open: Open,
+}
+
+/// Notices that nothing has come for too long. It costs nothing while something comes.
+struct Silence {
+    max: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Whether something has come since the timer was set.
+    broken: bool,
+}
+
+impl Silence {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let max = self.max;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(max)));
+        if std::mem::take(&mut self.broken) {
+            timer.as_mut().reset(Instant::now() + max);
+        }
+        timer.as_mut().poll(context)
+    }
 }
 
 /// What an end before the upstream's looks like to the client.
@@ -161,9 +185,11 @@ pub(crate) enum AnswerBodyError {
 }
 
 impl AnswerBody {
-    /// The body of an answer. It ends when the upstream ends it, and before that when `ending` says so.
-    pub(crate) fn new(body: Incoming, form: Form, ending: Ending, open: Open) -> Self {
-        let this = Self { ended: body.is_end_stream(), body, form, ending, open };
+    /// The body of an answer. It ends when the upstream ends it, and before that when `ending` says so or nothing has come
+    /// for `silence_max`.
+    pub(crate) fn new(body: Incoming, form: Form, ending: Ending, silence_max: Duration, open: Open) -> Self {
+        let silence = Silence { max: silence_max, timer: None, broken: false };
+        let this = Self { ended: body.is_end_stream(), body, form, ending, silence, open };
         if this.ended {
             this.open.exchange.finish(End::Complete);
         }
@@ -173,6 +199,15 @@ impl AnswerBody {
     fn end(&mut self, end: End) {
         self.ended = true;
         self.open.exchange.finish(end);
+    }
+
+    /// Ends before the upstream does; gives what comes instead of the next frame.
+    fn break_off(&mut self, end: End) -> Option<Result<Frame<Bytes>, AnswerBodyError>> {
+        self.end(end);
+        match self.form {
+            Form::Events => None,
+            Form::Whole => Some(Err(AnswerBodyError::Ended)),
+        }
     }
 }
 
@@ -188,14 +223,15 @@ impl Body for AnswerBody {
             return Poll::Ready(None);
         }
         if let Poll::Ready(end) = self.ending.as_mut().poll(context) {
-            self.end(end);
-            return Poll::Ready(match self.form {
-                Form::Events => None,
-                Form::Whole => Some(Err(AnswerBodyError::Ended)),
-            });
+            return Poll::Ready(self.break_off(end));
         }
-        match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+        let Poll::Ready(next) = Pin::new(&mut self.body).poll_frame(context) else {
+            ready!(self.silence.poll(context));
+            return Poll::Ready(self.break_off(End::CutOff("the upstream was silent for too long")));
+        };
+        match next {
             Some(Ok(frame)) => {
+                self.silence.broken = true;
                 if let Some(data) = frame.data_ref() {
                     self.open.exchange.answer_data(data);
                 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::limits::Limits;
 use crate::traces::Losses;
 
 /// The largest body of a request, in bytes, unless configured otherwise.
@@ -35,6 +36,8 @@ pub struct Config {
     /// The host name under which clients reach the gateway. On a loopback address, requests to any other name than this
     /// and the machine's own are refused.
     pub public_host: Option<String>,
+    /// How much anybody may ask.
+    pub limits: Limits,
     /// Counts the trace events that were dropped. Keep a clone to read them.
     pub losses: Arc<Losses>,
 }
@@ -50,6 +53,7 @@ impl Config {
             connections_max: CONNECTIONS_MAX,
             grace: GRACE,
             public_host: None,
+            limits: Limits::default(),
             losses: Arc::default(),
         }
     }

@@ -163,8 +163,8 @@ impl Exchange {
                     Some(detail) => format!("{}: {refusal}: {detail}", refusal.code()),
                     None => format!("{}: {refusal}", refusal.code()),
                 };
-                let unauthorized = refusal.status() == StatusCode::UNAUTHORIZED;
-                let event = if unauthorized { TraceEvent::AuthFailed } else { TraceEvent::Error };
+                let is_auth = refusal.is_about_credentials();
+                let event = if is_auth { TraceEvent::AuthFailed } else { TraceEvent::Error };
                 (event, level(state.record.status, &error), error)
             }
             End::Broken(detail) => {

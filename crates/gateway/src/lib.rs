@@ -21,6 +21,7 @@ mod following;
 mod headers;
 mod keep_alive;
 mod lease;
+mod limits;
 mod opening;
 mod path;
 mod proxy;
@@ -35,6 +36,10 @@ mod upstream;
 mod verified;
 
 pub use config::{CONNECTIONS_MAX, Config, GRACE, REQUEST_BODY_BYTES_MAX, SPOOL_BYTES_MAX};
+pub use limits::{
+    ANSWER_WAIT, FAILURES, InvalidRate, Limits, OPEN_PER_TOKEN_MAX, Rate, SESSIONS_PER_TOKEN_MAX,
+    STREAM_IDLE, WRITE_WAIT,
+};
 pub use traces::Losses;
 
 use std::sync::Arc;
@@ -50,6 +55,7 @@ use tokio::task::JoinSet;
 use crate::admission::Admission;
 use crate::following::Following;
 use crate::lease::Closing;
+use crate::limits::Rates;
 use crate::opening::open_waiting;
 use crate::proxy::Gateway;
 use crate::routes::Routes;
@@ -96,12 +102,14 @@ pub async fn run(
         gateway_id: config.gateway_id,
         request_body_bytes_max: config.request_body_bytes_max,
         names: Names::new(listener.local_addr().context("read the address")?, config.public_host),
-        admission: Admission::new(tokens, store.vault().clone()),
+        admission: Admission::new(tokens, store.vault().clone(), &config.limits),
         routes,
         upstream: upstream::client(),
         traces,
         vault: store.vault().clone(),
         closing: Closing::default(),
+        rates: Rates::new(&config.limits),
+        limits: config.limits,
         readiness: context.readiness.clone(),
     };
     let serving =

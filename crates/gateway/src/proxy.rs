@@ -3,12 +3,12 @@
 //! or a database.
 
 mod record;
+mod session_count;
 mod way;
 
 use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use domain::InstanceId;
@@ -27,6 +27,7 @@ use crate::body::{Answer, AnswerBody, Form, Open, RequestBody, discard};
 use crate::exchange::{End, Exchange};
 use crate::headers;
 use crate::lease::{Closing, Lease};
+use crate::limits::{Limits, Rates};
 use crate::path::{self, Target};
 use crate::refusal::Refusal;
 use crate::routes::{InFlight, Route, Routes};
@@ -35,9 +36,6 @@ use crate::trace_context::TraceContext;
 use crate::traces::Traces;
 use crate::upstream::{self, Upstream};
 use way::Way;
-
-/// How long an upstream may take from the request's head to its answer's head, in which a tool runs.
-const ANSWER_WAIT_MAX: Duration = Duration::from_secs(600);
 
 /// Tells proxies in between not to hold an event stream back.
 const X_ACCEL_BUFFERING: header::HeaderName = header::HeaderName::from_static("x-accel-buffering");
@@ -54,6 +52,8 @@ pub(crate) struct Gateway {
     pub(crate) traces: Traces,
     pub(crate) vault: Vault,
     pub(crate) closing: Closing,
+    pub(crate) rates: Rates,
+    pub(crate) limits: Limits,
     pub(crate) readiness: Readiness,
 }
 
@@ -99,7 +99,7 @@ impl Gateway {
         let trace = TraceContext::of(&parts.headers);
         let instance = route.as_ref().map_or(InstanceId(Uuid::nil()), |route| route.id);
         let grant = match self.names.check(&parts.headers) {
-            Ok(()) => self.admission.admit(&parts, instance).await,
+            Ok(()) => self.admission.admit(client, &parts, instance).await,
             Err(Foreign::Host) => Err(Refusal::ForeignHost.into()),
             Err(Foreign::Origin) => Err(Refusal::ForeignOrigin.into()),
         };
@@ -130,8 +130,12 @@ impl Gateway {
             Ok(checked) => checked,
             Err(refusal) => return Err(refuse(exchange, refusal, None, Some(body))),
         };
-        let has_body = parts.method == Method::POST;
-        let is_get = parts.method == Method::GET;
+        let open_request = match admitted.lease.grant.uses.open(self.limits.open_per_token_max) {
+            Ok(open_request) => open_request,
+            Err(refusal) => return Err(refuse(exchange, refusal, None, Some(body))),
+        };
+        let method = parts.method.clone();
+        let has_body = method == Method::POST;
         let mut request = Request::new(RequestBody::new(
             has_body.then_some(body),
             self.request_body_bytes_max,
@@ -141,14 +145,18 @@ impl Gateway {
         *request.uri_mut() = way.destination.uri.clone();
         *request.headers_mut() = fields;
         let in_flight = InFlight::begin(way.destination.clone());
-        let open = Open { exchange: exchange.clone(), _in_flight: in_flight };
+        let open = Open { exchange: exchange.clone(), _in_flight: in_flight, _open_request: open_request };
         let answer = tokio::select! {
             biased;
-            answer = tokio::time::timeout(ANSWER_WAIT_MAX, self.upstream.request(request)) => answer,
+            answer = tokio::time::timeout(self.limits.answer_wait, self.upstream.request(request)) => answer,
             refusal = admitted.lease.lost() => return Err(refuse(exchange, refusal, None, None)),
         };
         match answer {
-            Ok(Ok(answer)) => self.answer(admitted, &way, open, is_get, answer),
+            Ok(Ok(answer)) => {
+                way.destination.answered();
+                self.note_session(&admitted, &way, &method, &answer)?;
+                self.answer(admitted, &way, open, &method, answer)
+            }
             Ok(Err(error)) => Err(self.upstream_failed(&admitted, &way, &error)),
             Err(_) => Err(refuse(exchange, Refusal::UpstreamAnswerTimeout, None, None)),
         }
@@ -166,7 +174,9 @@ impl Gateway {
             return refuse(exchange, refusal, None, None);
         }
         if error.is_connect() {
-            way.destination.avoid();
+            way.destination.took_no_connection();
+        } else {
+            way.destination.broke();
         }
         let refusal = match upstream::refusal(error) {
             // A replica that takes no connections any more has taken its sessions with it.
@@ -191,7 +201,7 @@ impl Gateway {
         admitted: Admitted,
         way: &Way,
         open: Open,
-        is_get: bool,
+        method: &Method,
         answer: Response<Incoming>,
     ) -> Result<Response<Answer>, Refusal> {
         let owner = admitted.owner();
@@ -215,9 +225,12 @@ impl Gateway {
         } else {
             Form::Whole
         };
-        let endless = is_get && form == Form::Events;
+        let endless = *method == Method::GET && form == Form::Events;
         let ending = if endless { lease.ending_of_stream() } else { lease.ending_of_answer() };
-        Ok(Response::from_parts(parts, Either::Right(AnswerBody::new(body, form, ending, open))))
+        Ok(Response::from_parts(
+            parts,
+            Either::Right(AnswerBody::new(body, form, ending, self.limits.stream_idle, open)),
+        ))
     }
 }
 

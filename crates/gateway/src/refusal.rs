@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::challenge;
 use crate::trace_context::{TraceContext, X_TRACE_ID};
 
-/// When a client may ask again after a 503 that does not say more, in seconds.
+/// When a client may ask again after a 429 or 503 that does not say more, in seconds.
 const RETRY_AFTER: u32 = 1;
 /// The methods of Streamable HTTP.
 const ALLOWED_METHODS: &str = "POST, GET, DELETE";
@@ -48,6 +48,16 @@ pub(crate) enum Refusal {
     TokenOfOtherKind,
     #[error("the token has expired: ask for another")]
     TokenExpired,
+    #[error("there were too many attempts from this address with credentials that are not valid")]
+    TooManyFailures { retry_after: u32 },
+    #[error("the token makes more requests than it may")]
+    TokenTooFast { retry_after: u32 },
+    #[error("the instance gets more requests than it may")]
+    InstanceTooFast { retry_after: u32 },
+    #[error("the token has too many requests and streams open: end some first")]
+    TooManyOpen,
+    #[error("the token has too many sessions: end some first, with DELETE")]
+    TooManySessions,
     #[error("the token's header fields are not open yet")]
     TokenNotReady,
     /// Ended, of a replica that is gone, of another token, or never begun (2025-11-25, Transports, Session Management).
@@ -74,6 +84,8 @@ pub(crate) enum Refusal {
     UpstreamMisconfigured,
     #[error("the upstream cannot be reached")]
     UpstreamUnreachable,
+    #[error("the upstream has failed several times in a row and is left alone for a while")]
+    UpstreamFailing { retry_after: u32 },
     #[error("the upstream did not accept the connection in time")]
     UpstreamConnectTimeout,
     #[error("the upstream did not answer in time")]
@@ -113,6 +125,11 @@ impl Refusal {
             Self::TokenInvalid => (S::UNAUTHORIZED, "token_invalid"),
             Self::TokenOfOtherKind => (S::UNAUTHORIZED, "token_of_other_kind"),
             Self::TokenExpired => (S::UNAUTHORIZED, "token_expired"),
+            Self::TooManyFailures { .. } => (S::TOO_MANY_REQUESTS, "too_many_failures"),
+            Self::TokenTooFast { .. } => (S::TOO_MANY_REQUESTS, "token_too_fast"),
+            Self::InstanceTooFast { .. } => (S::TOO_MANY_REQUESTS, "instance_too_fast"),
+            Self::TooManyOpen => (S::TOO_MANY_REQUESTS, "too_many_open"),
+            Self::TooManySessions => (S::TOO_MANY_REQUESTS, "too_many_sessions"),
             Self::TokenNotReady => (S::SERVICE_UNAVAILABLE, "token_not_ready"),
             Self::SessionUnknown => (S::NOT_FOUND, "session_unknown"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -124,6 +141,7 @@ impl Refusal {
             Self::InstanceNotReady => (S::SERVICE_UNAVAILABLE, "instance_not_ready"),
             Self::UpstreamMisconfigured => (S::BAD_GATEWAY, "upstream_misconfigured"),
             Self::UpstreamUnreachable => (S::BAD_GATEWAY, "upstream_unreachable"),
+            Self::UpstreamFailing { .. } => (S::SERVICE_UNAVAILABLE, "upstream_failing"),
             Self::UpstreamConnectTimeout => (S::GATEWAY_TIMEOUT, "upstream_connect_timeout"),
             Self::UpstreamAnswerTimeout => (S::GATEWAY_TIMEOUT, "upstream_answer_timeout"),
             Self::UpstreamBroke => (S::BAD_GATEWAY, "upstream_broke"),
@@ -137,10 +155,23 @@ impl Refusal {
     /// When a client may ask again, in seconds.
     fn retry_after(self) -> Option<u32> {
         match self {
-            Self::Overloaded { retry_after } => Some(retry_after),
-            _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER),
+            Self::TooManyFailures { retry_after }
+            | Self::TokenTooFast { retry_after }
+            | Self::InstanceTooFast { retry_after }
+            | Self::UpstreamFailing { retry_after }
+            | Self::Overloaded { retry_after } => Some(retry_after),
+            _ if self.asks_to_come_again() => Some(RETRY_AFTER),
             _ => None,
         }
+    }
+
+    fn asks_to_come_again(self) -> bool {
+        matches!(self.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    }
+
+    /// Whether it is about who asks.
+    pub(crate) fn is_about_credentials(self) -> bool {
+        self.status() == StatusCode::UNAUTHORIZED || matches!(self, Self::TooManyFailures { .. })
     }
 
     /// The answer to a request with this method, which has presented a credential of this kind.

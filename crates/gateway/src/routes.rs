@@ -2,6 +2,7 @@
 //! `change`; every request calls `find`, and asks the route for a destination; `opening` adds what of an upstream is
 //! sealed in the log: the header fields of a proxied server, the credential of a replica.
 
+mod breaker;
 mod destination;
 
 pub(crate) use destination::{Destination, InFlight};

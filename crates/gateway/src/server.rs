@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use service::CancellationToken;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::task::TaskTracker;
 
 use crate::keep_alive;
@@ -91,16 +92,20 @@ async fn connection(
     }
     keep_alive::turn_on(&stream);
     let draining = gateway.closing.draining.clone();
+    let write_wait = gateway.limits.write_wait;
     let service = service_fn(move |request| {
         let gateway = gateway.clone();
         async move { Ok::<_, Infallible>(gateway.serve(client.ip(), request).await) }
     });
+    // A client that does not read would otherwise keep its answer, and the upstream's connection, for as long as it likes.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(write_wait));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WAIT_MAX)
         .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut serving = pin!(serving);
     let served = tokio::select! {
         served = serving.as_mut() => Ok(served),

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use views::{TokenRow, TokenState};
 
+use crate::limits::Uses;
 use crate::opening::{Awaits, SealedFields, Waiting};
 use crate::refusal::Refusal;
 
@@ -38,6 +39,8 @@ pub(crate) struct Grant {
     /// When it ends by itself: the token's end, or before that the end of a rotation's overlap.
     end: Option<Timestamp>,
     fields: SealedFields,
+    /// What the token has open here, with whichever of its credentials.
+    pub(crate) uses: Arc<Uses>,
     /// None while the header fields are being opened.
     opened: Option<Result<HeaderMap, Refusal>>,
 }
@@ -181,8 +184,11 @@ fn grants(row: &TokenRow, known: &[Arc<Grant>]) -> Vec<Grant> {
         TokenState::Active { digest, previous, .. } => {
             let ends = |until: Timestamp| expiry.map_or(until, |expiry| expiry.min(until));
             let previous = previous.as_ref().map(|before| (&before.digest, Some(ends(before.until))));
-            let credentials = iter::once((digest, expiry)).chain(previous);
-            credentials.map(|(digest, end)| grant(row, digest, end, true, known)).collect()
+            let current = grant(row, digest, expiry, true, known);
+            let uses = &current.uses;
+            let previous = previous
+                .map(|(digest, end)| Grant { uses: uses.clone(), ..grant(row, digest, end, true, known) });
+            iter::once(current).chain(previous).collect()
         }
         TokenState::Expired { digest, .. } => vec![grant(row, digest, expiry, false, known)],
         TokenState::Revoked { .. } => vec![],
@@ -221,6 +227,7 @@ fn grant(
         credential,
         end,
         fields,
+        uses: known.first().map(|known| known.uses.clone()).unwrap_or_default(),
         opened,
     }
 }

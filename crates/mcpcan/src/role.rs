@@ -16,6 +16,7 @@ use url::Url;
 use crate::backing::{ClickhouseArguments, NatsArguments, SealedNatsArguments, read_secret};
 use crate::data_directory::DataDirectory;
 use crate::failure::Failure;
+use crate::gateway_limits::GatewayLimits;
 use crate::open_files;
 
 /// What a role logs unless `MCPCAN_LOG` says otherwise.
@@ -95,6 +96,8 @@ pub(crate) struct GatewayArguments {
     #[arg(long, value_name = "URL")]
     gateway_url: Option<Url>,
     #[command(flatten)]
+    limits: GatewayLimits,
+    #[command(flatten)]
     nats: SealedNatsArguments,
     #[command(flatten)]
     process: ProcessArguments,
@@ -142,6 +145,7 @@ pub(crate) fn gateway(arguments: GatewayArguments, data: Option<PathBuf>) -> Res
     run(&arguments.process, async |context| {
         let mut config = gateway::Config::new(arguments.id.clone(), data.directory("spool")?);
         config.public_host = arguments.gateway_url.as_ref().and_then(Url::host_str).map(str::to_owned);
+        config.limits = (&arguments.limits).into();
         let store = arguments.nats.connect(Role::Gateway).await?;
         gateway::run(config, store, context, bind(arguments.listen).await?).await
     })

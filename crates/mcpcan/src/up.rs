@@ -27,6 +27,7 @@ use url::Url;
 use crate::backing::ClickhouseArguments;
 use crate::data_directory::DataDirectory;
 use crate::failure::Failure;
+use crate::gateway_limits::GatewayLimits;
 use crate::output::Output;
 use crate::whereabouts::{DATA_DIRECTORY, RunFile};
 use crate::{open_files, role};
@@ -50,6 +51,8 @@ pub(crate) struct Arguments {
     /// The loopback port for NATS; 0 is any free one.
     #[arg(long, value_name = "PORT", default_value_t = 7422)]
     nats_port: u16,
+    #[command(flatten)]
+    limits: GatewayLimits,
     /// Use this NATS server instead of starting one.
     #[arg(long, value_name = "URL")]
     nats_url: Option<String>,

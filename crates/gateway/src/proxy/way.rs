@@ -10,6 +10,7 @@ use mcp::session::SESSION_ID;
 
 use super::{Admitted, Gateway};
 use crate::lease::Lease;
+use crate::limits::whole_seconds;
 use crate::refusal::Refusal;
 use crate::routes::Destination;
 use crate::session::Session;
@@ -32,6 +33,7 @@ impl Gateway {
         body: &Incoming,
     ) -> Result<(Way, HeaderMap), Refusal> {
         let Lease { grant, route, .. } = &admitted.lease;
+        self.rates.note(grant.token.0, route.id.0)?;
         let session = admitted.owner().session(&self.vault, &parts.headers);
         let destination = match &session {
             Ok(Some(session)) => route.of_session(session.destination)?,
@@ -46,6 +48,16 @@ impl Gateway {
         }
         let way = Way { destination, session: session? };
         let fields = upstream_fields(std::mem::take(&mut parts.headers), &way, grant, &admitted.trace)?;
+        if let Err(wait) = way.destination.admit() {
+            // A replica that takes no connections any more has taken its sessions with it.
+            let is_lost = way.destination.hosted && way.session.is_some();
+            let retry_after = whole_seconds(wait);
+            return Err(if is_lost {
+                Refusal::SessionUnknown
+            } else {
+                Refusal::UpstreamFailing { retry_after }
+            });
+        }
         Ok((way, fields))
     }
 }

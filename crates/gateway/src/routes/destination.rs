@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, Uri};
 use uuid::Uuid;
 
+use super::breaker::Breaker;
+
 /// How long a replica that took no connection is left alone, as long as there is another: until then its worker has
 /// usually noticed, and if not, one request in this time finds out.
 const AVOIDED: Duration = Duration::from_secs(2);
@@ -31,21 +33,46 @@ pub(crate) struct Destination {
     in_flight: AtomicUsize,
     /// In milliseconds since `STARTED`.
     avoided_until: AtomicU64,
+    breaker: Breaker,
 }
 
 impl Destination {
     pub(super) fn new(id: Uuid, hosted: bool, uri: Uri, headers: HeaderMap) -> Self {
-        Self { id, hosted, uri, headers, in_flight: AtomicUsize::new(0), avoided_until: AtomicU64::new(0) }
+        let (in_flight, avoided_until) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self { id, hosted, uri, headers, in_flight, avoided_until, breaker: Breaker::default() }
+    }
+
+    /// Lets a request through, unless this place has failed too often.
+    ///
+    /// # Errors
+    /// How long it is left alone.
+    pub(crate) fn admit(&self) -> Result<(), Duration> {
+        self.breaker.admit(milliseconds(STARTED.elapsed()))
+    }
+
+    /// Notes that it has begun an answer.
+    pub(crate) fn answered(&self) {
+        self.breaker.succeeded();
     }
 
     /// Notes that it took no connection.
-    pub(crate) fn avoid(&self) {
+    pub(crate) fn took_no_connection(&self) {
         self.avoided_until.store(milliseconds(STARTED.elapsed() + AVOIDED), Ordering::Relaxed);
+        self.breaker.failed(milliseconds(STARTED.elapsed()));
+    }
+
+    /// Notes that it ended a connection without an answer. A replica is not left alone for that: one call may have
+    /// brought its server down, and its worker starts another.
+    pub(crate) fn broke(&self) {
+        if !self.hosted {
+            self.breaker.failed(milliseconds(STARTED.elapsed()));
+        }
     }
 
     /// How much speaks against sending a request here, to be compared.
     pub(super) fn burden(&self) -> (bool, usize) {
-        let avoided = self.avoided_until.load(Ordering::Relaxed) > milliseconds(STARTED.elapsed());
+        let now = milliseconds(STARTED.elapsed());
+        let avoided = self.avoided_until.load(Ordering::Relaxed) > now || self.breaker.is_open(now);
         (avoided, self.in_flight.load(Ordering::Relaxed))
     }
 }

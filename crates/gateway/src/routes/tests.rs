@@ -218,7 +218,7 @@ fn a_replica_that_took_no_connection_is_left_alone_while_there_is_another() {
     let routes = Routes::default();
     let two = with_replica(with_replica(row(1, "one", hosted()), 4001, 1), 4002, 1);
     routes.change(id(1), Some(&two));
-    route(&routes, "one").of_session(id(4001)).expect("it is ready").avoid();
+    route(&routes, "one").of_session(id(4001)).expect("it is ready").took_no_connection();
     assert!((0..8).map(|_| picked(&routes)).all(|(port, _)| port == 4002));
     routes.change(id(1), Some(&with_replica(row(1, "one", hosted()), 4001, 1)));
     assert_eq!(picked(&routes).0, 4001, "there is no other");

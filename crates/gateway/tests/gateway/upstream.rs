@@ -37,7 +37,18 @@ impl Upstream {
     where
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind a port");
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), answer).await
+    }
+
+    /// Serves at an address.
+    pub(crate) async fn start_at<F>(
+        address: SocketAddr,
+        answer: impl Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let listener = TcpListener::bind(address).await.expect("bind a port");
         let address = listener.local_addr().expect("the address");
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (seen, answer) = (requests.clone(), Arc::new(answer));

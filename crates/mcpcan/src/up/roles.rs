@@ -63,6 +63,7 @@ impl Roles {
         let mut gateway = gateway::Config::new(GATEWAY_ID.to_owned(), data.directory("spool")?);
         gateway.public_host =
             arguments.gateway_url.as_ref().and_then(|url| url.host_str()).map(str::to_owned);
+        gateway.limits = (&arguments.limits).into();
         let worker = worker::Config {
             data: data.path().to_owned(),
             bridge: claims.bridge,

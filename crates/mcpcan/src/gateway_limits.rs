@@ -1,0 +1,100 @@
+//! How much a gateway lets anybody ask, as the command line has it: for the role alone, and for `up`.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use gateway::{InvalidRate, Limits, Rate};
+
+/// How long is counted in seconds.
+const SECONDS: &str = "SECONDS";
+
+/// The bounds of a gateway. Each replica counts for itself.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Limits of the gateway")]
+pub(crate) struct GatewayLimits {
+    /// How often a second an address may present what is no valid credential (IPv6: a /64 network), with a burst as in
+    /// `1:100`; `off` for no limit.
+    #[arg(long, value_name = "RATE|off", default_value = "1:100")]
+    limit_failures: OptionalRate,
+    /// Requests of one token per second, as `50` or with a burst as `50:200`.
+    #[arg(long, value_name = "RATE|off", default_value = "off")]
+    limit_token: OptionalRate,
+    /// Requests to one instance per second.
+    #[arg(long, value_name = "RATE|off", default_value = "off")]
+    limit_instance: OptionalRate,
+    /// Requests and event streams of one token that are open at a time.
+    #[arg(long, value_name = "NUMBER", default_value_t = gateway::OPEN_PER_TOKEN_MAX)]
+    limit_open: usize,
+    /// Sessions of one token that go on at a time.
+    #[arg(long, value_name = "NUMBER", default_value_t = gateway::SESSIONS_PER_TOKEN_MAX)]
+    limit_sessions: usize,
+    /// How long a server may take to begin its answer: a tool runs in this time.
+    #[arg(long, value_name = SECONDS, default_value_t = gateway::ANSWER_WAIT.as_secs())]
+    answer_wait: u64,
+    /// How long an answer or an event stream may be silent.
+    #[arg(long, value_name = SECONDS, default_value_t = gateway::STREAM_IDLE.as_secs())]
+    stream_idle: u64,
+    /// How long a client may leave unread what is written to it.
+    #[arg(long, value_name = SECONDS, default_value_t = gateway::WRITE_WAIT.as_secs())]
+    write_wait: u64,
+}
+
+impl From<&GatewayLimits> for Limits {
+    fn from(limits: &GatewayLimits) -> Self {
+        Limits {
+            failures: limits.limit_failures.0,
+            requests_per_token: limits.limit_token.0,
+            requests_per_instance: limits.limit_instance.0,
+            open_per_token_max: limits.limit_open,
+            sessions_per_token_max: limits.limit_sessions,
+            answer_wait: Duration::from_secs(limits.answer_wait),
+            stream_idle: Duration::from_secs(limits.stream_idle),
+            write_wait: Duration::from_secs(limits.write_wait),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OptionalRate(Option<Rate>);
+
+impl FromStr for OptionalRate {
+    type Err = InvalidRate;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRate> {
+        match text {
+            "off" => Ok(OptionalRate(None)),
+            text => text.parse().map(Some).map(OptionalRate),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        limits: GatewayLimits,
+    }
+
+    #[test]
+    fn what_is_not_named_is_as_the_gateway_has_it() {
+        let limits = |line: &str| {
+            let words = std::iter::once("gateway").chain(line.split_whitespace());
+            Line::try_parse_from(words).map(|line| Limits::from(&line.limits)).ok()
+        };
+        assert_eq!(limits(""), Some(Limits::default()));
+        let expected = Limits {
+            failures: None,
+            requests_per_token: "5:9".parse().ok(),
+            answer_wait: Duration::from_secs(7),
+            ..Limits::default()
+        };
+        assert_eq!(limits("--limit-failures off --limit-token 5:9 --answer-wait 7"), Some(expected));
+        assert_eq!(limits("--limit-token 0"), None);
+    }
+}
