@@ -103,7 +103,7 @@ impl Probe {
 
     async fn ask(&mut self) -> u16 {
         let request = Request::post(&self.path)
-            .header("host", "gateway")
+            .header("host", "localhost")
             .header("authorization", &self.credential)
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#)))

@@ -180,7 +180,7 @@ async fn a_client_that_does_not_read_costs_little_and_not_for_ever() {
     let token = harness.token(instance).await;
     let mut slow = TcpStream::connect(harness.gateway.address).await.expect("connect");
     let request = format!(
-        "GET {} HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {}\r\naccept: text/event-stream\r\n\r\n",
+        "GET {} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\naccept: text/event-stream\r\n\r\n",
         path(instance),
         token.credential
     );
