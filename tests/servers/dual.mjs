@@ -108,7 +108,7 @@ if (process.argv[2] === "http") {
   const legacy = sessions(NodeStreamableHTTPServerTransport, (transport) =>
     server({ era: "legacy" }).connect(transport),
   );
-  listen(async (request, response) => {
+  const answer = async (request, response) => {
     const chunks = await request.toArray();
     const body = Buffer.concat(chunks).toString();
     let parsed;
@@ -119,5 +119,6 @@ if (process.argv[2] === "http") {
     }
     const isLegacy = await isLegacyRequest(await toWebRequest(request, parsed), parsed);
     await (isLegacy ? legacy(request, response, parsed) : modern(request, response, parsed));
-  });
+  };
+  listen({ "/mcp": answer });
 } else serveStdio(server);

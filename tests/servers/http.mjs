@@ -5,23 +5,25 @@ import { createServer } from "node:http";
 
 const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
 
-// Serves /mcp with `answer(request, response)` until the process ends.
-export function listen(answer) {
+// Serves paths with `answers[path](request, response)` until the process ends. The first is the fixture's address.
+export function listen(answers) {
   const server = createServer(async (request, response) => {
     const { host = "", origin } = request.headers;
     if (!LOOPBACK.test(host) || (origin && !LOOPBACK.test(origin.replace(/^https?:\/\//, "")))) {
       return response.writeHead(403).end();
     }
-    if (request.url !== "/mcp") return response.writeHead(404).end();
+    const answer = answers[request.url.split("?")[0]];
     try {
-      await answer(request, response);
+      if (answer) await answer(request, response);
+      else response.writeHead(404).end();
     } catch (error) {
       console.error(error);
       if (!response.headersSent) response.writeHead(500).end();
     }
   });
   server.keepAliveTimeout = 60_000;
-  server.listen(0, "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}/mcp`));
+  const [path] = Object.keys(answers);
+  server.listen(0, "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}${path}`));
   // Whoever started it holds the other end of stdin; when that goes, nobody needs it any more.
   process.stdin.resume().on("end", () => process.exit());
 }
@@ -45,6 +47,24 @@ export function sessions(Transport, connect) {
       await connect(transport);
     }
     await transport.handleRequest(request, response, body);
+  };
+}
+
+// The same for HTTP+SSE: the paths to listen at.
+export function streams(Transport, connect) {
+  const open = new Map();
+  return {
+    "/sse": async (_, response) => {
+      const transport = new Transport("/message", response);
+      open.set(transport.sessionId, transport);
+      response.on("close", () => open.delete(transport.sessionId));
+      await connect(transport);
+    },
+    "/message": async (request, response) => {
+      const transport = open.get(new URL(request.url, "http://localhost").searchParams.get("sessionId"));
+      if (transport) await transport.handlePostMessage(request, response);
+      else response.writeHead(404).end();
+    },
   };
 }
 

@@ -1,9 +1,11 @@
-// The fixture with the official SDK 1.x, for revisions up to 2025-11-25: `node legacy.mjs stdio` or `node legacy.mjs http`.
+// The fixture with the official SDK 1.x, for revisions up to 2025-11-25: `node legacy.mjs stdio`, `node legacy.mjs http`, or
+// `node legacy.mjs sse` for HTTP+SSE.
 import { capabilities, legacyMethods, methods, MissingCapability, Unknown } from "./features.mjs";
-import { listen, sessions } from "./http.mjs";
+import { listen, sessions, streams } from "./http.mjs";
 import { require } from "./packages.mjs";
 
 const { Server } = require("@modelcontextprotocol/sdk/server/index.js");
+const { SSEServerTransport } = require("@modelcontextprotocol/sdk/server/sse.js");
 const { StdioServerTransport } = require("@modelcontextprotocol/sdk/server/stdio.js");
 const { StreamableHTTPServerTransport } = require("@modelcontextprotocol/sdk/server/streamableHttp.js");
 const types = require("@modelcontextprotocol/sdk/types.js");
@@ -70,5 +72,6 @@ function translated(error) {
   return error;
 }
 
-if (process.argv[2] === "http") listen(sessions(StreamableHTTPServerTransport, connect));
+if (process.argv[2] === "http") listen({ "/mcp": sessions(StreamableHTTPServerTransport, connect) });
+else if (process.argv[2] === "sse") listen(streams(SSEServerTransport, connect));
 else await connect(new StdioServerTransport());

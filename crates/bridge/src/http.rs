@@ -1,8 +1,10 @@
-//! Streamable HTTP (2025-11-25, Transports, and 2026-07-28): what each method of `/mcp` does, and `/healthz`.
+//! Streamable HTTP (2025-11-25, Transports, and 2026-07-28): what each method of `/mcp` does; and the way to HTTP+SSE
+//! and `/healthz`.
 
 mod body;
 mod events;
 mod guard;
+mod http_sse;
 mod post;
 mod refusal;
 mod stateless;
@@ -20,6 +22,7 @@ use crate::serve::Bridge;
 use crate::session::{EventId, NoStream, Session};
 use crate::wire::Ending;
 use body::Body;
+use http_sse::{MESSAGE_PATH, SSE_PATH};
 use refusal::Refusal;
 
 /// The path MCP is served at.
@@ -40,7 +43,7 @@ async fn route(bridge: &Rc<Bridge>, request: Request<Incoming>) -> Result<Respon
         HEALTH_PATH => return Ok(health()),
         path => {
             guard::credential(request.headers(), bridge.credential.as_ref())?;
-            if path != MCP_PATH {
+            if ![MCP_PATH, SSE_PATH, MESSAGE_PATH].contains(&path) {
                 return Err(Refusal::NoSuchPath);
             }
         }
@@ -49,6 +52,11 @@ async fn route(bridge: &Rc<Bridge>, request: Request<Incoming>) -> Result<Respon
         Foreign::Host => Refusal::ForeignHost,
         Foreign::Origin => Refusal::ForeignOrigin,
     })?;
+    match request.uri().path() {
+        SSE_PATH => return http_sse::open(bridge, &request).await,
+        MESSAGE_PATH => return http_sse::take(bridge, request).await,
+        _ => {}
+    }
     match *request.method() {
         Method::POST => post::answer(bridge, request).await,
         Method::GET | Method::DELETE if knows_no_sessions(&request) => Err(Refusal::OnlyPost),
@@ -95,7 +103,7 @@ fn delete(bridge: &Rc<Bridge>, request: &Request<Incoming>) -> Result<Response<B
 fn session(bridge: &Bridge, request: &Request<Incoming>) -> Result<Rc<Session>, Refusal> {
     let id = request.headers().get(SESSION_ID).ok_or(Refusal::NoSession { id: None })?;
     let session = id.to_str().ok().and_then(|id| bridge.sessions.get(id));
-    let session = session.ok_or(Refusal::UnknownSession)?;
+    let session = session.filter(|session| !session.is_one_stream()).ok_or(Refusal::UnknownSession)?;
     session.used();
     Ok(session)
 }

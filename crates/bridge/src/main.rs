@@ -1,4 +1,4 @@
-//! The binary next to a hosted server: MCP over Streamable HTTP outside, stdio inside.
+//! The binary next to a hosted server: MCP over Streamable HTTP and HTTP+SSE outside, stdio inside.
 //!
 //! At its start it finds out which eras of the protocol the server speaks ([`probe`]). A client of the era with sessions
 //! gets a child process of its own, because only then are sampling, elicitation and roots right; what has no session goes

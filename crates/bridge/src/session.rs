@@ -10,7 +10,7 @@ mod routing;
 pub(crate) mod shared;
 mod stream;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub(crate) struct Session {
     server: Server,
     calls: RefCell<Calls>,
     streams: RefCell<Streams>,
+    /// The one stream of HTTP+SSE, on which everything goes.
+    one_stream: OnceCell<Rc<Stream>>,
     /// Messages for the client, sent ones that are kept included.
     outgoing: Meter,
     bytes_max: usize,
@@ -97,6 +99,7 @@ impl Session {
             server,
             calls: RefCell::default(),
             streams: RefCell::default(),
+            one_stream: OnceCell::new(),
             outgoing: Meter::default(),
             bytes_max,
             revision: Cell::new(None),
@@ -177,7 +180,8 @@ impl Session {
             Server::Shared(shared) => shared.leave(&self.numbers()),
         }
         self.fail_calls(&ending);
-        for stream in self.streams.take().by_number.into_values() {
+        let streams = self.streams.take().by_number.into_values();
+        for stream in streams.chain(self.one_stream.get().cloned()) {
             stream.finish();
         }
     }
@@ -208,6 +212,18 @@ impl Session {
         }
         let number = stream.connect(None).expect("a connection from here on misses nothing");
         Connection::new(self, stream, number)
+    }
+
+    /// Begins to send everything on one stream, as HTTP+SSE does. To be called once, before anything is said.
+    pub(crate) fn open_one_stream(self: &Rc<Self>) -> Connection {
+        let stream = self.one_stream.get_or_init(|| Rc::new(Stream::unkept(self.outgoing.clone())));
+        let number = stream.connect(None).expect("a connection from here on misses nothing");
+        Connection::new(self, stream, number)
+    }
+
+    /// Whether everything goes on one stream, so that no answer can be given elsewhere.
+    pub(crate) fn is_one_stream(&self) -> bool {
+        self.one_stream.get().is_some()
     }
 
     /// Listens to what belongs to no call, with a stream that has no connection if there is one.
@@ -242,6 +258,9 @@ impl Session {
 
     /// Where a message goes that belongs to no call: the GET stream that was connected last, or the next to come.
     fn listener(&self) -> Rc<Stream> {
+        if let Some(stream) = self.one_stream.get() {
+            return stream.clone();
+        }
         let streams = self.streams.borrow();
         let connected = streams.listening.iter().rfind(|stream| stream.is_connected());
         match connected.or(streams.listening.last()).cloned() {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 
+use crate::endpoint::{EndpointError, Rewriter};
 use crate::exchange::{End, Exchange};
 use crate::lease::Ending;
 use crate::limits::OpenRequest;
@@ -145,6 +146,14 @@ pub(crate) struct AnswerBody {
     silence: Silence,
     ended: bool,
     open: Open,
+    /// Of a stream of HTTP+SSE.
+    http_sse: Option<Box<HttpSse>>,
+}
+
+/// What an upstream has said already, and what rewrites the rest.
+struct HttpSse {
+    first: Option<Bytes>,
+    rewriter: Rewriter,
 }
 
 /// Notices that nothing has come for too long. It costs nothing while something comes.
@@ -189,11 +198,38 @@ impl AnswerBody {
     /// for `silence_max`.
     pub(crate) fn new(body: Incoming, form: Form, ending: Ending, silence_max: Duration, open: Open) -> Self {
         let silence = Silence { max: silence_max, timer: None, broken: false };
-        let this = Self { ended: body.is_end_stream(), body, form, ending, silence, open };
+        let this = Self { ended: body.is_end_stream(), body, form, ending, silence, open, http_sse: None };
         if this.ended {
             this.open.exchange.finish(End::Complete);
         }
         this
+    }
+
+    /// A stream of HTTP+SSE: what has been read of it already comes first, and the rest goes through `rewriter`.
+    pub(crate) fn beginning_with(self, first: Bytes, rewriter: Rewriter) -> Self {
+        self.open.exchange.answer_data(&first);
+        Self { http_sse: Some(Box::new(HttpSse { first: Some(first), rewriter })), ..self }
+    }
+
+    /// What the client gets of a frame; none while an event is held.
+    fn rewritten(&mut self, frame: Frame<Bytes>) -> Result<Option<Frame<Bytes>>, EndpointError> {
+        let (Some(stream), Some(data)) = (&mut self.http_sse, frame.data_ref()) else {
+            return Ok(Some(frame));
+        };
+        let mut out = BytesMut::with_capacity(data.len());
+        stream.rewriter.feed(data, &mut out)?;
+        Ok((!out.is_empty()).then(|| Frame::data(out.freeze())))
+    }
+
+    fn passed(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        if let Some(data) = frame.data_ref() {
+            self.open.exchange.answer_data(data);
+        }
+        // A body of known length is not asked again after its last byte.
+        if self.body.is_end_stream() {
+            self.end(End::Complete);
+        }
+        frame
     }
 
     fn end(&mut self, end: End) {
@@ -225,29 +261,33 @@ impl Body for AnswerBody {
         if let Poll::Ready(end) = self.ending.as_mut().poll(context) {
             return Poll::Ready(self.break_off(end));
         }
-        let Poll::Ready(next) = Pin::new(&mut self.body).poll_frame(context) else {
-            ready!(self.silence.poll(context));
-            return Poll::Ready(self.break_off(End::CutOff("the upstream was silent for too long")));
-        };
-        match next {
-            Some(Ok(frame)) => {
-                self.silence.broken = true;
-                if let Some(data) = frame.data_ref() {
-                    self.open.exchange.answer_data(data);
+        if let Some(first) = self.http_sse.as_mut().and_then(|stream| stream.first.take()) {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        loop {
+            let Poll::Ready(next) = Pin::new(&mut self.body).poll_frame(context) else {
+                ready!(self.silence.poll(context));
+                return Poll::Ready(self.break_off(End::CutOff("the upstream was silent for too long")));
+            };
+            self.silence.broken = true;
+            let frame = match next {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => {
+                    self.end(End::Broken(error.to_string()));
+                    return Poll::Ready(Some(Err(AnswerBodyError::Read(error))));
                 }
-                // A body of known length is not asked again after its last byte.
-                if self.body.is_end_stream() {
+                None => {
                     self.end(End::Complete);
+                    return Poll::Ready(None);
                 }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Some(Err(error)) => {
-                self.end(End::Broken(error.to_string()));
-                Poll::Ready(Some(Err(AnswerBodyError::Read(error))))
-            }
-            None => {
-                self.end(End::Complete);
-                Poll::Ready(None)
+            };
+            match self.rewritten(frame) {
+                Ok(Some(frame)) => return Poll::Ready(Some(Ok(self.passed(frame)))),
+                Ok(None) => {}
+                Err(error) => {
+                    self.end(End::Broken(error.to_string()));
+                    return Poll::Ready(None);
+                }
             }
         }
     }
@@ -257,6 +297,10 @@ impl Body for AnswerBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match self.http_sse {
+            // Another address is of another length.
+            Some(_) => SizeHint::default(),
+            None => self.body.size_hint(),
+        }
     }
 }

@@ -16,6 +16,7 @@ mod body;
 mod challenge;
 mod config;
 mod credential;
+mod endpoint;
 mod exchange;
 mod following;
 mod headers;

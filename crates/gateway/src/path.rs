@@ -10,15 +10,25 @@ const PREFIX: &str = "/mcp-gateway/";
 pub(crate) enum Target<'a> {
     Healthz,
     Readyz,
-    /// The Streamable HTTP endpoint of an instance, given by id or by name.
-    StreamableHttp {
+    /// An endpoint of an instance, given by id or by name.
+    Mcp {
         instance: &'a str,
+        endpoint: Endpoint,
     },
-    /// An endpoint of HTTP+SSE (2024-11-05), which this gateway does not serve.
-    HttpSse,
     /// Anything else. That includes `/.well-known/oauth-protected-resource…`: without an authorization server, any
     /// other answer than an unauthenticated 404 sends clients into a login that leads nowhere (RFC 9728 section 3).
     Unknown,
+}
+
+/// An address of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// Streamable HTTP: everything at one address.
+    StreamableHttp,
+    /// HTTP+SSE (2024-11-05): the stream, which is the session.
+    Sse,
+    /// HTTP+SSE: where the session's messages are posted, as the stream has said.
+    Message,
 }
 
 /// The target of a path. Names and ids need no percent-encoding, so none is undone.
@@ -33,10 +43,17 @@ pub(crate) fn target(path: &str) -> Target<'_> {
     };
     match endpoint {
         _ if instance.is_empty() => Target::Unknown,
-        "mcp" | "v1/stream" => Target::StreamableHttp { instance },
-        "sse" | "message" | "events" => Target::HttpSse,
+        "mcp" | "v1/stream" => Target::Mcp { instance, endpoint: Endpoint::StreamableHttp },
+        "sse" | "events" => Target::Mcp { instance, endpoint: Endpoint::Sse },
+        "message" => Target::Mcp { instance, endpoint: Endpoint::Message },
         _ => Target::Unknown,
     }
+}
+
+/// Where messages are posted to the instance that a path of ours names.
+pub(crate) fn message(path: &str) -> String {
+    let instance = path.strip_prefix(PREFIX).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    format!("{PREFIX}{instance}/message")
 }
 
 #[cfg(test)]
@@ -44,15 +61,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_names_of_the_endpoint_lead_to_the_instance() {
-        for path in ["/mcp-gateway/everything/mcp", "/mcp-gateway/everything/v1/stream"] {
-            assert_eq!(target(path), Target::StreamableHttp { instance: "everything" });
+    fn every_name_of_an_endpoint_leads_to_the_instance() {
+        for (path, endpoint) in [
+            ("/mcp-gateway/everything/mcp", Endpoint::StreamableHttp),
+            ("/mcp-gateway/everything/v1/stream", Endpoint::StreamableHttp),
+            ("/mcp-gateway/everything/sse", Endpoint::Sse),
+            ("/mcp-gateway/everything/events", Endpoint::Sse),
+            ("/mcp-gateway/everything/message", Endpoint::Message),
+        ] {
+            assert_eq!(target(path), Target::Mcp { instance: "everything", endpoint });
+            assert_eq!(message(path), "/mcp-gateway/everything/message");
         }
     }
 
     #[test]
     fn what_is_not_served_is_told_apart() {
-        assert_eq!(target("/mcp-gateway/everything/sse"), Target::HttpSse);
         for path in [
             "/",
             "/mcp-gateway",

@@ -2,6 +2,7 @@
 //! `body`; every refusal is worded in `refusal`. `server` calls `serve` for each request. Nothing here waits for NATS
 //! or a database.
 
+mod http_sse;
 mod record;
 mod session_count;
 mod way;
@@ -28,7 +29,7 @@ use crate::exchange::{End, Exchange};
 use crate::headers;
 use crate::lease::{Closing, Lease};
 use crate::limits::{Limits, Rates};
-use crate::path::{self, Target};
+use crate::path::{self, Endpoint, Target};
 use crate::refusal::Refusal;
 use crate::routes::{InFlight, Route, Routes};
 use crate::session::Owner;
@@ -60,6 +61,7 @@ pub(crate) struct Gateway {
 /// A request that has been let in.
 struct Admitted {
     lease: Lease,
+    endpoint: Endpoint,
     trace: TraceContext,
     exchange: Arc<Exchange>,
 }
@@ -77,14 +79,10 @@ impl Gateway {
         match path::target(request.uri().path()) {
             Target::Healthz => plain(StatusCode::OK, "ok\n"),
             Target::Readyz => health::readyz(&self.readiness).map(Either::Left),
-            Target::HttpSse => plain(
-                StatusCode::NOT_FOUND,
-                "HTTP+SSE is not served here; use Streamable HTTP at /mcp-gateway/<instance>/mcp\n",
-            ),
             Target::Unknown => plain(StatusCode::NOT_FOUND, "not found\n"),
-            Target::StreamableHttp { instance } => {
+            Target::Mcp { instance, endpoint } => {
                 let route = self.routes.find(instance);
-                self.exchange(client, route, request).await
+                self.exchange(client, route, endpoint, request).await
             }
         }
     }
@@ -93,6 +91,7 @@ impl Gateway {
         &self,
         client: IpAddr,
         route: Option<Arc<Route>>,
+        endpoint: Endpoint,
         request: Request<Incoming>,
     ) -> Response<Answer> {
         let (parts, body) = request.into_parts();
@@ -110,7 +109,8 @@ impl Gateway {
         let answered = match (route, grant) {
             (Some(route), Ok(grant)) => {
                 let lease = Lease { grant, route, closing: self.closing.clone() };
-                let admitted = Admitted { lease, trace: trace.clone(), exchange: exchange.clone() };
+                let (trace, exchange) = (trace.clone(), exchange.clone());
+                let admitted = Admitted { lease, endpoint, trace, exchange };
                 self.forward(admitted, parts, body).await
             }
             (_, Err(denied)) => Err(refuse(&exchange, denied.refusal, None, Some(body))),
@@ -135,6 +135,7 @@ impl Gateway {
             Err(refusal) => return Err(refuse(exchange, refusal, None, Some(body))),
         };
         let method = parts.method.clone();
+        let messages = path::message(parts.uri.path());
         let has_body = method == Method::POST;
         let mut request = Request::new(RequestBody::new(
             has_body.then_some(body),
@@ -142,7 +143,7 @@ impl Gateway {
             exchange.clone(),
         ));
         *request.method_mut() = parts.method;
-        *request.uri_mut() = way.destination.uri.clone();
+        *request.uri_mut() = way.uri.clone();
         *request.headers_mut() = fields;
         let in_flight = InFlight::begin(way.destination.clone());
         let open = Open { exchange: exchange.clone(), _in_flight: in_flight, _open_request: open_request };
@@ -155,7 +156,7 @@ impl Gateway {
             Ok(Ok(answer)) => {
                 way.destination.answered();
                 self.note_session(&admitted, &way, &method, &answer)?;
-                self.answer(admitted, &way, open, &method, answer)
+                self.answer(admitted, &way, messages, open, answer).await
             }
             Ok(Err(error)) => Err(self.upstream_failed(&admitted, &way, &error)),
             Err(_) => Err(refuse(exchange, Refusal::UpstreamAnswerTimeout, None, None)),
@@ -180,7 +181,7 @@ impl Gateway {
         }
         let refusal = match upstream::refusal(error) {
             // A replica that takes no connections any more has taken its sessions with it.
-            Refusal::UpstreamUnreachable if way.destination.hosted && way.session.is_some() => {
+            Refusal::UpstreamUnreachable if way.destination.hosted && way.has_session() => {
                 Refusal::SessionUnknown
             }
             refusal => refusal,
@@ -195,42 +196,56 @@ impl Gateway {
         refuse(exchange, refusal, Some(chain(error)), None)
     }
 
-    /// Passes the answer on, unless it must not be seen.
-    fn answer(
+    /// Passes the answer on, unless it must not be seen. A stream of HTTP+SSE names `messages` to the client.
+    async fn answer(
         &self,
         admitted: Admitted,
         way: &Way,
+        messages: String,
         open: Open,
-        method: &Method,
         answer: Response<Incoming>,
     ) -> Result<Response<Answer>, Refusal> {
         let owner = admitted.owner();
-        let Admitted { lease, trace, exchange } = admitted;
-        let (mut parts, body) = answer.into_parts();
+        let exchange = admitted.exchange.clone();
+        let (mut parts, mut body) = answer.into_parts();
         exchange.passed_on();
         if let Some(refusal) = unseen(parts.status) {
             let detail = format!("status {}", parts.status.as_u16());
             return Err(refuse(&exchange, refusal, Some(detail), None));
         }
         headers::strip_answer(&mut parts.headers);
-        parts.headers.insert(crate::trace_context::X_TRACE_ID, trace.header_value());
+        parts.headers.insert(crate::trace_context::X_TRACE_ID, admitted.trace.header_value());
         if let Some(id) = parts.headers.get_mut(SESSION_ID) {
             *id = owner.name(&self.vault, way.session.as_ref(), way.destination.id, id);
         }
-        let session = parts.headers.get(SESSION_ID).map(|id| self.session_digest(id));
+        let is_events = headers::is_event_stream(&parts.headers);
+        let opened = match way.is_http_sse && is_events && parts.status == StatusCode::OK {
+            true => match self.open_http_sse(&admitted, way, messages, &mut body).await {
+                Ok(opened) => Some(opened),
+                Err((refusal, detail)) => return Err(refuse(&exchange, refusal, detail, None)),
+            },
+            false => None,
+        };
+        let session = match &opened {
+            Some(opened) => opened.session().map(|session| self.session_digest(session.as_bytes())),
+            None => parts.headers.get(SESSION_ID).map(|id| self.session_digest(id.as_bytes())),
+        };
         exchange.answer_begins(parts.status, &parts.headers, session);
-        let form = if headers::is_event_stream(&parts.headers) {
+        let form = if is_events {
             parts.headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
             Form::Events
         } else {
             Form::Whole
         };
-        let endless = *method == Method::GET && form == Form::Events;
+        let endless = way.is_get && is_events;
+        let lease = admitted.lease;
         let ending = if endless { lease.ending_of_stream() } else { lease.ending_of_answer() };
-        Ok(Response::from_parts(
-            parts,
-            Either::Right(AnswerBody::new(body, form, ending, self.limits.stream_idle, open)),
-        ))
+        let body = AnswerBody::new(body, form, ending, self.limits.stream_idle, open);
+        let body = match opened {
+            Some(opened) => body.beginning_with(opened.first, opened.rewriter),
+            None => body,
+        };
+        Ok(Response::from_parts(parts, Either::Right(body)))
     }
 }
 

@@ -74,8 +74,19 @@ pub(crate) enum Refusal {
          configuration names"
     )]
     DirectInstance,
-    #[error("the instance speaks HTTP+SSE, which this gateway does not proxy")]
-    TransportUnsupported,
+    /// 405 makes clients of both transports try the older one (2025-11-25, Transports, Backwards Compatibility).
+    #[error("the instance speaks HTTP+SSE: its stream begins with a GET of its address that ends in /sse")]
+    StreamableHttpUnsupported,
+    #[error("the instance does not speak HTTP+SSE: its address ends in /mcp")]
+    HttpSseUnsupported,
+    #[error("a stream of HTTP+SSE begins with GET, and its messages are sent with POST where it says")]
+    MethodOfHttpSse,
+    #[error(
+        "the session is missing: messages are sent to the address that the stream's endpoint event has named"
+    )]
+    SessionMissing,
+    #[error("the upstream named no address of its own for the stream's messages")]
+    UpstreamEndpoint,
     #[error("the instance is stopped")]
     InstanceStopped,
     #[error("the instance is not ready yet")]
@@ -136,7 +147,11 @@ impl Refusal {
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyIncomplete => (S::BAD_REQUEST, "body_incomplete"),
             Self::DirectInstance => (S::NOT_FOUND, "direct_instance"),
-            Self::TransportUnsupported => (S::NOT_IMPLEMENTED, "transport_unsupported"),
+            Self::StreamableHttpUnsupported => (S::METHOD_NOT_ALLOWED, "streamable_http_unsupported"),
+            Self::HttpSseUnsupported => (S::NOT_FOUND, "http_sse_unsupported"),
+            Self::MethodOfHttpSse => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::SessionMissing => (S::BAD_REQUEST, "session_missing"),
+            Self::UpstreamEndpoint => (S::BAD_GATEWAY, "upstream_endpoint"),
             Self::InstanceStopped => (S::SERVICE_UNAVAILABLE, "instance_stopped"),
             Self::InstanceNotReady => (S::SERVICE_UNAVAILABLE, "instance_not_ready"),
             Self::UpstreamMisconfigured => (S::BAD_GATEWAY, "upstream_misconfigured"),
@@ -174,6 +189,16 @@ impl Refusal {
         self.status() == StatusCode::UNAUTHORIZED || matches!(self, Self::TooManyFailures { .. })
     }
 
+    /// What a 405 has to name (RFC 9110 section 15.5.6).
+    fn allowed_methods(self) -> Option<&'static str> {
+        match self {
+            Self::MethodNotAllowed => Some(ALLOWED_METHODS),
+            Self::StreamableHttpUnsupported => Some("GET"),
+            Self::MethodOfHttpSse => Some("GET, POST"),
+            _ => None,
+        }
+    }
+
     /// The answer to a request with this method, which has presented a credential of this kind.
     pub(crate) fn response(
         self,
@@ -200,8 +225,8 @@ impl Refusal {
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if self == Self::MethodNotAllowed {
-            headers.insert(header::ALLOW, HeaderValue::from_static(ALLOWED_METHODS));
+        if let Some(methods) = self.allowed_methods() {
+            headers.insert(header::ALLOW, HeaderValue::from_static(methods));
         }
         response
     }

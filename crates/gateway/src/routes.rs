@@ -45,6 +45,7 @@ struct Upstream {
     hosted: bool,
     generation: u64,
     url: String,
+    transport: RemoteTransport,
     fields: SealedFields,
     /// None while its header fields are being opened.
     opened: Option<Result<Arc<Destination>, Refusal>>,
@@ -52,7 +53,8 @@ struct Upstream {
 
 impl Upstream {
     fn is_the_same(&self, other: &Upstream) -> bool {
-        (self.id, &self.url, &self.fields) == (other.id, &other.url, &other.fields)
+        (self.id, &self.url, self.transport, &self.fields)
+            == (other.id, &other.url, other.transport, &other.fields)
     }
 
     fn destination(&self) -> Result<Arc<Destination>, Refusal> {
@@ -175,9 +177,6 @@ fn closed(row: &InstanceRow) -> Option<Refusal> {
     match &row.access {
         Access::Direct(_) => Some(Refusal::DirectInstance),
         _ if !row.wanted => Some(Refusal::InstanceStopped),
-        Access::Proxy(remote) if remote.transport == RemoteTransport::Sse => {
-            Some(Refusal::TransportUnsupported)
-        }
         Access::Hosted(_) | Access::Proxy(_) => None,
     }
 }
@@ -190,7 +189,8 @@ fn in_row(row: &InstanceRow) -> Vec<Upstream> {
             let fields = SealedFields { headers: remote.headers.clone(), credential: None };
             let (url, generation) = (remote.url.clone(), row.generation);
             let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, url.as_bytes());
-            vec![Upstream { id, hosted: false, generation, url, fields, opened: None }]
+            let transport = remote.transport;
+            vec![Upstream { id, hosted: false, generation, url, transport, fields, opened: None }]
         }
         Access::Hosted(_) => row
             .ready_replicas()
@@ -198,7 +198,8 @@ fn in_row(row: &InstanceRow) -> Vec<Upstream> {
                 let fields =
                     SealedFields { credential: replica.credential.clone(), ..SealedFields::default() };
                 let (id, generation, url) = (replica.replica.0, replica.generation, replica.url.clone()?);
-                Some(Upstream { id, hosted: true, generation, url, fields, opened: None })
+                let transport = RemoteTransport::StreamableHttp;
+                Some(Upstream { id, hosted: true, generation, url, transport, fields, opened: None })
             })
             .collect(),
     }
@@ -224,7 +225,9 @@ fn parse(instance: InstanceId, upstream: &Upstream, headers: HeaderMap) -> Resul
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
     });
     match uri {
-        Some(uri) => Ok(Arc::new(Destination::new(upstream.id, upstream.hosted, uri, headers))),
+        Some(uri) => {
+            Ok(Arc::new(Destination::new(upstream.id, upstream.hosted, uri, upstream.transport, headers)))
+        }
         None => {
             tracing::error!(%instance, "the instance's address is no absolute http or https address");
             Err(Refusal::UpstreamMisconfigured)

@@ -6,6 +6,7 @@
 //! before there were sealed ones, is unknown too.
 
 use domain::{InstanceId, TokenId};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue};
 use mcp::session::SESSION_ID;
 use store::Vault;
@@ -13,11 +14,23 @@ use uuid::Uuid;
 
 use crate::refusal::Refusal;
 
+/// Tells what is sealed for HTTP+SSE from the sessions of Streamable HTTP: neither passes for the other.
+const HTTP_SSE: u8 = 1;
+
 /// Who a session belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) instance: InstanceId,
     pub(crate) token: TokenId,
+}
+
+/// Where a stream of HTTP+SSE takes messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Messages {
+    /// Where its server is.
+    pub(crate) destination: Uuid,
+    /// What the server calls the address.
+    pub(crate) address: PathAndQuery,
 }
 
 /// A session as a request names it.
@@ -51,6 +64,28 @@ impl Owner {
         let destination = Uuid::from_slice(destination).map_err(|_| Refusal::SessionUnknown)?;
         let upstream_id = HeaderValue::from_bytes(upstream_id).map_err(|_| Refusal::SessionUnknown)?;
         Ok(Some(Session { destination, upstream_id, id: id.clone() }))
+    }
+
+    fn context_of_messages(self) -> [u8; 33] {
+        let mut context = [HTTP_SSE; 33];
+        context[..32].copy_from_slice(&self.context());
+        context
+    }
+
+    /// Where messages of an HTTP+SSE stream go, as its endpoint event has told the client.
+    pub(crate) fn messages(self, vault: &Vault, sealed: &str) -> Result<Messages, Refusal> {
+        let opened = vault.open_session(&self.context_of_messages(), sealed.as_bytes());
+        let opened = opened.ok_or(Refusal::SessionUnknown)?;
+        let (destination, address) = opened.split_at_checked(16).ok_or(Refusal::SessionUnknown)?;
+        let destination = Uuid::from_slice(destination).map_err(|_| Refusal::SessionUnknown)?;
+        let address = PathAndQuery::try_from(address).map_err(|_| Refusal::SessionUnknown)?;
+        Ok(Messages { destination, address })
+    }
+
+    /// What an endpoint event tells the client of the server's address for messages.
+    pub(crate) fn seal_messages(self, vault: &Vault, destination: Uuid, address: &PathAndQuery) -> String {
+        let messages = [destination.as_bytes(), address.as_str().as_bytes()].concat();
+        vault.seal_session(&self.context_of_messages(), &messages)
     }
 
     /// What the client calls a session that an upstream has named: as it did before, if it did.

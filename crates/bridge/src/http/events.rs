@@ -13,6 +13,7 @@ use tokio::time::{Instant, Interval, interval_at};
 use super::body::Body;
 use crate::link::Pending;
 use crate::session::{Connection, Next, Stream};
+use crate::sessions::Opening;
 
 /// Time without an event after which a comment is sent. Proxies often close connections that were quiet for a minute.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(25);
@@ -28,6 +29,8 @@ pub(crate) struct Events {
 enum Source {
     /// A stream of a session.
     Session(Connection),
+    /// The only stream of a session, which ends with it.
+    OneStream { first: Option<Bytes>, connection: Connection, _opening: Opening },
     /// A call without one, which ends with this answer.
     Call { stream: Rc<Stream>, connection: u64, _pending: Pending },
 }
@@ -35,6 +38,11 @@ enum Source {
 /// Answers with the stream of a connection.
 pub(super) fn response(connection: Connection) -> Response<Body> {
     of(Source::Session(connection))
+}
+
+/// Answers with the only stream of a session, which begins with these bytes.
+pub(super) fn of_one_stream(first: Bytes, connection: Connection, opening: Opening) -> Response<Body> {
+    of(Source::OneStream { first: Some(first), connection, _opening: opening })
 }
 
 /// Answers with the stream of a call, which is cancelled if the client leaves before its end.
@@ -56,8 +64,12 @@ fn of(source: Source) -> Response<Body> {
 impl Events {
     /// The next bytes to send; `None` at the end of the stream.
     pub(super) fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let next = match &self.source {
+        let next = match &mut self.source {
             Source::Session(connection) => connection.poll_next(context),
+            Source::OneStream { first, connection, .. } => match first.take() {
+                Some(first) => Poll::Ready(Next::Chunk(first)),
+                None => connection.poll_next(context),
+            },
             Source::Call { stream, connection, .. } => stream.poll_next(*connection, context),
         };
         match next {

@@ -74,12 +74,13 @@ fn is_initialize(message: &Message<'_>) -> bool {
 /// The session that the request names; `None` if it names none.
 fn named_session(bridge: &Bridge, headers: &HeaderMap) -> Result<Option<Rc<Session>>, Refusal> {
     let Some(id) = headers.get(SESSION_ID) else { return Ok(None) };
-    let session = id.to_str().ok().and_then(|id| bridge.sessions.get(id)).ok_or(Refusal::UnknownSession)?;
+    let session = id.to_str().ok().and_then(|id| bridge.sessions.get(id));
+    let session = session.filter(|session| !session.is_one_stream()).ok_or(Refusal::UnknownSession)?;
     session.used();
     Ok(Some(session))
 }
 
-async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Refusal> {
+pub(super) async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::TooLarge { bytes_max };
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_large());
@@ -109,17 +110,33 @@ async fn open_session(
 
 /// Opens a session that shares a child with others, whose answer to the bridge's own `initialize` it repeats.
 async fn share_child(bridge: &Rc<Bridge>, request: &message::Request<'_>) -> Result<Response<Body>, Refusal> {
-    let key = Key::shared(Era::Sessions);
-    let (_, introduction) = Links::find(bridge, &key, false).await.map_err(Refusal::NoLink)?;
-    let opening = Opening::sharing(bridge, Shared::new(bridge, key)).map_err(Refusal::NotOpened)?;
+    let opening = sharing(bridge).await?;
     let session = opening.session().clone();
-    let (revision, result) = shared::initialize_result(&introduction, asked_revision(request));
-    session.set_revision(revision);
-    let mut response = json([message::result(request.id, &result).into()].into(), false);
+    let mut response = json([initialize_shared(bridge, &session, request).await?].into(), false);
     let id = HeaderValue::from_str(session.id()).expect("a session id is visible ASCII");
     response.headers_mut().insert(SESSION_ID, id);
     opening.succeed();
     Ok(response)
+}
+
+/// Opens a session that shares a child with others.
+pub(super) async fn sharing(bridge: &Rc<Bridge>) -> Result<Opening, Refusal> {
+    let key = Key::shared(Era::Sessions);
+    Links::find(bridge, &key, false).await.map_err(Refusal::NoLink)?;
+    Opening::sharing(bridge, Shared::new(bridge, key)).map_err(Refusal::NotOpened)
+}
+
+/// The answer to `initialize` of a session that shares a child.
+pub(super) async fn initialize_shared(
+    bridge: &Rc<Bridge>,
+    session: &Session,
+    request: &message::Request<'_>,
+) -> Result<Bytes, Refusal> {
+    let key = Key::shared(Era::Sessions);
+    let (_, introduction) = Links::find(bridge, &key, false).await.map_err(Refusal::NoLink)?;
+    let (revision, result) = shared::initialize_result(&introduction, asked_revision(request));
+    session.set_revision(revision);
+    Ok(message::result(request.id, &result).into())
 }
 
 /// The revision with sessions that a client asks for, if we know it.
@@ -233,7 +250,7 @@ fn json(mut answers: VecDeque<Bytes>, batch: bool) -> Response<Body> {
     response
 }
 
-fn refused(refused: CallRefused) -> Refusal {
+pub(super) fn refused(refused: CallRefused) -> Refusal {
     match refused {
         CallRefused::IdInUse => Refusal::IdInUse,
         CallRefused::TooMany => Refusal::TooManyCalls,

@@ -56,6 +56,10 @@ pub(crate) enum Refusal {
     BatchNotAllowed,
     #[error("no session: send initialize first, then its Mcp-Session-Id with every request")]
     NoSession { id: Option<Box<RawValue>> },
+    #[error("no session: open a stream with GET /sse, and send messages where its endpoint event says")]
+    NoStream,
+    #[error("a stream of HTTP+SSE is opened with GET, and its messages are sent with POST")]
+    NoSuchMethodOfStream,
     #[error("the session does not exist or is over: initialize a new one")]
     UnknownSession,
     #[error("the session is initialised already: leave Mcp-Session-Id out to open another")]
@@ -98,6 +102,9 @@ impl Refusal {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Self::NoSuchMethodOfStream = self {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, POST"));
+        }
         if let Self::NoSuchMethod = self {
             headers.insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
         }
@@ -126,7 +133,9 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::NoSuchPath | Self::UnknownSession => StatusCode::NOT_FOUND,
-            Self::NoSuchMethod | Self::OnlyPost => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoSuchMethod | Self::NoSuchMethodOfStream | Self::OnlyPost => {
+                StatusCode::METHOD_NOT_ALLOWED
+            }
             Self::NoCredential => StatusCode::UNAUTHORIZED,
             Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
@@ -138,6 +147,7 @@ impl Refusal {
             | Self::UnknownRevision
             | Self::BatchNotAllowed
             | Self::NoSession { .. }
+            | Self::NoStream
             | Self::InitializedAlready
             | Self::IdInUse
             | Self::NotResumable => StatusCode::BAD_REQUEST,
@@ -164,6 +174,7 @@ impl Refusal {
             Self::Stateless { fault, .. } => fault.code(),
             Self::NoSuchPath
             | Self::NoSuchMethod
+            | Self::NoSuchMethodOfStream
             | Self::OnlyPost
             | Self::NoLink(_)
             | Self::NoCredential
@@ -175,6 +186,7 @@ impl Refusal {
             | Self::BodyTooSlow
             | Self::UnknownRevision
             | Self::NoSession { .. }
+            | Self::NoStream
             | Self::TooManyCalls
             | Self::TooManyBytes
             | Self::TooManyStreams

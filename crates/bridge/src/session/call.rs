@@ -41,6 +41,8 @@ struct Call {
 struct Batch {
     stream: Rc<Stream>,
     unanswered: Cell<usize>,
+    /// Whether nothing comes on the stream after the last answer.
+    ends: bool,
 }
 
 /// Why a call cannot be made.
@@ -89,12 +91,13 @@ impl Session {
         if !self.has_room() {
             return Err(CallRefused::Full);
         }
-        let stream = self.new_stream();
+        let stream = self.one_stream.get().cloned().unwrap_or_else(|| self.new_stream());
         let mut calls = self.calls.borrow_mut();
         if calls.by_id.len() + requests.len() > CALLS_MAX {
             return Err(CallRefused::TooMany);
         }
-        let batch = Rc::new(Batch { stream: stream.clone(), unanswered: requests.len().into() });
+        let (unanswered, ends) = (requests.len().into(), !self.is_one_stream());
+        let batch = Rc::new(Batch { stream: stream.clone(), unanswered, ends });
         for (at, request) in requests.iter().enumerate() {
             let id = Id::read(request.id).expect("a request has an id that can be read");
             if calls.by_id.contains_key(&id) {
@@ -230,10 +233,10 @@ impl Calls {
 
 impl Call {
     fn answer(self, message: Bytes) {
-        let Batch { stream, unanswered } = &*self.batch;
+        let Batch { stream, unanswered, ends } = &*self.batch;
         stream.answer(message);
         unanswered.set(unanswered.get() - 1);
-        if unanswered.get() == 0 {
+        if unanswered.get() == 0 && *ends {
             stream.finish();
         }
     }

@@ -161,6 +161,12 @@ impl Bridge {
         self.stateless(id, "tools/call", params).send().await.unwrap()
     }
 
+    /// A request to another path than that of Streamable HTTP.
+    pub(crate) fn at(&self, path: &str, method: reqwest::Method) -> RequestBuilder {
+        let url = self.url.replace("/mcp", path);
+        self.http.request(method, url).timeout(DEADLINE)
+    }
+
     pub(crate) fn get(&self, session: Option<&str>) -> RequestBuilder {
         self.of_session(self.http.get(&self.url).header(ACCEPT, "text/event-stream"), session)
     }

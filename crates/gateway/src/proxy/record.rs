@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 
 use access_log::{Level, TraceEvent, TraceRecord};
+use http::header;
 use http::request::Parts;
-use http::{HeaderValue, header};
 use jiff::Timestamp;
 use mcp::session;
 
 use super::Gateway;
+use super::way::session_in_query;
 use crate::exchange::{bounded, truncated};
 use crate::routes::Route;
 use crate::tokens::Grant;
@@ -18,8 +19,8 @@ use crate::trace_context::TraceContext;
 const SESSION_DIGITS: usize = 16;
 
 impl Gateway {
-    pub(super) fn session_digest(&self, id: &HeaderValue) -> String {
-        let mut digest = self.vault.digest(id.as_bytes()).0;
+    pub(super) fn session_digest(&self, id: &[u8]) -> String {
+        let mut digest = self.vault.digest(id).0;
         digest.truncate(SESSION_DIGITS);
         digest
     }
@@ -34,6 +35,10 @@ impl Gateway {
         route: Option<&Route>,
         grant: Option<&Grant>,
     ) -> TraceRecord {
+        let session = match parts.headers.get(session::SESSION_ID) {
+            Some(id) => Some(self.session_digest(id.as_bytes())),
+            None => session_in_query(parts.uri.query()).map(|id| self.session_digest(id.as_bytes())),
+        };
         let path = route.map(|_| truncated(parts.uri.path()));
         TraceRecord {
             time: Timestamp::now(),
@@ -46,11 +51,7 @@ impl Gateway {
             token_id: grant.map(|grant| grant.token.0).unwrap_or_default(),
             token_label: grant.map(|grant| grant.label.clone()).unwrap_or_default(),
             gateway_id: self.gateway_id.clone(),
-            session_id: parts
-                .headers
-                .get(session::SESSION_ID)
-                .map(|id| self.session_digest(id))
-                .unwrap_or_default(),
+            session_id: session.unwrap_or_default(),
             protocol_version: bounded(parts.headers.get(session::PROTOCOL_VERSION)),
             http_method: truncated(parts.method.as_str()),
             path: path.unwrap_or_else(|| "/mcp-gateway/…".to_owned()),

@@ -1,9 +1,11 @@
 //! Where a request goes and with which header fields, decided before a byte of it is passed on.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use domain::instance::RemoteTransport;
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Uri};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use mcp::session::SESSION_ID;
@@ -11,6 +13,7 @@ use mcp::session::SESSION_ID;
 use super::{Admitted, Gateway};
 use crate::lease::Lease;
 use crate::limits::whole_seconds;
+use crate::path::Endpoint;
 use crate::refusal::Refusal;
 use crate::routes::Destination;
 use crate::session::Session;
@@ -18,10 +21,27 @@ use crate::tokens::Grant;
 use crate::trace_context::TraceContext;
 use crate::{credential, headers};
 
+/// The parameter in which an endpoint event names a session, as servers of HTTP+SSE do.
+pub(super) const SESSION_PARAMETER: &str = "sessionId";
+
 /// Where a request goes, and the session that it belongs to there.
 pub(super) struct Way {
     pub(super) destination: Arc<Destination>,
+    /// The address there.
+    pub(super) uri: Uri,
     pub(super) session: Option<Session>,
+    pub(super) is_get: bool,
+    /// Whether it is a message of a stream of HTTP+SSE.
+    pub(super) is_message: bool,
+    /// Whether the answer is a stream of HTTP+SSE, whose endpoint event names an address.
+    pub(super) is_http_sse: bool,
+}
+
+impl Way {
+    /// Whether the request belongs to a session, of either transport.
+    pub(super) fn has_session(&self) -> bool {
+        self.session.is_some() || self.is_message
+    }
 }
 
 impl Gateway {
@@ -34,23 +54,18 @@ impl Gateway {
     ) -> Result<(Way, HeaderMap), Refusal> {
         let Lease { grant, route, .. } = &admitted.lease;
         self.rates.note(grant.token.0, route.id.0)?;
-        let session = admitted.owner().session(&self.vault, &parts.headers);
-        let destination = match &session {
-            Ok(Some(session)) => route.of_session(session.destination)?,
-            // That an instance is stopped is said first.
-            Ok(None) | Err(_) => route.pick()?,
+        let way = match admitted.endpoint {
+            Endpoint::StreamableHttp => self.to_streamable_http(admitted, parts)?,
+            Endpoint::Sse => to_http_sse(admitted, parts)?,
+            Endpoint::Message => self.to_messages(admitted, parts)?,
         };
-        if !matches!(parts.method, Method::POST | Method::GET | Method::DELETE) {
-            return Err(Refusal::MethodNotAllowed);
-        }
         if body.size_hint().lower() > self.request_body_bytes_max {
             return Err(Refusal::BodyTooLarge);
         }
-        let way = Way { destination, session: session? };
         let fields = upstream_fields(std::mem::take(&mut parts.headers), &way, grant, &admitted.trace)?;
         if let Err(wait) = way.destination.admit() {
             // A replica that takes no connections any more has taken its sessions with it.
-            let is_lost = way.destination.hosted && way.session.is_some();
+            let is_lost = way.destination.hosted && way.has_session();
             let retry_after = whole_seconds(wait);
             return Err(if is_lost {
                 Refusal::SessionUnknown
@@ -60,6 +75,54 @@ impl Gateway {
         }
         Ok((way, fields))
     }
+
+    fn to_streamable_http(&self, admitted: &Admitted, parts: &Parts) -> Result<Way, Refusal> {
+        let route = &admitted.lease.route;
+        let session = admitted.owner().session(&self.vault, &parts.headers);
+        let destination = match &session {
+            Ok(Some(session)) => route.of_session(session.destination)?,
+            // That an instance is stopped is said first.
+            Ok(None) | Err(_) => route.pick()?,
+        };
+        if !matches!(parts.method, Method::POST | Method::GET | Method::DELETE) {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        // A client that speaks both transports asks the one address that it was given for both (2025-11-25,
+        // Transports, Backwards Compatibility).
+        let is_http_sse = destination.transport == RemoteTransport::Sse && parts.method == Method::GET;
+        let uri = if is_http_sse { destination.sse()? } else { destination.streamable_http()? };
+        let is_get = parts.method == Method::GET;
+        Ok(Way { destination, uri, session: session?, is_get, is_message: false, is_http_sse })
+    }
+
+    fn to_messages(&self, admitted: &Admitted, parts: &Parts) -> Result<Way, Refusal> {
+        let messages = session_in_query(parts.uri.query()).ok_or(Refusal::SessionMissing);
+        let messages = messages.and_then(|sealed| admitted.owner().messages(&self.vault, &sealed));
+        let destination = match &messages {
+            Ok(messages) => admitted.lease.route.of_session(messages.destination)?,
+            Err(_) => admitted.lease.route.pick()?,
+        };
+        if parts.method != Method::POST {
+            return Err(Refusal::MethodOfHttpSse);
+        }
+        let uri = destination.at(messages?.address);
+        Ok(Way { destination, uri, session: None, is_get: false, is_message: true, is_http_sse: false })
+    }
+}
+
+fn to_http_sse(admitted: &Admitted, parts: &Parts) -> Result<Way, Refusal> {
+    let destination = admitted.lease.route.pick()?;
+    if parts.method != Method::GET {
+        return Err(Refusal::MethodOfHttpSse);
+    }
+    let uri = destination.sse()?;
+    Ok(Way { destination, uri, session: None, is_get: true, is_message: false, is_http_sse: true })
+}
+
+/// The session of HTTP+SSE that a query names.
+pub(super) fn session_in_query(query: Option<&str>) -> Option<Cow<'_, str>> {
+    let mut parameters = url::form_urlencoded::parse(query?.as_bytes());
+    parameters.find_map(|(name, value)| (name == SESSION_PARAMETER).then_some(value))
 }
 
 /// The header fields that the upstream gets, made of the client's.

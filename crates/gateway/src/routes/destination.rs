@@ -7,14 +7,20 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use domain::instance::RemoteTransport;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Uri};
 use uuid::Uuid;
 
 use super::breaker::Breaker;
+use crate::refusal::Refusal;
 
 /// How long a replica that took no connection is left alone, as long as there is another: until then its worker has
 /// usually noticed, and if not, one request in this time finds out.
 const AVOIDED: Duration = Duration::from_secs(2);
+
+/// Where a bridge begins event streams of HTTP+SSE.
+const SSE_OF_BRIDGE: &str = "/sse";
 
 static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -28,6 +34,8 @@ pub(crate) struct Destination {
     /// Whether the platform runs it.
     pub(crate) hosted: bool,
     pub(crate) uri: Uri,
+    /// What is spoken at `uri`. A replica's bridge speaks HTTP+SSE too, at the address beside it.
+    pub(crate) transport: RemoteTransport,
     /// The platform's header fields for the upstream; they replace the client's.
     pub(crate) headers: HeaderMap,
     in_flight: AtomicUsize,
@@ -37,9 +45,41 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
-    pub(super) fn new(id: Uuid, hosted: bool, uri: Uri, headers: HeaderMap) -> Self {
+    pub(super) fn new(
+        id: Uuid,
+        hosted: bool,
+        uri: Uri,
+        transport: RemoteTransport,
+        headers: HeaderMap,
+    ) -> Self {
         let (in_flight, avoided_until) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Self { id, hosted, uri, headers, in_flight, avoided_until, breaker: Breaker::default() }
+        Self { id, hosted, uri, transport, headers, in_flight, avoided_until, breaker: Breaker::default() }
+    }
+
+    /// Where Streamable HTTP is spoken.
+    pub(crate) fn streamable_http(&self) -> Result<Uri, Refusal> {
+        match self.transport {
+            RemoteTransport::StreamableHttp => Ok(self.uri.clone()),
+            RemoteTransport::Sse => Err(Refusal::StreamableHttpUnsupported),
+        }
+    }
+
+    /// Where an event stream of HTTP+SSE begins.
+    pub(crate) fn sse(&self) -> Result<Uri, Refusal> {
+        match self.transport {
+            RemoteTransport::Sse => Ok(self.uri.clone()),
+            RemoteTransport::StreamableHttp if self.hosted => {
+                Ok(self.at(PathAndQuery::from_static(SSE_OF_BRIDGE)))
+            }
+            RemoteTransport::StreamableHttp => Err(Refusal::HttpSseUnsupported),
+        }
+    }
+
+    /// Another path and query of the same origin.
+    pub(crate) fn at(&self, path_and_query: PathAndQuery) -> Uri {
+        let mut parts = self.uri.clone().into_parts();
+        parts.path_and_query = Some(path_and_query);
+        Uri::from_parts(parts).expect("with scheme and host any path makes an address")
     }
 
     /// Lets a request through, unless this place has failed too often.

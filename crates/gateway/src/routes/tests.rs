@@ -114,10 +114,8 @@ fn what_cannot_be_served_is_said() {
     let routes = Routes::default();
     let direct = Access::Direct(remote(RemoteTransport::StreamableHttp, &[]));
     routes.change(id(1), Some(&row(1, "direct", direct)));
-    routes.change(id(2), Some(&row(2, "old", Access::Proxy(remote(RemoteTransport::Sse, &[])))));
     routes.change(id(3), Some(&ready(row(3, "odd", hosted()), "ftp://127.0.0.1/")));
     assert_eq!(refusal(&routes, "direct"), Some(Refusal::DirectInstance));
-    assert_eq!(refusal(&routes, "old"), Some(Refusal::TransportUnsupported));
     assert_eq!(refusal(&routes, "odd"), Some(Refusal::UpstreamMisconfigured));
 }
 

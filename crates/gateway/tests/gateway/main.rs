@@ -9,6 +9,7 @@ mod harness;
 mod upstream;
 
 mod access;
+mod http_sse;
 mod hygiene;
 mod keep_alive;
 mod kinds;

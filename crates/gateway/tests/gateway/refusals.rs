@@ -27,7 +27,7 @@ async fn paths_that_are_not_served_are_404_without_a_token() {
     let client = harness.client();
     for path in [
         "/",
-        "/mcp-gateway/everything/sse",
+        "/mcp-gateway/everything/stream",
         "/.well-known/oauth-protected-resource",
         "/.well-known/oauth-protected-resource/mcp-gateway/everything/mcp",
         "/.well-known/oauth-authorization-server",
@@ -52,7 +52,7 @@ async fn what_an_instance_cannot_do_is_said() {
     let starting = harness.create("starting", hosted()).await;
     for (instance, status, code) in [
         (direct, 404, "direct_instance"),
-        (sse, 501, "transport_unsupported"),
+        (sse, 405, "streamable_http_unsupported"),
         (starting, 503, "instance_not_ready"),
     ] {
         let token = harness.token_for_any(instance).await;

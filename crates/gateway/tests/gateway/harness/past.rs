@@ -76,6 +76,13 @@ impl Harness {
         self.create_as(id, name, access).await
     }
 
+    /// A proxied instance that speaks HTTP+SSE.
+    pub(crate) async fn proxied_sse(&self, name: &str, url: &str) -> InstanceId {
+        let remote =
+            Remote { transport: RemoteTransport::Sse, url: url.to_owned(), headers: BTreeMap::new() };
+        self.create(name, Access::Proxy(remote)).await
+    }
+
     pub(crate) async fn create(&self, name: &str, access: Access) -> InstanceId {
         self.create_as(InstanceId(Uuid::now_v7()), name, access).await
     }
