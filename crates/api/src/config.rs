@@ -19,6 +19,8 @@ pub struct Config {
     pub admin_key: AdminKey,
     /// The gateway's public address, to which the paths of instances are appended.
     pub gateway_url: Url,
+    /// Whether proxied instances may lead to private addresses: what the gateways are told.
+    pub private_upstreams: bool,
     pub command_wait: Duration,
     pub view_wait: Duration,
 }
@@ -26,7 +28,13 @@ pub struct Config {
 impl Config {
     /// A configuration with the waits of a production system.
     pub fn new(admin_key: AdminKey, gateway_url: Url) -> Self {
-        Config { admin_key, gateway_url, command_wait: COMMAND_WAIT, view_wait: VIEW_WAIT }
+        Config {
+            admin_key,
+            gateway_url,
+            private_upstreams: true,
+            command_wait: COMMAND_WAIT,
+            view_wait: VIEW_WAIT,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod problem_type;
 mod refusal;
 
 use axum::response::{IntoResponse, Response};
+use domain::instance::address::AddressRefusal;
 use domain::undo::NotUndone;
 use domain::{Refusal, TokenId};
 use http::HeaderValue;
@@ -95,6 +96,8 @@ pub(crate) enum Error {
     DirectHasNoTokens,
     #[error("instance `{0}` is not reached with this transport; leave it out for the one that it offers")]
     TransportNotOffered(String),
+    #[error("{0}")]
+    UpstreamRefused(AddressRefusal),
     #[error("the platform does not run this instance, so it has none of its output")]
     NotHosted,
     #[error("the log has no event {0}")]
@@ -194,6 +197,7 @@ impl Error {
             Error::TokenExpired => Problem::new(T::TOKEN_EXPIRED),
             Error::NoActiveToken(_) => Problem::new(T::NO_ACTIVE_TOKEN),
             Error::DirectHasNoTokens => Problem::new(T::DIRECT_HAS_NO_TOKENS),
+            Error::UpstreamRefused(_) => Problem::new(T::UPSTREAM_ADDRESS_REFUSED),
             Error::TransportNotOffered(_) => Problem::new(T::TRANSPORT_NOT_OFFERED),
             Error::NotHosted => Problem::new(T::NOT_HOSTED),
             Error::NotUndone { reason, .. } => Problem::new(T::NOT_UNDONE).with("reason", reason.as_str()),

@@ -8,11 +8,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::InstanceId;
 use domain::instance::access::REPLICAS_MAX;
-use domain::instance::{self, Command};
+use domain::instance::address::require_allowed;
+use domain::instance::{self, Access, Command};
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use url::{Host, Url};
 use views::InstanceRow;
 
 use crate::app::App;
@@ -34,6 +36,7 @@ pub(crate) async fn create_instance(
     let id = InstanceId(caller.derive_id("instance"));
     let wish = app.wish(&caller, "instance.create", &[], &request).await?;
     let NewInstance { name, profile, access } = request.check()?;
+    require_allowed_upstream(&app, access.proxied_url())?;
     let sealed = access.seal(id.0, app.store.vault()).await;
     let access = app.sealed_for_new((&caller, &wish), id.0, sealed, || Error::InstanceGone).await?;
     let command = Command::Create { name, access, profile, template: None };
@@ -71,6 +74,10 @@ pub(crate) async fn edit_instance(
     let command = match checked {
         CheckedEdit::Rename(name) => Command::Rename { name },
         CheckedEdit::Edit(edit) => {
+            let is_proxied = |row: &Arc<InstanceRow>| matches!(row.access, Access::Proxy(_));
+            if app.directory.instance(id).as_ref().is_some_and(is_proxied) {
+                require_allowed_upstream(&app, edit.url().as_ref())?;
+            }
             let sealed = edit.seal(id.0, app.store.vault()).await;
             Command::Edit(Box::new(app.sealed_for((&caller, &wish), id.0, sealed, deleted).await?))
         }
@@ -88,12 +95,24 @@ pub(crate) async fn replace_access(
 ) -> Result<Response, Error> {
     let wish = app.wish(&caller, "instance.change_access", &[&reference], &request).await?;
     let access = request.check()?;
+    require_allowed_upstream(&app, access.proxied_url())?;
     let id = InstanceId(wish.target(|| Ok(app.directory.instance_id(&reference)?.0))?);
     let sealed = access.seal(id.0, app.store.vault()).await;
     let access = app.sealed_for((&caller, &wish), id.0, sealed, deleted).await?;
     let command = Command::ChangeAccess { access };
     app.carry_out(&caller, &domain::Command::Instance { id, command }, wish).await?;
     show_changed(&app, id)
+}
+
+/// Refuses an address that the gateways would not lead to, if a proxied instance is given one that is no name. What a
+/// name leads to, they look at with every connection.
+fn require_allowed_upstream(app: &App, url: Option<&Url>) -> Result<(), Error> {
+    let address = match url.and_then(Url::host) {
+        Some(Host::Ipv4(address)) => address.into(),
+        Some(Host::Ipv6(address)) => address.into(),
+        Some(Host::Domain(_)) | None => return Ok(()),
+    };
+    require_allowed(address, app.config.private_upstreams).map_err(Error::UpstreamRefused)
 }
 
 /// What the decider would say.

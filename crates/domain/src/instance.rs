@@ -14,6 +14,7 @@
 //! commands like any other, so that the log tells what was wished and what became of it in one order.
 
 pub mod access;
+pub mod address;
 mod command;
 mod decide;
 mod edit;

@@ -36,6 +36,9 @@ pub struct Config {
     /// The host name under which clients reach the gateway. On a loopback address, requests to any other name than this
     /// and the machine's own are refused.
     pub public_host: Option<String>,
+    /// Whether proxied instances may lead to private addresses, this machine included. Link-local and metadata addresses
+    /// they never may.
+    pub private_upstreams: bool,
     /// How much anybody may ask.
     pub limits: Limits,
     /// Counts the trace events that were dropped. Keep a clone to read them.
@@ -53,6 +56,7 @@ impl Config {
             connections_max: CONNECTIONS_MAX,
             grace: GRACE,
             public_host: None,
+            private_upstreams: true,
             limits: Limits::default(),
             losses: Arc::default(),
         }

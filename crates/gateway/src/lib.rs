@@ -62,6 +62,7 @@ use crate::proxy::Gateway;
 use crate::routes::Routes;
 use crate::tokens::Tokens;
 use crate::traces::{Publisher, Spool, Traces};
+use crate::upstream::Upstreams;
 
 /// The role's name in the readiness report.
 pub const ROLE: &str = "gateway";
@@ -105,7 +106,7 @@ pub async fn run(
         names: Names::new(listener.local_addr().context("read the address")?, config.public_host),
         admission: Admission::new(tokens, store.vault().clone(), &config.limits),
         routes,
-        upstream: upstream::client(),
+        upstreams: Upstreams::new(config.private_upstreams),
         traces,
         vault: store.vault().clone(),
         closing: Closing::default(),

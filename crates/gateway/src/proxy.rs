@@ -35,7 +35,7 @@ use crate::routes::{InFlight, Route, Routes};
 use crate::session::Owner;
 use crate::trace_context::TraceContext;
 use crate::traces::Traces;
-use crate::upstream::{self, Upstream};
+use crate::upstream::{self, Upstreams};
 use way::Way;
 
 /// Tells proxies in between not to hold an event stream back.
@@ -49,7 +49,7 @@ pub(crate) struct Gateway {
     pub(crate) names: Names,
     pub(crate) admission: Admission,
     pub(crate) routes: Arc<Routes>,
-    pub(crate) upstream: Upstream,
+    pub(crate) upstreams: Upstreams,
     pub(crate) traces: Traces,
     pub(crate) vault: Vault,
     pub(crate) closing: Closing,
@@ -149,7 +149,7 @@ impl Gateway {
         let open = Open { exchange: exchange.clone(), _in_flight: in_flight, _open_request: open_request };
         let answer = tokio::select! {
             biased;
-            answer = tokio::time::timeout(self.limits.answer_wait, self.upstream.request(request)) => answer,
+            answer = tokio::time::timeout(self.limits.answer_wait, self.upstreams.to(&way.destination).request(request)) => answer,
             refusal = admitted.lease.lost() => return Err(refuse(exchange, refusal, None, None)),
         };
         match answer {
@@ -174,12 +174,14 @@ impl Gateway {
         if let Some(refusal) = exchange.body_refusal() {
             return refuse(exchange, refusal, None, None);
         }
-        if error.is_connect() {
-            way.destination.took_no_connection();
-        } else {
-            way.destination.broke();
+        let refusal = upstream::refusal(error);
+        match refusal {
+            // Nobody was asked.
+            Refusal::UpstreamAddressRefused => {}
+            _ if error.is_connect() => way.destination.took_no_connection(),
+            _ => way.destination.broke(),
         }
-        let refusal = match upstream::refusal(error) {
+        let refusal = match refusal {
             // A replica that takes no connections any more has taken its sessions with it.
             Refusal::UpstreamUnreachable if way.destination.hosted && way.has_session() => {
                 Refusal::SessionUnknown

@@ -93,6 +93,8 @@ pub(crate) enum Refusal {
     InstanceNotReady,
     #[error("the instance's upstream is not configured correctly")]
     UpstreamMisconfigured,
+    #[error("the upstream has an address to which this gateway does not lead")]
+    UpstreamAddressRefused,
     #[error("the upstream cannot be reached")]
     UpstreamUnreachable,
     #[error("the upstream has failed several times in a row and is left alone for a while")]
@@ -155,6 +157,7 @@ impl Refusal {
             Self::InstanceStopped => (S::SERVICE_UNAVAILABLE, "instance_stopped"),
             Self::InstanceNotReady => (S::SERVICE_UNAVAILABLE, "instance_not_ready"),
             Self::UpstreamMisconfigured => (S::BAD_GATEWAY, "upstream_misconfigured"),
+            Self::UpstreamAddressRefused => (S::BAD_GATEWAY, "upstream_address_refused"),
             Self::UpstreamUnreachable => (S::BAD_GATEWAY, "upstream_unreachable"),
             Self::UpstreamFailing { .. } => (S::SERVICE_UNAVAILABLE, "upstream_failing"),
             Self::UpstreamConnectTimeout => (S::GATEWAY_TIMEOUT, "upstream_connect_timeout"),

@@ -1,7 +1,5 @@
 //! The HTTP client towards replicas and remote servers: pooled connections, bounded connecting, refused addresses.
 
-pub(crate) mod address;
-
 use std::error::Error;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -10,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use domain::instance::address::{AddressRefusal, require_allowed};
 use http::Uri;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -22,6 +21,7 @@ use tower_service::Service;
 use crate::body::RequestBody;
 use crate::keep_alive;
 use crate::refusal::Refusal;
+use crate::routes::Destination;
 
 /// How long resolving, connecting and the TLS handshake may take together.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -36,27 +36,44 @@ const BUFFER_BYTES_MAX: usize = 256 * 1024;
 /// The client. Cheap to clone.
 pub(crate) type Upstream = Client<Connector, RequestBody>;
 
+/// The clients towards both kinds of upstreams.
+#[derive(Clone)]
+pub(crate) struct Upstreams {
+    replicas: Upstream,
+    remote: Upstream,
+}
+
+impl Upstreams {
+    /// Replicas are where the platform has put them. Servers elsewhere are where somebody says, which may be a private
+    /// address only if `private` is set.
+    pub(crate) fn new(private: bool) -> Self {
+        let tls = tls();
+        Self { replicas: client(tls.clone(), true), remote: client(tls, private) }
+    }
+
+    pub(crate) fn to(&self, destination: &Destination) -> &Upstream {
+        if destination.hosted { &self.replicas } else { &self.remote }
+    }
+}
+
 /// A client that trusts the certificates of the operating system.
-pub(crate) fn client() -> Upstream {
-    let mut http = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
+fn client(tls: rustls::ClientConfig, private: bool) -> Upstream {
+    let mut http = HttpConnector::new_with_resolver(Resolver { names: GaiResolver::new(), private });
     http.enforce_http(false);
     // Without it, small messages wait for the acknowledgement of the one before: 40 ms each.
     http.set_nodelay(true);
     http.set_keepalive(Some(keep_alive::IDLE));
     http.set_keepalive_interval(Some(keep_alive::INTERVAL));
     http.set_keepalive_retries(Some(keep_alive::PROBES));
-    let https = HttpsConnectorBuilder::new()
-        .with_tls_config(tls())
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(http);
+    let https =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
     Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE_MAX)
         .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
         .pool_timer(TokioTimer::new())
         .timer(TokioTimer::new())
         .http1_max_buf_size(BUFFER_BYTES_MAX)
-        .build(Connector(https))
+        .build(Connector { https, private })
 }
 
 fn tls() -> rustls::ClientConfig {
@@ -77,8 +94,8 @@ fn tls() -> rustls::ClientConfig {
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
-    #[error("address {0} is not allowed for an upstream")]
-    AddressRefused(IpAddr),
+    #[error(transparent)]
+    AddressRefused(#[from] AddressRefusal),
     #[error("no connection within {} s", CONNECT_WAIT_MAX.as_secs())]
     TimedOut,
     #[error("connect")]
@@ -92,8 +109,13 @@ pub(crate) fn refusal(error: &ClientError) -> Refusal {
     }
     let mut source = error.source();
     while let Some(error) = source {
-        if matches!(error.downcast_ref(), Some(ConnectError::TimedOut)) {
-            return Refusal::UpstreamConnectTimeout;
+        match error.downcast_ref() {
+            Some(ConnectError::TimedOut) => return Refusal::UpstreamConnectTimeout,
+            Some(ConnectError::AddressRefused(_)) => return Refusal::UpstreamAddressRefused,
+            Some(ConnectError::Failed(_)) | None => {}
+        }
+        if error.is::<AddressRefusal>() {
+            return Refusal::UpstreamAddressRefused;
         }
         source = error.source();
     }
@@ -102,7 +124,10 @@ pub(crate) fn refusal(error: &ClientError) -> Refusal {
 
 /// Connects within a bound, and only to allowed addresses.
 #[derive(Clone)]
-pub(crate) struct Connector(HttpsConnector<HttpConnector<Resolver>>);
+pub(crate) struct Connector {
+    https: HttpsConnector<HttpConnector<Resolver>>,
+    private: bool,
+}
 
 impl Service<Uri> for Connector {
     type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
@@ -110,15 +135,16 @@ impl Service<Uri> for Connector {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ConnectError>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
-        self.0.poll_ready(context).map_err(ConnectError::Failed)
+        self.https.poll_ready(context).map_err(ConnectError::Failed)
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         // Literal addresses never reach the resolver.
-        if let Some(address) = literal(&uri).filter(|address| !address::is_allowed(*address)) {
-            return Box::pin(std::future::ready(Err(ConnectError::AddressRefused(address))));
+        let allowed = literal(&uri).map_or(Ok(()), |address| require_allowed(address, self.private));
+        if let Err(refusal) = allowed {
+            return Box::pin(std::future::ready(Err(refusal.into())));
         }
-        let connecting = self.0.call(uri);
+        let connecting = self.https.call(uri);
         Box::pin(async move {
             match tokio::time::timeout(CONNECT_WAIT_MAX, connecting).await {
                 Ok(connected) => connected.map_err(ConnectError::Failed),
@@ -134,7 +160,10 @@ fn literal(uri: &Uri) -> Option<IpAddr> {
 
 /// Resolves names through the operating system and refuses those that lead to an address that is not allowed.
 #[derive(Clone)]
-pub(crate) struct Resolver(GaiResolver);
+pub(crate) struct Resolver {
+    names: GaiResolver,
+    private: bool,
+}
 
 impl Service<Name> for Resolver {
     type Response = std::vec::IntoIter<SocketAddr>;
@@ -142,18 +171,18 @@ impl Service<Name> for Resolver {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(context).map_err(Into::into)
+        self.names.poll_ready(context).map_err(Into::into)
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let resolving = self.0.call(name);
+        let (resolving, private) = (self.names.call(name), self.private);
         Box::pin(async move {
             let addresses: Vec<SocketAddr> = resolving.await?.collect();
             // One bad address spoils the name: whoever mixes them in means no good.
-            match addresses.iter().find(|address| !address::is_allowed(address.ip())) {
-                Some(address) => Err(ConnectError::AddressRefused(address.ip()).into()),
-                None => Ok(addresses.into_iter()),
+            for address in &addresses {
+                require_allowed(address.ip(), private)?;
             }
+            Ok(addresses.into_iter())
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use gateway::{InvalidRate, Limits, Rate};
 
 /// How long is counted in seconds.
@@ -53,6 +53,33 @@ impl From<&GatewayLimits> for Limits {
             write_wait: Duration::from_secs(limits.write_wait),
         }
     }
+}
+
+/// Where proxied instances may lead, as the api and the gateways are told.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct UpstreamAddresses {
+    /// Whether proxied instances may lead to private addresses, this machine included. Link-local addresses and those
+    /// where clouds answer with credentials are always refused.
+    #[arg(long, value_name = "allow|refuse", value_enum, default_value_t)]
+    private_upstreams: Private,
+}
+
+impl UpstreamAddresses {
+    pub(crate) fn allow_private(self) -> bool {
+        match self.private_upstreams {
+            Private::Allow => true,
+            Private::Refuse => false,
+        }
+    }
+}
+
+/// Allowed unless somebody says otherwise: only who has the admin key makes instances, and servers beside the platform
+/// are what many of them are for.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Private {
+    #[default]
+    Allow,
+    Refuse,
 }
 
 #[derive(Clone, Copy, Debug)]

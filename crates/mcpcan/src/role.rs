@@ -16,7 +16,7 @@ use url::Url;
 use crate::backing::{ClickhouseArguments, NatsArguments, SealedNatsArguments, read_secret};
 use crate::data_directory::DataDirectory;
 use crate::failure::Failure;
-use crate::gateway_limits::GatewayLimits;
+use crate::gateway_limits::{GatewayLimits, UpstreamAddresses};
 use crate::open_files;
 
 /// What a role logs unless `MCPCAN_LOG` says otherwise.
@@ -44,6 +44,8 @@ pub(crate) struct ApiArguments {
     /// The address at which clients reach the gateway.
     #[arg(long, value_name = "URL")]
     gateway_url: Url,
+    #[command(flatten)]
+    addresses: UpstreamAddresses,
     #[command(flatten)]
     nats: SealedNatsArguments,
     #[command(flatten)]
@@ -96,6 +98,8 @@ pub(crate) struct GatewayArguments {
     #[arg(long, value_name = "URL")]
     gateway_url: Option<Url>,
     #[command(flatten)]
+    addresses: UpstreamAddresses,
+    #[command(flatten)]
     limits: GatewayLimits,
     #[command(flatten)]
     nats: SealedNatsArguments,
@@ -106,7 +110,8 @@ pub(crate) struct GatewayArguments {
 pub(crate) fn api(arguments: ApiArguments) -> Result<(), Failure> {
     run(&arguments.process, async |context| {
         let admin_key = api::AdminKey::new(&read_secret(&arguments.admin_key_file)?);
-        let config = api::Config::new(admin_key, arguments.gateway_url.clone());
+        let mut config = api::Config::new(admin_key, arguments.gateway_url.clone());
+        config.private_upstreams = arguments.addresses.allow_private();
         let store = arguments.nats.connect(Role::Api).await?;
         let access_log = arguments.clickhouse.client()?;
         api::run(config, store, access_log, context, bind(arguments.listen).await?).await
@@ -146,6 +151,7 @@ pub(crate) fn gateway(arguments: GatewayArguments, data: Option<PathBuf>) -> Res
         let mut config = gateway::Config::new(arguments.id.clone(), data.directory("spool")?);
         config.public_host = arguments.gateway_url.as_ref().and_then(Url::host_str).map(str::to_owned);
         config.limits = (&arguments.limits).into();
+        config.private_upstreams = arguments.addresses.allow_private();
         let store = arguments.nats.connect(Role::Gateway).await?;
         gateway::run(config, store, context, bind(arguments.listen).await?).await
     })

@@ -27,7 +27,7 @@ use url::Url;
 use crate::backing::ClickhouseArguments;
 use crate::data_directory::DataDirectory;
 use crate::failure::Failure;
-use crate::gateway_limits::GatewayLimits;
+use crate::gateway_limits::{GatewayLimits, UpstreamAddresses};
 use crate::output::Output;
 use crate::whereabouts::{DATA_DIRECTORY, RunFile};
 use crate::{open_files, role};
@@ -51,6 +51,8 @@ pub(crate) struct Arguments {
     /// The loopback port for NATS; 0 is any free one.
     #[arg(long, value_name = "PORT", default_value_t = 7422)]
     nats_port: u16,
+    #[command(flatten)]
+    addresses: UpstreamAddresses,
     #[command(flatten)]
     limits: GatewayLimits,
     /// Use this NATS server instead of starting one.

@@ -26,6 +26,7 @@ pub(crate) fn create() -> Operation {
         .answers(S::CREATED, created.identifies("instance", "/id"))
         .problems([T::NAME_TAKEN, T::INSTANCE_EXISTS, T::INSTANCE_DELETED, T::SECRET_UNREADABLE])
         .problems(SETTINGS_PROBLEMS)
+        .problems([T::UPSTREAM_ADDRESS_REFUSED])
 }
 
 /// What stands in the way of settings that are right one by one.
@@ -39,6 +40,7 @@ pub(crate) fn edit() -> Operation {
         )
         .answers(S::OK, instance("The instance as it is wanted now"))
         .problems(SETTINGS_PROBLEMS)
+        .problems([T::UPSTREAM_ADDRESS_REFUSED])
         .problems([T::NAME_TAKEN, T::INSTANCE_NOT_FOUND, T::INSTANCE_DELETED, T::SECRET_UNREADABLE])
 }
 
@@ -51,7 +53,7 @@ pub(crate) fn replace_access() -> Operation {
     change(Operation::new("replace_access", "Change how an instance is reached"))
         .description("The settings of the old way are gone; tokens, logs and the name stay.")
         .problems(SETTINGS_PROBLEMS)
-        .problems([T::SECRET_UNREADABLE])
+        .problems([T::SECRET_UNREADABLE, T::UPSTREAM_ADDRESS_REFUSED])
 }
 
 pub(crate) fn show() -> Operation {

@@ -49,6 +49,8 @@ pub(crate) const NOT_HOSTED: ProblemType = problem(S::CONFLICT, "not_hosted", "I
 pub(crate) const NOT_RUNNING: ProblemType = problem(S::CONFLICT, "not_running", "Instance not running");
 pub(crate) const SUPERSEDED: ProblemType = problem(S::CONFLICT, "superseded", "Generation superseded");
 pub(crate) const UNKNOWN_REPLICA: ProblemType = problem(S::CONFLICT, "unknown_replica", "Unknown replica");
+pub(crate) const UPSTREAM_ADDRESS_REFUSED: ProblemType =
+    problem(S::UNPROCESSABLE_ENTITY, "upstream_address_refused", "Address refused");
 pub(crate) const TRANSPORT_NOT_OFFERED: ProblemType =
     problem(S::CONFLICT, "transport_not_offered", "Transport not offered");
 pub(crate) const DIRECT_HAS_NO_TOKENS: ProblemType =

@@ -44,6 +44,14 @@ pub(crate) struct NewRemote {
 }
 
 impl NewAccess {
+    /// Where the gateways would lead.
+    pub(crate) fn proxied_url(&self) -> Option<&Url> {
+        match self {
+            NewAccess::Proxy(remote) => Some(&remote.url),
+            NewAccess::Hosted { .. } | NewAccess::Direct(_) => None,
+        }
+    }
+
     /// The access mode as a command carries it: every secret sealed under the key of the owner.
     ///
     /// # Errors
@@ -85,6 +93,11 @@ pub(crate) struct NewEdit {
 }
 
 impl NewEdit {
+    /// Where the server is from now on, if that is to be otherwise.
+    pub(crate) fn url(&self) -> Option<Url> {
+        self.edit.url.as_ref()?.parse().ok()
+    }
+
     /// The edit as a command carries it: every secret sealed under the key of the owner.
     ///
     /// # Errors

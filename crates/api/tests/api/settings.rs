@@ -215,3 +215,24 @@ async fn an_instance_is_scaled_and_reached_in_another_way() {
     assert_eq!((&back["access"], &back["replicas_wanted"]), (&json!("hosted"), &json!(1)));
     platform.stop().await;
 }
+
+#[tokio::test]
+async fn no_proxied_instance_is_given_an_address_where_clouds_answer_with_credentials() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    let body = |name: &str, access: &str, url: &str| json!({"name": name, "access": access, "transport": "streamable-http", "url": url});
+    for url in
+        ["http://169.254.169.254/", "http://0xA9FEA9FE/mcp", "http://[::ffff:a9fe:a9fe]/", "https://0/mcp"]
+    {
+        let answer = client.post("/instances", &body("metadata", "proxy", url)).await;
+        answer.problem(StatusCode::UNPROCESSABLE_ENTITY, "upstream_address_refused");
+    }
+    let created = client.post("/instances", &body("here", "proxy", "http://127.0.0.1:9/mcp")).await;
+    created.expect(StatusCode::CREATED);
+    let edit = client.request(Method::PATCH, "/instances/here").header("content-type", "application/json");
+    let edited = client.send(edit, json!({"url": "http://169.254.169.254/"}).to_string()).await;
+    edited.problem(StatusCode::UNPROCESSABLE_ENTITY, "upstream_address_refused");
+    let direct = client.post("/instances", &body("direct", "direct", "http://169.254.7.7/mcp")).await;
+    direct.expect(StatusCode::CREATED);
+    platform.stop().await;
+}

@@ -49,7 +49,7 @@ impl Gateway {
             fields.extend(own.clone());
         }
         fields.insert(SESSION_ID, upstream_id);
-        let (ending, wait) = (self.upstream.request(request), self.limits.answer_wait);
+        let (ending, wait) = (self.upstreams.to(&way.destination).request(request), self.limits.answer_wait);
         tokio::spawn(async move {
             if !matches!(tokio::time::timeout(wait, ending).await, Ok(Ok(_))) {
                 tracing::debug!("a session beyond the bound was not ended: its server gives it up by itself");

@@ -107,13 +107,35 @@ async fn the_client_never_learns_where_the_upstream_is() {
 }
 
 #[tokio::test]
-async fn an_upstream_at_a_metadata_address_is_refused() {
-    let harness = Harness::start().await;
-    let instance = harness.proxied("metadata", "http://169.254.169.254/latest/meta-data/", &[]).await;
-    let token = harness.token(instance).await;
-    let answer = harness.client().send("POST", &path(instance), &token.credential, PING).await;
-    assert_eq!(answer.status, 502);
-    assert_eq!(answer.json()["error"]["data"]["code"], "upstream_unreachable");
+async fn an_upstream_at_an_address_that_is_not_allowed_is_refused_whatever_its_name() {
+    let upstream = Upstream::json("{}").await;
+    let port = upstream.address.port();
+    let private: &[String] =
+        &[format!("127.0.0.1:{port}"), format!("localhost:{port}"), format!("[::ffff:127.0.0.1]:{port}")];
+    let metadata: &[String] =
+        &["169.254.169.254".to_owned(), "[64:ff9b::a9fe:a9fe]".to_owned(), "0".to_owned()];
+    for (private_allowed, refused) in [(true, metadata), (false, metadata), (false, private)] {
+        let harness = Harness::start_with(|config| config.private_upstreams = private_allowed).await;
+        for (number, host) in refused.iter().enumerate() {
+            let url = format!("http://{host}/latest/meta-data/");
+            let instance = harness.proxied(&format!("instance-{number}"), &url, &[]).await;
+            let token = harness.token(instance).await;
+            // However often: it is no failure of the upstream that would go over.
+            for _ in 0..6 {
+                let answer = harness.client().send("POST", &path(instance), &token.credential, PING).await;
+                assert_eq!(answer.status, 502, "{host}");
+                assert_eq!(answer.json()["error"]["data"]["code"], "upstream_address_refused", "{host}");
+                assert!(!answer.text().contains("127.0.0.1") && !answer.text().contains("169.254"));
+            }
+        }
+        if !private_allowed {
+            let hosted = harness.hosted("hosted", &upstream.url()).await;
+            let token = harness.token(hosted).await;
+            let answer = harness.client().send("POST", &path(hosted), &token.credential, PING).await;
+            assert_eq!(answer.status, 200, "replicas are where the platform has put them");
+        }
+    }
+    assert_eq!(upstream.requests().len(), 2, "those of the hosted instances");
 }
 
 #[tokio::test]

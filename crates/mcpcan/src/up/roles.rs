@@ -59,11 +59,13 @@ impl Roles {
             shutdowns: HashMap::new(),
         };
         let admin_key = api::AdminKey::new(&kept_secret(&run.admin_key_file)?);
-        let api = api::Config::new(admin_key, run.gateway.clone());
+        let mut api = api::Config::new(admin_key, run.gateway.clone());
+        api.private_upstreams = arguments.addresses.allow_private();
         let mut gateway = gateway::Config::new(GATEWAY_ID.to_owned(), data.directory("spool")?);
         gateway.public_host =
             arguments.gateway_url.as_ref().and_then(|url| url.host_str()).map(str::to_owned);
         gateway.limits = (&arguments.limits).into();
+        gateway.private_upstreams = arguments.addresses.allow_private();
         let worker = worker::Config {
             data: data.path().to_owned(),
             bridge: claims.bridge,
