@@ -14,10 +14,15 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// Starts one of the scripts in `tests/servers`.
-    pub(crate) async fn start(name: &str) -> Self {
+    /// Starts one of the scripts in `tests/servers`, with Streamable HTTP or with `sse`.
+    pub(crate) async fn start(name: &str, transport: &str) -> Self {
         let mut command = Command::new(Tools::find().node_program);
-        command.arg(script(name)).arg("http").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        command
+            .arg(script(name))
+            .arg(transport)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
         let mut process = command.spawn().expect("the fixture starts");
         let stdout = process.stdout.take().expect("its stdout is a pipe");
         let url = BufReader::new(stdout).lines().next_line().await.expect("it says something");

@@ -22,11 +22,10 @@ pub(crate) struct Forwarder {
 }
 
 impl Forwarder {
-    /// Forwards what comes to a port of its own to the instance at `url`, with the token.
-    pub(crate) async fn start(url: &str, token: &str) -> Self {
+    /// Forwards what comes to a port of its own to the instance at `url`, with this `Authorization`.
+    pub(crate) async fn start(url: &str, authorization: &str) -> Self {
         let target: Uri = url.parse().expect("an address");
-        let authorization =
-            HeaderValue::try_from(format!("Bearer {token}")).expect("a token is visible ASCII");
+        let authorization = HeaderValue::try_from(authorization).expect("a token is visible ASCII");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("listen");
         let address = listener.local_addr().expect("it has an address");
         let task = tokio::spawn(async move {

@@ -1,10 +1,11 @@
 //! The official conformance suites, called directly and through us: what the fixture (`tests/servers`) passes when it is
 //! called directly, it passes behind gateway and bridge (its stdio form) and behind the gateway alone (its Streamable
 //! HTTP form), and what the official client passes, it passes with the gateway as its server's only client.
-//! A table of the results is printed.
+//! A table of the results is printed. `older` holds what clients of older revisions do that the suites do not.
 
 mod fixture;
 mod forwarder;
+mod older;
 mod suite;
 mod table;
 
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use fixture::Fixture;
 use forwarder::Forwarder;
 use harness::{Platform, Tools};
+use serde_json::Value;
 use suite::{Results, Suite};
 
 /// How many scenarios the fixture passes when it is called directly: all that count. What of 2026-07-28 fails is the
@@ -34,7 +36,7 @@ const CLIENT: [&str; 4] = ["initialize", "tools_call", "elicitation-sep1034-clie
 async fn what_passes_directly_passes_through_us() {
     let scratch = tempfile::tempdir().expect("make a directory");
     let platform = Platform::up(&scratch.path().join("data")).await;
-    let (legacy, dual) = (Fixture::start("legacy").await, Fixture::start("dual").await);
+    let (legacy, dual) = (Fixture::start("legacy", "http").await, Fixture::start("dual", "http").await);
     let ways = [
         way(&platform, "legacy-stdio", &hosted("legacy")).await,
         way(&platform, "legacy-http", &proxied(&legacy)).await,
@@ -84,13 +86,18 @@ async fn what_a_client_passes_directly_it_passes_behind_the_gateway() {
 
 /// Creates an instance, and gives the way to it with its token.
 async fn way(platform: &Platform, name: &str, access: &[String]) -> Forwarder {
+    let config = configured(platform, name, access).await;
+    let server = &config["mcpServers"][name];
+    let text = |value: &Value| value.as_str().expect("it is text").to_owned();
+    Forwarder::start(&text(&server["url"]), &text(&server["headers"]["Authorization"])).await
+}
+
+/// Creates an instance, and gives the configuration for clients of a token for it.
+async fn configured(platform: &Platform, name: &str, access: &[String]) -> Value {
     let access: Vec<&str> = access.iter().map(String::as_str).collect();
     let create = [&["instance", "create", name][..], &access].concat();
     platform.run(&create).await.success(&create);
-    let issued = platform.json(&["token", "issue", name, "--kind", "bearer"]).await;
-    let token = issued["token"].as_str().expect("the token is printed");
-    let server = &issued["config"]["mcpServers"][name];
-    Forwarder::start(server["url"].as_str().expect("a server has an address"), token).await
+    platform.json(&["token", "issue", name, "--kind", "bearer"]).await["config"].take()
 }
 
 fn hosted(script: &str) -> Vec<String> {
@@ -101,5 +108,9 @@ fn hosted(script: &str) -> Vec<String> {
 }
 
 fn proxied(fixture: &Fixture) -> Vec<String> {
-    ["--access", "proxy", "--transport", "streamable-http", "--url", &fixture.url].map(str::to_owned).to_vec()
+    proxied_over("streamable-http", fixture)
+}
+
+fn proxied_over(transport: &str, fixture: &Fixture) -> Vec<String> {
+    ["--access", "proxy", "--transport", transport, "--url", &fixture.url].map(str::to_owned).to_vec()
 }

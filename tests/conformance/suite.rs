@@ -12,6 +12,9 @@ use tokio::time::timeout;
 /// How long a suite may take.
 const DEADLINE: Duration = Duration::from_secs(150);
 
+/// How long the client of a scenario may take: it creates an instance first.
+const CLIENT_MILLISECONDS: &str = "120000";
+
 /// A suite for servers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Suite {
@@ -56,6 +59,7 @@ impl Suite {
 }
 
 /// Runs a scenario of the suite for clients, directly or with the gateway of an installation in between.
+#[expect(clippy::print_stdout, reason = "what failed is for whoever reads the test's output")]
 pub(crate) async fn client(scenario: &str, data: Option<&Path>) -> Results {
     let tools = Tools::find();
     let driver = tools.clients.join("node/conformance.mjs");
@@ -64,9 +68,12 @@ pub(crate) async fn client(scenario: &str, data: Option<&Path>) -> Results {
         format!("{} {}{}", tools.node_program.display(), driver.display(), through.unwrap_or_default());
     let mut command = conformance("0.2");
     command.args(["client", "--scenario", scenario, "--spec-version", "2025-11-25", "--command", &client]);
-    command.env("MCPCAN_TEST_SCENARIO", scenario);
+    command.args(["--timeout", CLIENT_MILLISECONDS]).env("MCPCAN_TEST_SCENARIO", scenario);
     let said = said(command).await;
     let outcome = Outcome::of_client(&said).unwrap_or_else(|| panic!("{scenario} says nothing:\n{said}"));
+    if !outcome.is_passed() {
+        println!("{scenario}, {data:?}:\n{said}");
+    }
     Results([(scenario.to_owned(), outcome)].into())
 }
 

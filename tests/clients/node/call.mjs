@@ -6,17 +6,19 @@ import { text } from "node:stream/consumers";
 
 const require = createRequire(`${process.cwd()}/`);
 const { Client } = require("@modelcontextprotocol/sdk/client/index.js");
+const { SSEClientTransport } = require("@modelcontextprotocol/sdk/client/sse.js");
 const { StreamableHTTPClientTransport } = require("@modelcontextprotocol/sdk/client/streamableHttp.js");
 
 const [tool, args] = process.argv.slice(2);
-const [{ url, headers }] = Object.values(JSON.parse(await text(process.stdin)).mcpServers);
+const [{ type, url, headers }] = Object.values(JSON.parse(await text(process.stdin)).mcpServers);
 
 const client = new Client({ name: "mcpcan-test-typescript", version: "1.0.0" });
-const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } });
+const Transport = type === "sse" ? SSEClientTransport : StreamableHTTPClientTransport;
+const transport = new Transport(new URL(url), { requestInit: { headers } });
 await client.connect(transport);
 const { tools } = await client.listTools();
 const result = await client.callTool({ name: tool, arguments: JSON.parse(args) });
-await transport.terminateSession();
+await transport.terminateSession?.();
 await client.close();
 
 console.log(

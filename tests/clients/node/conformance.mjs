@@ -33,8 +33,16 @@ const act = SCENARIOS[process.env.MCPCAN_TEST_SCENARIO];
 const capabilities = { elicitation: { form: { applyDefaults: true } } };
 const client = new Client({ name: "mcpcan-test-conformance", version: "1.0.0" }, { capabilities });
 const { url, headers } = through.length > 0 ? proxied(...through) : { url: server };
-const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } });
+// The suite's server asks the client on the stream that a GET opens, and forgets what it says before that.
+const listening = Promise.withResolvers();
+const observed = async (address, init) => {
+  const response = await fetch(address, init);
+  if (init.method === "GET") listening.resolve();
+  return response;
+};
+const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers }, fetch: observed });
 await client.connect(transport);
+await listening.promise;
 await act(client);
 await client.close();
 

@@ -7,12 +7,18 @@ import sys
 
 import httpx2
 from mcp import Client
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 
 async def main(entry: dict, tool: str, arguments: dict) -> None:
-    async with httpx2.AsyncClient(headers=entry.get("headers")) as http:
-        async with Client(streamable_http_client(entry["url"], http_client=http)) as client:
+    headers = entry.get("headers")
+    async with httpx2.AsyncClient(headers=headers) as http:
+        if entry["type"] == "sse":
+            transport = sse_client(entry["url"], headers=headers)
+        else:
+            transport = streamable_http_client(entry["url"], http_client=http)
+        async with Client(transport) as client:
             tools = (await client.list_tools()).tools
             result = await client.call_tool(tool, arguments)
             seen = {

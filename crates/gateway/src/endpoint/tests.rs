@@ -1,3 +1,5 @@
+//! The endpoint event in every form that servers write it in.
+
 use super::*;
 
 /// What a client gets of a stream that comes in these chunks.
