@@ -30,7 +30,21 @@ const FREE_OVER_STDIO: [&str; 3] =
 
 /// The scenarios of a client that a gateway in between can spoil. Those about authorization are between the client and
 /// its server, which here is the gateway.
-const CLIENT: [&str; 4] = ["initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry"];
+const CLIENT: [(&str, &[&str]); 2] = [
+    ("2025-11-25", &["initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry"]),
+    (
+        "2026-07-28",
+        &[
+            "tools_call",
+            "request-metadata",
+            "sep-2322-client-request-state",
+            "http-standard-headers",
+            "http-custom-headers",
+            "http-invalid-tool-headers",
+            "json-schema-ref-no-deref",
+        ],
+    ),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_passes_directly_passes_through_us() {
@@ -72,14 +86,18 @@ async fn what_passes_directly_passes_through_us() {
 async fn what_a_client_passes_directly_it_passes_behind_the_gateway() {
     let scratch = tempfile::tempdir().expect("make a directory");
     let platform = Platform::up(&scratch.path().join("data")).await;
-    let (mut direct, mut through) = (Results::default(), Results::default());
-    for scenario in CLIENT {
-        direct.add(suite::client(scenario, None).await);
-        through.add(suite::client(scenario, Some(platform.data())).await);
+    let (mut columns, mut failures) = (vec![], vec![]);
+    for (revision, scenarios) in CLIENT {
+        let (mut direct, mut through) = (Results::default(), Results::default());
+        for scenario in scenarios {
+            direct.add(suite::client(scenario, revision, None).await);
+            through.add(suite::client(scenario, revision, Some(platform.data())).await);
+        }
+        assert_eq!(direct.passed(), scenarios.len(), "{revision}, called directly: {direct:?}");
+        failures.extend(through.worse_than(&direct, &[]).map(|worse| format!("{revision}: {worse}")));
+        columns.push((format!("{revision} client"), direct, through));
     }
-    assert_eq!(direct.passed(), CLIENT.len(), "called directly: {direct:?}");
-    let failures: Vec<String> = through.worse_than(&direct, &[]).collect();
-    table::print(&[("client HTTP".to_owned(), direct, through)]);
+    table::print(&columns);
     assert!(failures.is_empty(), "what passes directly fails through us:\n{}", failures.join("\n"));
     platform.stop().await;
 }

@@ -60,15 +60,15 @@ impl Suite {
 
 /// Runs a scenario of the suite for clients, directly or with the gateway of an installation in between.
 #[expect(clippy::print_stdout, reason = "what failed is for whoever reads the test's output")]
-pub(crate) async fn client(scenario: &str, data: Option<&Path>) -> Results {
+pub(crate) async fn client(scenario: &str, revision: &str, data: Option<&Path>) -> Results {
     let tools = Tools::find();
     let driver = tools.clients.join("node/conformance.mjs");
     let through = data.map(|data| format!(" {} {}", tools.mcpcan.display(), data.display()));
     let client =
         format!("{} {}{}", tools.node_program.display(), driver.display(), through.unwrap_or_default());
     let mut command = conformance("0.2");
-    command.args(["client", "--scenario", scenario, "--spec-version", "2025-11-25", "--command", &client]);
-    command.args(["--timeout", CLIENT_MILLISECONDS]).env("MCPCAN_TEST_SCENARIO", scenario);
+    command.args(["client", "--scenario", scenario, "--spec-version", revision, "--command", &client]);
+    command.args(["--timeout", CLIENT_MILLISECONDS]);
     let said = said(command).await;
     let outcome = Outcome::of_client(&said).unwrap_or_else(|| panic!("{scenario} says nothing:\n{said}"));
     if !outcome.is_passed() {
