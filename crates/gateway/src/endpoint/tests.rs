@@ -1,5 +1,7 @@
 //! The endpoint event in every form that servers write it in.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// What a client gets of a stream that comes in these chunks.
@@ -69,4 +71,33 @@ fn an_address_that_leads_elsewhere_ends_the_stream() {
 fn large_events_pass_without_being_held() {
     let stream = format!("data: {}\n\ndata: 2\n\n", "x".repeat(3 * HELD_BYTES_MAX));
     assert_eq!(through(stream.as_bytes().chunks(1000)).expect("it passes"), stream);
+}
+
+/// What streams are made of, in any order and number.
+const PARTS: [&str; 12] = [
+    "event: endpoint",
+    "event:endpoint",
+    "event: message",
+    "data: /message?sessionId=7",
+    "data:",
+    "data: https://evil.example/",
+    "id: 1",
+    ": quiet",
+    "\n",
+    "\r",
+    "\r\n",
+    "\n\n",
+];
+
+proptest! {
+    #[test]
+    fn a_stream_comes_out_the_same_however_it_is_cut(
+        parts in proptest::collection::vec(proptest::sample::select(&PARTS), 0..24),
+        size in 1_usize..9,
+    ) {
+        let stream = parts.concat();
+        let (whole, cut) = (through([stream.as_bytes()]), through(stream.as_bytes().chunks(size)));
+        prop_assert_eq!(format!("{whole:?}"), format!("{cut:?}"));
+        prop_assert!(!whole.is_ok_and(|out| out.contains("event: endpoint\ndata: https://evil")));
+    }
 }
