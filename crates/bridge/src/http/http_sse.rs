@@ -60,8 +60,8 @@ pub(super) async fn take(bridge: &Rc<Bridge>, request: Request<Incoming>) -> Res
     };
     match &message {
         Message::Request(request) if request.method == "initialize" && !session.has_child() => {
-            session.call(&[request]).map_err(refused)?;
             let answer = initialize_shared(bridge, &session, request).await?;
+            session.call(&[request]).map_err(refused)?;
             Id::read(request.id).map(|id| session.answer(&id, answer));
             return Ok(empty(StatusCode::ACCEPTED));
         }
