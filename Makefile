@@ -20,6 +20,7 @@ CHDB := $(TOOLS)/libchdb-$(CHDB_VERSION).so
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)
 NODE := $(TOOLS)/node/complete
 VENV := $(TOOLS)/venv/complete
+PEERS := $(TOOLS)/peers/complete
 STATIC_TARGET := x86_64-unknown-linux-gnu
 
 # What `make up` hands to `mcpcan up`, as in `make up ARGS="--data /var/lib/mcpcan"`.
@@ -52,6 +53,9 @@ tools: $(NATS) $(CHDB) ## Fetch the server parts (nats-server, the ClickHouse en
 .PHONY: test-tools
 test-tools: $(NODE) $(VENV) ## Fetch what only the tests need (MCP SDKs, reference servers, uv) into .tools/.
 
+.PHONY: bench-tools
+bench-tools: $(PEERS) ## Fetch what only the benchmarks need (the programs we compare with) into .tools/.
+
 .PHONY: test
 test: tools test-tools cargo-present ## Everything that must hold: format, unit, store, ClickHouse and end-to-end tests.
 	cargo fmt --all --check
@@ -62,8 +66,7 @@ test: tools test-tools cargo-present ## Everything that must hold: format, unit,
 ONLY ?=
 
 .PHONY: bench
-bench: tools cargo-present ## Figures beside their peers, in release; also in target/bench.jsonl. ONLY= is one area.
-	cargo build --release --locked -p mcpcan
+bench: build test-tools bench-tools ## Figures beside their peers, in release; also in target/bench.jsonl. ONLY= is one area.
 	ONLY=$(ONLY) cargo bench --locked -p system-tests --bench bench
 
 .PHONY: lint
@@ -125,6 +128,19 @@ $(VENV): tests/clients/python/requirements.txt
 	rm -rf $(dir $@)
 	python3 -m venv $(dir $@)
 	$(dir $@)bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $<
+	touch $@
+
+# nginx has no package that brings itself along, so it has to be there.
+$(PEERS): $(addprefix tests/bench/peers/,package.json package-lock.json requirements.txt)
+	@$(call needs,npm,Node.js 20 or newer with npm)
+	@$(call needs,python3,Python 3.11 or newer with pip and venv)
+	echo "fetching the programs that the benchmarks compare with"
+	rm -rf $(dir $@)
+	mkdir -p $(dir $@)node
+	cp tests/bench/peers/package.json tests/bench/peers/package-lock.json tests/bench/peers/.npmrc $(dir $@)node
+	(cd $(dir $@)node && npm ci --silent)
+	python3 -m venv $(dir $@)venv
+	$(dir $@)venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r tests/bench/peers/requirements.txt
 	touch $@
 
 $(DENY)/bin/cargo-deny: | cargo-present

@@ -4,32 +4,61 @@
 //! `ONLY=commands` runs one area. Sides take turns in several rounds and medians are shown, because a machine is never
 //! quiet.
 
+mod bridge;
 mod commands;
 mod figure;
+mod gateway;
 mod http;
+mod mcp_client;
+mod memory;
+mod nginx;
 mod peer;
+mod prototype;
 mod replay;
 mod revocation;
+mod servers;
 mod state;
 mod takeover;
+mod upstream;
 
 use std::env;
 
 use figure::Figures;
 
 /// The areas by name.
-const AREAS: [&str; 5] = ["commands", "replay", "revocation", "state", "takeover"];
+const AREAS: [&str; 8] =
+    ["bridge", "commands", "gateway", "memory", "replay", "revocation", "state", "takeover"];
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some(prototype::NAME) => prototype::run(&arguments[1..]),
+        Some(upstream::NAME) => upstream::run(&arguments[1..]),
+        // What `cargo bench` says.
+        Some("--bench") | None => measure(),
+        Some(unknown) => panic!("there is no {unknown}"),
+    }
+}
 
 #[tokio::main]
-async fn main() {
+async fn measure() {
     let only = env::var("ONLY").ok().filter(|only| !only.is_empty());
     if let Some(only) = only.as_deref().filter(|only| !AREAS.contains(only)) {
         panic!("there is no area {only}: ONLY is one of {}", AREAS.join(", "));
     }
     let wanted = |area: &str| only.as_deref().is_none_or(|only| only == area);
     let mut figures = Figures::open();
+    if wanted("bridge") {
+        bridge::run(&mut figures).await;
+    }
     if wanted("commands") {
         commands::run(&mut figures).await;
+    }
+    if wanted("gateway") {
+        gateway::run(&mut figures).await;
+    }
+    if wanted("memory") {
+        memory::run(&mut figures).await;
     }
     if wanted("replay") {
         replay::run(&mut figures).await;

@@ -119,6 +119,14 @@ impl Deployment {
         self.parts.keys().cloned().collect()
     }
 
+    /// The process of a part.
+    ///
+    /// # Panics
+    /// It was killed.
+    pub fn pid(&self, name: &str) -> u32 {
+        self.parts[name].child.id().expect("it runs")
+    }
+
     /// Kills a part as a power cut does, without a word.
     pub async fn kill(&mut self, name: &str) {
         let part = self.parts.get_mut(name).expect("a part of this name");
