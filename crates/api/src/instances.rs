@@ -149,7 +149,7 @@ pub(crate) async fn scale_instance(
     show_changed(&app, id)
 }
 
-fn show_changed(app: &App, id: InstanceId) -> Result<Response, Error> {
+pub(crate) fn show_changed(app: &App, id: InstanceId) -> Result<Response, Error> {
     let row = app.directory.instance(id).ok_or(Error::InstanceGone)?;
     Ok(show(app, &row))
 }

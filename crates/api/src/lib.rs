@@ -6,6 +6,7 @@
 
 mod access_log;
 mod app;
+mod authorization;
 mod authorize;
 mod client_config;
 mod command;

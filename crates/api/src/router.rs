@@ -17,8 +17,8 @@ use crate::error::Error;
 use crate::openapi::Routes;
 use crate::request_log::log_request;
 use crate::{
-    access_log, client_config, commands, container_log, contract, events, health, instances, retention,
-    state, templates, tokens, views,
+    access_log, authorization, client_config, commands, container_log, contract, events, health, instances,
+    retention, state, templates, tokens, views,
 };
 
 /// The path that everything but health and the OpenAPI document lies under.
@@ -40,6 +40,8 @@ fn guarded_routes() -> Routes {
         .post("/instances/{instance}/restart", instances::restart_instance, contract::instances::restart())
         .post("/instances/{instance}/scale", instances::scale_instance, contract::instances::scale())
         .put("/instances/{instance}/access", instances::replace_access, contract::instances::replace_access())
+        .put("/instances/{instance}/authorization", authorization::set_authorization, contract::instances::set_authorization())
+        .delete("/instances/{instance}/authorization", authorization::remove_authorization, contract::instances::remove_authorization())
         .get("/instances/{instance}/retention", retention::show_retention, contract::retention::show())
         .put("/instances/{instance}/retention", retention::set_retention, contract::retention::set())
         .delete("/instances/{instance}/retention", retention::reset_retention, contract::retention::reset())

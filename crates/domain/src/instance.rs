@@ -15,6 +15,7 @@
 
 pub mod access;
 pub mod address;
+mod authorization;
 mod command;
 mod decide;
 mod edit;
@@ -27,13 +28,14 @@ mod undo;
 pub use access::{
     Access, CommandLine, Hosted, HostedTransport, Mount, Remote, RemoteTransport, Resource, Resources, Source,
 };
+pub use authorization::{Authorization, SCOPES_MAX};
 pub use command::{Command, Fact};
 pub use edit::{Change, Edit};
 pub use error::Refusal;
 pub use event::{
-    AccessChanged, Created, Deleted, Edited, Event, FailureReason, Renamed, ReplicaFailed,
-    ReplicaHandshaking, ReplicaReady, ReplicaStarting, ReplicaStopped, Restarted, Scaled, ServerInfo,
-    Started, Stopped,
+    AccessChanged, AuthorizationChanged, Created, Deleted, Edited, Event, FailureReason, Renamed,
+    ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting, ReplicaStopped, Restarted, Scaled,
+    ServerInfo, Started, Stopped,
 };
 pub use profile::Profile;
 pub use state::{Live, ReplicaState, Stage, State};
@@ -86,6 +88,7 @@ pub fn name_claims(id: InstanceId, before: &State, event: &Event) -> Vec<(Name, 
         Event::Deleted(_) => before.live().map(|live| release(&live.name)).into_iter().collect(),
         Event::Edited(_)
         | Event::AccessChanged(_)
+        | Event::AuthorizationChanged(_)
         | Event::Scaled(_)
         | Event::Started(_)
         | Event::Stopped(_)

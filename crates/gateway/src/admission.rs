@@ -13,6 +13,7 @@ use store::Vault;
 
 use crate::credential::{self, Presented};
 use crate::limits::{Failures, Limits};
+use crate::oauth::{Protection, is_jwt};
 use crate::refusal::Refusal;
 use crate::tokens::{Grant, Tokens};
 use crate::verified::Verified;
@@ -52,6 +53,7 @@ impl Admission {
         client: IpAddr,
         parts: &Parts,
         instance: InstanceId,
+        protection: Option<&Protection>,
     ) -> Result<Arc<Grant>, Denied> {
         credential::refuse_in_query(parts.uri.query(), |value| self.find(instance, value).is_some())?;
         let presented = credential::presented(&parts.headers)?;
@@ -64,9 +66,22 @@ impl Admission {
                 None => {}
             }
         }
+        let jwt = presented.iter().find(|presented| presented.kind == Kind::Bearer && is_jwt(presented.text));
+        if let Some((protection, presented)) = protection.zip(jwt) {
+            match protection.accept(presented.text, now) {
+                Ok(grant) => return Ok(grant),
+                // It may be a good one: nobody is to count it as a failure.
+                Err(Refusal::IssuerNotReady) => return Err(deny(presented, Refusal::IssuerNotReady)),
+                Err(refusal) => denied = denied.or(Some(deny(presented, refusal))),
+            }
+        }
         // It has failed, or takes a digest that an address does not get as often as it likes.
         self.failures.note(client)?;
-        for presented in presented.iter().filter(|presented| !is_generated(presented.kind, presented.text)) {
+        let is_looked_at = |presented: &&Presented<'_>| {
+            let is_jwt = protection.is_some() && jwt.is_some_and(|jwt| jwt == *presented);
+            !is_jwt && !is_generated(presented.kind, presented.text)
+        };
+        for presented in presented.iter().filter(is_looked_at) {
             match self.verify(instance, presented, now).await {
                 Ok(grant) => return Ok(grant),
                 Err(refusal) => denied = denied.or(Some(deny(presented, refusal))),

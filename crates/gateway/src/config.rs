@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::limits::Limits;
 use crate::traces::Losses;
 
@@ -36,6 +38,9 @@ pub struct Config {
     /// The host name under which clients reach the gateway. On a loopback address, requests to any other name than this
     /// and the machine's own are refused.
     pub public_host: Option<String>,
+    /// Where clients reach the gateway: what the metadata of instances with an issuer says. Otherwise it says what each
+    /// client calls it, over http.
+    pub public_url: Option<Url>,
     /// Whether proxied instances may lead to private addresses, this machine included. Link-local and metadata addresses
     /// they never may.
     pub private_upstreams: bool,
@@ -56,6 +61,7 @@ impl Config {
             connections_max: CONNECTIONS_MAX,
             grace: GRACE,
             public_host: None,
+            public_url: None,
             private_upstreams: true,
             limits: Limits::default(),
             losses: Arc::default(),

@@ -38,6 +38,7 @@ impl Lease {
         tokio::select! {
             biased;
             () = self.grant.life.ended.cancelled() => self.grant.life.refusal(),
+            () = self.grant.over() => Refusal::TokenExpired,
             () = self.route.ended.cancelled() => Refusal::InstanceStopped,
             () = self.closing.closing.cancelled() => Refusal::ShuttingDown,
         }

@@ -23,6 +23,7 @@ mod headers;
 mod keep_alive;
 mod lease;
 mod limits;
+mod oauth;
 mod opening;
 mod path;
 mod proxy;
@@ -98,6 +99,8 @@ pub async fn run(
     let mut beside = JoinSet::new();
     beside.spawn(opening::run(routes.clone(), store.vault().clone()));
     beside.spawn(opening::run(tokens.clone(), store.vault().clone()));
+    let issuers = upstream::client(upstream::tls(), config.private_upstreams);
+    beside.spawn(oauth::run(routes.issuers.clone(), issuers));
     let clock = tokens.clone();
     beside.spawn(async move { match clock.watch_clock().await {} });
     let gateway = Gateway {
@@ -105,6 +108,7 @@ pub async fn run(
         request_body_bytes_max: config.request_body_bytes_max,
         names: Names::new(listener.local_addr().context("read the address")?, config.public_host),
         admission: Admission::new(tokens, store.vault().clone(), &config.limits),
+        public_url: config.public_url,
         routes,
         upstreams: Upstreams::new(config.private_upstreams),
         traces,

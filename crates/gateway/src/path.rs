@@ -2,6 +2,8 @@
 
 use service::health::{HEALTHZ, READYZ};
 
+use crate::oauth::metadata::WELL_KNOWN;
+
 /// What every MCP address begins with.
 const PREFIX: &str = "/mcp-gateway/";
 
@@ -15,8 +17,11 @@ pub(crate) enum Target<'a> {
         instance: &'a str,
         endpoint: Endpoint,
     },
-    /// Anything else. That includes `/.well-known/oauth-protected-resource…`: without an authorization server, any
-    /// other answer than an unauthenticated 404 sends clients into a login that leads nowhere (RFC 9728 section 3).
+    /// The metadata of the resource at this path, if that is an endpoint of an instance (RFC 9728 section 3.1).
+    Metadata {
+        instance: &'a str,
+        path: &'a str,
+    },
     Unknown,
 }
 
@@ -37,6 +42,12 @@ pub(crate) fn target(path: &str) -> Target<'_> {
         HEALTHZ => return Target::Healthz,
         READYZ => return Target::Readyz,
         _ => {}
+    }
+    if let Some(path) = path.strip_prefix(WELL_KNOWN) {
+        return match target(path) {
+            Target::Mcp { instance, .. } => Target::Metadata { instance, path },
+            Target::Healthz | Target::Readyz | Target::Metadata { .. } | Target::Unknown => Target::Unknown,
+        };
     }
     let Some((instance, endpoint)) = path.strip_prefix(PREFIX).and_then(|rest| rest.split_once('/')) else {
         return Target::Unknown;
@@ -86,7 +97,8 @@ mod tests {
             "/mcp-gateway/everything/mcp/",
             "/mcp-gateway/everything/../mcp",
             "/.well-known/oauth-protected-resource",
-            "/.well-known/oauth-protected-resource/mcp-gateway/everything/mcp",
+            "/.well-known/oauth-protected-resource/healthz",
+            "/.well-known/oauth-protected-resource/.well-known/oauth-protected-resource/mcp-gateway/x/mcp",
         ] {
             assert_eq!(target(path), Target::Unknown, "{path}");
         }

@@ -21,14 +21,17 @@ use mcp::origin::{Foreign, Names};
 use mcp::session::SESSION_ID;
 use service::{Readiness, health};
 use store::Vault;
+use url::Url;
 use uuid::Uuid;
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Denied};
 use crate::body::{Answer, AnswerBody, Form, Open, RequestBody, discard};
+use crate::challenge::{Asked, Issuer};
 use crate::exchange::{End, Exchange};
 use crate::headers;
 use crate::lease::{Closing, Lease};
 use crate::limits::{Limits, Rates};
+use crate::oauth::{Protection, metadata};
 use crate::path::{self, Endpoint, Target};
 use crate::refusal::Refusal;
 use crate::routes::{InFlight, Route, Routes};
@@ -47,6 +50,8 @@ pub(crate) struct Gateway {
     pub(crate) request_body_bytes_max: u64,
     /// What requests may call it.
     pub(crate) names: Names,
+    /// Where clients reach it, if it was told.
+    pub(crate) public_url: Option<Url>,
     pub(crate) admission: Admission,
     pub(crate) routes: Arc<Routes>,
     pub(crate) upstreams: Upstreams,
@@ -79,6 +84,14 @@ impl Gateway {
         match path::target(request.uri().path()) {
             Target::Healthz => plain(StatusCode::OK, "ok\n"),
             Target::Readyz => health::readyz(&self.readiness).map(Either::Left),
+            Target::Metadata { instance, path } => {
+                let protection = self.routes.find(instance).and_then(|route| route.protection.clone());
+                let base = metadata::base(self.public_url.as_ref(), request.headers());
+                match protection {
+                    Some(protection) => json(metadata::document(&base, path, &protection.authorization)),
+                    None => plain(StatusCode::NOT_FOUND, "not found\n"),
+                }
+            }
             Target::Unknown => plain(StatusCode::NOT_FOUND, "not found\n"),
             Target::Mcp { instance, endpoint } => {
                 let route = self.routes.find(instance);
@@ -97,12 +110,13 @@ impl Gateway {
         let (parts, body) = request.into_parts();
         let trace = TraceContext::of(&parts.headers);
         let instance = route.as_ref().map_or(InstanceId(Uuid::nil()), |route| route.id);
+        let protection = route.as_ref().and_then(|route| route.protection.clone());
         let grant = match self.names.check(&parts.headers) {
-            Ok(()) => self.admission.admit(client, &parts, instance).await,
+            Ok(()) => self.admission.admit(client, &parts, instance, protection.as_deref()).await,
             Err(Foreign::Host) => Err(Refusal::ForeignHost.into()),
             Err(Foreign::Origin) => Err(Refusal::ForeignOrigin.into()),
         };
-        let presented = grant.as_ref().err().and_then(|denied| denied.presented);
+        let asked = grant.as_ref().err().map(|denied| self.asked(denied, &parts, protection.as_deref()));
         let record = self.record(client, &parts, &trace, route.as_deref(), grant.as_deref().ok());
         let exchange = Exchange::begin(self.traces.clone(), record, &parts.method, &parts.headers);
         let method = parts.method.clone();
@@ -116,7 +130,19 @@ impl Gateway {
             (_, Err(denied)) => Err(refuse(&exchange, denied.refusal, None, Some(body))),
             (None, Ok(_)) => Err(refuse(&exchange, Refusal::TokenInvalid, None, Some(body))),
         };
-        answered.unwrap_or_else(|refusal| refusal.response(&method, &trace, presented).map(Either::Left))
+        answered.unwrap_or_else(|refusal| {
+            refusal.response(&method, &trace, &asked.unwrap_or_default()).map(Either::Left)
+        })
+    }
+
+    /// What the challenge of a request that is not let in depends on.
+    fn asked(&self, denied: &Denied, parts: &Parts, protection: Option<&Protection>) -> Asked {
+        let issuer = protection.map(|protection| {
+            let base = metadata::base(self.public_url.as_ref(), &parts.headers);
+            let scopes = protection.authorization.scopes.iter().map(String::as_str).collect::<Vec<_>>();
+            Issuer { metadata_url: metadata::url(&base, parts.uri.path()), scopes: scopes.join(" ") }
+        });
+        Asked { presented: denied.presented, issuer }
     }
 
     async fn forward(
@@ -281,6 +307,13 @@ fn chain(error: &dyn Error) -> String {
         source = error.source();
     }
     text
+}
+
+fn json(document: String) -> Response<Answer> {
+    let mut response = Response::new(Either::Left(Full::new(document.into())));
+    let content_type = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response<Answer> {

@@ -4,12 +4,11 @@
 //! JSON-RPC error, because that is what an MCP client reads there, anything else with a line of text.
 
 use bytes::Bytes;
-use domain::token::Kind;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::json;
 
-use crate::challenge;
+use crate::challenge::{self, Asked};
 use crate::trace_context::{TraceContext, X_TRACE_ID};
 
 /// When a client may ask again after a 429 or 503 that does not say more, in seconds.
@@ -48,6 +47,10 @@ pub(crate) enum Refusal {
     TokenOfOtherKind,
     #[error("the token has expired: ask for another")]
     TokenExpired,
+    #[error("the access token does not allow enough")]
+    ScopeInsufficient,
+    #[error("the keys of the access token's issuer are not there yet")]
+    IssuerNotReady,
     #[error("there were too many attempts from this address with credentials that are not valid")]
     TooManyFailures { retry_after: u32 },
     #[error("the token makes more requests than it may")]
@@ -138,6 +141,8 @@ impl Refusal {
             Self::TokenInvalid => (S::UNAUTHORIZED, "token_invalid"),
             Self::TokenOfOtherKind => (S::UNAUTHORIZED, "token_of_other_kind"),
             Self::TokenExpired => (S::UNAUTHORIZED, "token_expired"),
+            Self::ScopeInsufficient => (S::FORBIDDEN, "scope_insufficient"),
+            Self::IssuerNotReady => (S::SERVICE_UNAVAILABLE, "issuer_not_ready"),
             Self::TooManyFailures { .. } => (S::TOO_MANY_REQUESTS, "too_many_failures"),
             Self::TokenTooFast { .. } => (S::TOO_MANY_REQUESTS, "token_too_fast"),
             Self::InstanceTooFast { .. } => (S::TOO_MANY_REQUESTS, "instance_too_fast"),
@@ -189,7 +194,8 @@ impl Refusal {
 
     /// Whether it is about who asks.
     pub(crate) fn is_about_credentials(self) -> bool {
-        self.status() == StatusCode::UNAUTHORIZED || matches!(self, Self::TooManyFailures { .. })
+        self.status() == StatusCode::UNAUTHORIZED
+            || matches!(self, Self::TooManyFailures { .. } | Self::ScopeInsufficient)
     }
 
     /// What a 405 has to name (RFC 9110 section 15.5.6).
@@ -202,12 +208,12 @@ impl Refusal {
         }
     }
 
-    /// The answer to a request with this method, which has presented a credential of this kind.
+    /// The answer to a request with this method.
     pub(crate) fn response(
         self,
         method: &Method,
         trace: &TraceContext,
-        presented: Option<Kind>,
+        asked: &Asked,
     ) -> Response<Full<Bytes>> {
         let (content_type, body) = if method == Method::POST {
             ("application/json", self.json_rpc_error(trace).into())
@@ -220,8 +226,8 @@ impl Refusal {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_TRACE_ID, trace.header_value());
-        if self.status() == StatusCode::UNAUTHORIZED {
-            for challenge in challenge::of(self, presented) {
+        if self.status() == StatusCode::UNAUTHORIZED || self == Self::ScopeInsufficient {
+            for challenge in challenge::of(self, asked) {
                 headers.append(header::WWW_AUTHENTICATE, challenge);
             }
         }

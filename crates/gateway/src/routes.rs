@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use views::InstanceRow;
 
+use crate::oauth::{Issuers, Protection};
 use crate::opening::{Awaits, SealedFields, Waiting};
 use crate::refusal::Refusal;
 
@@ -29,6 +30,8 @@ pub(crate) struct Route {
     pub(crate) name: String,
     /// Cancelled when the instance is stopped or deleted; streams to it end then.
     pub(crate) ended: CancellationToken,
+    /// Whose access tokens are accepted beside the instance's own tokens.
+    pub(crate) protection: Option<Arc<Protection>>,
     /// Why requests go nowhere now, whatever upstreams there are.
     closed: Option<Refusal>,
     /// Newest generation first. Kept over a stop and start.
@@ -93,6 +96,7 @@ impl Route {
 pub(crate) struct Routes {
     table: RwLock<Table>,
     waiting: Waiting,
+    pub(crate) issuers: Arc<Issuers>,
 }
 
 #[derive(Debug, Default)]
@@ -131,13 +135,29 @@ impl Routes {
             None => (vec![], Arc::default()),
         };
         let upstreams = if row.wanted { self.upstreams(row, &known) } else { known };
+        let known = previous.as_ref().and_then(|previous| previous.protection.clone());
+        let protection = self.protection(row, known);
         let name = row.name.as_str().to_owned();
         if let Some(renamed) = previous.filter(|previous| previous.name != name) {
             table.release_name(id, &renamed.name);
         }
-        let route = Route { id: row.id, name: name.clone(), ended, closed: closed(row), upstreams, turn };
+        let route =
+            Route { id: row.id, name: name.clone(), ended, protection, closed: closed(row), upstreams, turn };
         table.by_name.insert(name, id);
         table.by_id.insert(id, Arc::new(route));
+    }
+
+    /// Whose access tokens are accepted. Those that no longer are end what was opened with them.
+    fn protection(&self, row: &InstanceRow, known: Option<Arc<Protection>>) -> Option<Arc<Protection>> {
+        let is_same = |known: &Arc<Protection>| Some(&known.authorization) == row.authorization.as_ref();
+        if let Some(known) = known {
+            if is_same(&known) {
+                return Some(known);
+            }
+            known.ended.cancel();
+        }
+        let authorization = row.authorization.clone()?;
+        Some(Arc::new(Protection::new(row.id, authorization, &self.issuers)))
     }
 
     /// The upstreams of a row, with what is open of them already; what is not is asked for.

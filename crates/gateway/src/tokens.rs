@@ -38,6 +38,8 @@ pub(crate) struct Grant {
     credential: Credential,
     /// When it ends by itself: the token's end, or before that the end of a rotation's overlap.
     end: Option<Timestamp>,
+    /// Whether `watch_clock` ends its life then.
+    is_watched: bool,
     fields: SealedFields,
     /// What the token has open here, with whichever of its credentials.
     pub(crate) uses: Arc<Uses>,
@@ -54,6 +56,11 @@ pub(crate) struct Life {
 }
 
 impl Life {
+    /// The life of what also ends with something else.
+    fn within(ended: CancellationToken) -> Self {
+        Self { ended, expired: AtomicBool::new(false) }
+    }
+
     fn expire(&self) {
         self.expired.store(true, Ordering::Release);
         self.ended.cancel();
@@ -69,6 +76,41 @@ impl Life {
 }
 
 impl Grant {
+    /// What an access token of an issuer grants. No clock watches over it: whoever holds on to it asks [`Grant::over`].
+    pub(crate) fn of_principal(
+        token: TokenId,
+        instance: InstanceId,
+        label: String,
+        end: Timestamp,
+        ended: CancellationToken,
+        uses: Arc<Uses>,
+    ) -> Self {
+        Self {
+            token,
+            kind: Kind::Bearer,
+            label,
+            passthrough: vec![],
+            life: Arc::new(Life::within(ended)),
+            credential: (instance, Digest(String::new())),
+            end: Some(end),
+            is_watched: false,
+            fields: SealedFields::default(),
+            uses,
+            opened: Some(Ok(HeaderMap::new())),
+        }
+    }
+
+    /// Resolves when the token's time is over, if nobody else says so.
+    pub(crate) async fn over(&self) {
+        match self.end.filter(|_| !self.is_watched) {
+            Some(end) => {
+                let wait = Duration::try_from(end.duration_since(Timestamp::now())).unwrap_or_default();
+                tokio::time::sleep(wait).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
     /// Whether the token's time is over.
     pub(crate) fn is_over(&self, now: Timestamp) -> bool {
         self.end.is_some_and(|end| end <= now) || self.life.ended.is_cancelled()
@@ -226,6 +268,7 @@ fn grant(
         life,
         credential,
         end,
+        is_watched: true,
         fields,
         uses: known.first().map(|known| known.uses.clone()).unwrap_or_default(),
         opened,

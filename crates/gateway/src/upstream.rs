@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use domain::instance::address::{AddressRefusal, require_allowed};
 use http::Uri;
+use http_body::Body;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
-use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::client::legacy::{self, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tower_service::Service;
@@ -33,8 +34,9 @@ const IDLE_CONNECTIONS_MAX: usize = 256;
 /// The largest head of an answer, and the most that is read from a connection at once, in bytes.
 const BUFFER_BYTES_MAX: usize = 256 * 1024;
 
-/// The client. Cheap to clone.
-pub(crate) type Upstream = Client<Connector, RequestBody>;
+/// A client for requests with such a body. Cheap to clone.
+pub(crate) type Client<B> = legacy::Client<Connector, B>;
+type Upstream = Client<RequestBody>;
 
 /// The clients towards both kinds of upstreams.
 #[derive(Clone)]
@@ -56,8 +58,13 @@ impl Upstreams {
     }
 }
 
-/// A client that trusts the certificates of the operating system.
-fn client(tls: rustls::ClientConfig, private: bool) -> Upstream {
+/// A client that trusts the certificates of the operating system, and leads to private addresses only if `private` is
+/// set.
+pub(crate) fn client<B>(tls: rustls::ClientConfig, private: bool) -> Client<B>
+where
+    B: Body + Send,
+    B::Data: Send,
+{
     let mut http = HttpConnector::new_with_resolver(Resolver { names: GaiResolver::new(), private });
     http.enforce_http(false);
     // Without it, small messages wait for the acknowledgement of the one before: 40 ms each.
@@ -67,7 +74,7 @@ fn client(tls: rustls::ClientConfig, private: bool) -> Upstream {
     http.set_keepalive_retries(Some(keep_alive::PROBES));
     let https =
         HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
-    Client::builder(TokioExecutor::new())
+    legacy::Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE_MAX)
         .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
         .pool_timer(TokioTimer::new())
@@ -76,7 +83,7 @@ fn client(tls: rustls::ClientConfig, private: bool) -> Upstream {
         .build(Connector { https, private })
 }
 
-fn tls() -> rustls::ClientConfig {
+pub(crate) fn tls() -> rustls::ClientConfig {
     let builder = || {
         rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()

@@ -1,5 +1,6 @@
 //! `instance …`: the MCP servers of this platform.
 
+mod authorize;
 mod create;
 mod edit;
 mod progress;
@@ -15,7 +16,8 @@ use crate::rest::Rest;
 use crate::settings;
 use crate::terms::Terms;
 
-pub(crate) use create::CreateArguments;
+pub(crate) use authorize::AuthorizeArguments;
+use create::CreateArguments;
 use edit::{AccessArguments, EditArguments, RenameArguments, ScaleArguments};
 
 /// How long `create`, `start` and `restart` wait for a server unless told otherwise: it may have to be installed first.
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     Scale(ScaleArguments),
     /// Change how an instance is reached; the settings of the old way are gone.
     Access(AccessArguments),
+    /// Accept the access tokens of an OAuth issuer beside the instance's own tokens, or no longer.
+    Authorize(AuthorizeArguments),
     /// Let a stopped instance run again.
     Start(Control),
     /// Let an instance stand still; its configuration and tokens stay.
@@ -107,6 +111,7 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
         Command::Rename(arguments) => edit::rename(arguments, rest, output).await,
         Command::Scale(arguments) => edit::scale(arguments, rest, output).await,
         Command::Access(arguments) => edit::access(arguments, rest, output).await,
+        Command::Authorize(arguments) => authorize::run(arguments, rest, output).await,
         Command::Start(control) => change(rest, output, &control, "start", Goal::Ready).await,
         Command::Stop(control) => change(rest, output, &control, "stop", Goal::Stopped).await,
         Command::Restart(control) => change(rest, output, &control, "restart", Goal::Ready).await,

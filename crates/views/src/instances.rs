@@ -1,7 +1,7 @@
 //! The instances that exist, what is wanted of them, and how they are: the list that people see, the routes of the
 //! gateway, and the wishes that the worker compares with what runs.
 
-use domain::instance::{Access, Created, Event, FailureReason, Profile, ServerInfo};
+use domain::instance::{Access, Authorization, Created, Event, FailureReason, Profile, ServerInfo};
 use domain::{InstanceId, Name, Recorded, ReplicaId, Sealed, TemplateId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -20,6 +20,8 @@ pub struct InstanceRow {
     pub name: Name,
     pub access: Access,
     pub profile: Profile,
+    /// Whose access tokens are accepted beside the instance's own tokens.
+    pub authorization: Option<Authorization>,
     /// The template that it was created from.
     pub template: Option<TemplateId>,
     /// Whether the instance is wanted to run.
@@ -114,7 +116,7 @@ impl InstanceRow {
 
 impl View for Instances {
     const NAME: &'static str = "instances";
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
 
     type Row = InstanceRow;
 
@@ -145,6 +147,7 @@ fn new_row(id: InstanceId, created: &Created, recorded: &Recorded) -> InstanceRo
         name: created.name.clone(),
         access: created.access.clone(),
         profile: created.profile.clone(),
+        authorization: None,
         template: created.template,
         wanted: true,
         generation: 1,
@@ -175,6 +178,7 @@ fn change(mut row: InstanceRow, event: &Event, at: Timestamp) -> Option<Instance
                 (row.failure, row.server) = (None, None);
             }
         }
+        Event::AuthorizationChanged(changed) => row.authorization.clone_from(&changed.authorization),
         Event::Scaled(scaled) => row.access.scale(scaled.replicas),
         Event::Started(started) => {
             row.wanted = true;

@@ -76,6 +76,14 @@ fn any_instance_command() -> impl Strategy<Value = instance::Command> {
         1 => access.prop_map(|access| Command::ChangeAccess { access }),
         1 => name.prop_map(|name| Command::Rename { name }),
         1 => (0..4_u16).prop_map(|replicas| Command::Scale { replicas }),
+        1 => any::<bool>().prop_map(|is_set| Command::ChangeAuthorization {
+            authorization: is_set.then(|| instance::Authorization {
+                issuer: "https://issuer.example".to_owned(),
+                audience: "everything".to_owned(),
+                scopes: BTreeSet::new(),
+                jwks_url: None,
+            }),
+        }),
         1 => Just(Command::Start),
         1 => Just(Command::Stop),
         1 => Just(Command::Restart),

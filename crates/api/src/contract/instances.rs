@@ -56,6 +56,19 @@ pub(crate) fn replace_access() -> Operation {
         .problems([T::SECRET_UNREADABLE, T::UPSTREAM_ADDRESS_REFUSED])
 }
 
+pub(crate) fn set_authorization() -> Operation {
+    change(Operation::new("set_authorization", "Say whose access tokens an instance accepts"))
+        .description(
+            "JWT access tokens of this issuer are let in beside the instance's own tokens, if audience, expiry and \
+             scopes are right; clients find the issuer through the gateway (RFC 9728).",
+        )
+        .problems([T::NOT_OF_MODE])
+}
+
+pub(crate) fn remove_authorization() -> Operation {
+    change(Operation::new("remove_authorization", "Accept an instance's own tokens only"))
+}
+
 pub(crate) fn show() -> Operation {
     Operation::new("show_instance", "Show an instance")
         .answers(S::OK, instance("The instance"))

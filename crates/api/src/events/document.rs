@@ -140,6 +140,7 @@ fn mask_instance(event: instance::Event) -> instance::Event {
             ..ready
         }),
         E::Renamed(_)
+        | E::AuthorizationChanged(_)
         | E::Scaled(_)
         | E::Started(_)
         | E::Stopped(_)
@@ -220,6 +221,7 @@ fn mask_of_instance(command: instance::Command) -> instance::Command {
         C::Edit(edit) => C::Edit(Box::new(mask_edit(*edit))),
         C::ChangeAccess { access } => C::ChangeAccess { access: mask_access(access) },
         C::Rename { .. }
+        | C::ChangeAuthorization { .. }
         | C::Scale { .. }
         | C::Start
         | C::Stop

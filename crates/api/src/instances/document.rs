@@ -1,6 +1,6 @@
 //! An instance as answers show it. Of a secret there is only its name.
 
-use domain::instance::{FailureReason, ServerInfo};
+use domain::instance::{Authorization, FailureReason, ServerInfo};
 use domain::{InstanceId, Name, ReplicaId, TemplateId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -22,6 +22,8 @@ pub(crate) struct InstanceDocument<'a> {
     template: Option<TemplateId>,
     #[serde(flatten)]
     access: AccessDocument<'a>,
+    /// Whose access tokens are accepted beside the instance's own tokens.
+    authorization: Option<&'a Authorization>,
     phase: Phase,
     /// Whether the instance is wanted to run.
     wanted: bool,
@@ -61,6 +63,7 @@ impl<'a> InstanceDocument<'a> {
             profile: ProfileDocument::new(&row.profile),
             template: row.template,
             access: AccessDocument::new(&row.access),
+            authorization: row.authorization.as_ref(),
             phase: row.phase,
             wanted: row.wanted,
             generation: row.generation,

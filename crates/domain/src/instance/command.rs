@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Edit, FailureReason, Profile, ServerInfo};
+use super::{Access, Authorization, Edit, FailureReason, Profile, ServerInfo};
 use crate::{Name, ReplicaId, Sealed, TemplateId};
 
 /// A command for one instance.
@@ -26,6 +26,10 @@ pub enum Command {
     /// Another way to reach it: hosted, proxied or listed. The settings of the old way are gone.
     ChangeAccess {
         access: Access,
+    },
+    /// Whose access tokens are accepted beside the instance's own tokens.
+    ChangeAuthorization {
+        authorization: Option<Authorization>,
     },
     Scale {
         replicas: u16,
@@ -55,6 +59,7 @@ impl Command {
             Command::Rename { .. } => "instance.rename",
             Command::Edit(_) => "instance.edit",
             Command::ChangeAccess { .. } => "instance.change_access",
+            Command::ChangeAuthorization { .. } => "instance.change_authorization",
             Command::Scale { .. } => "instance.scale",
             Command::Start => "instance.start",
             Command::Stop => "instance.stop",

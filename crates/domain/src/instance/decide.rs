@@ -2,9 +2,9 @@
 
 use super::access::require_possible;
 use super::{
-    Access, AccessChanged, Command, Created, Deleted, Edit, Edited, Event, Fact, Live, Profile, Refusal,
-    Renamed, ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting, ReplicaStopped, Restarted,
-    Scaled, Stage, Started, State, Stopped,
+    Access, AccessChanged, Authorization, AuthorizationChanged, Command, Created, Deleted, Edit, Edited,
+    Event, Fact, Live, Profile, Refusal, Renamed, ReplicaFailed, ReplicaHandshaking, ReplicaReady,
+    ReplicaStarting, ReplicaStopped, Restarted, Scaled, Stage, Started, State, Stopped,
 };
 use crate::{Name, ReplicaId, TemplateId};
 
@@ -14,6 +14,7 @@ pub(super) fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refu
         Command::Rename { name } => rename(existing(state)?, name),
         Command::Edit(edit) => apply(state, &edit),
         Command::ChangeAccess { access } => change_access(state, access),
+        Command::ChangeAuthorization { authorization } => authorize(existing(state)?, authorization),
         Command::Scale { replicas } => scale(existing(state)?, replicas),
         Command::Start => match state {
             State::Running(_) => Ok(vec![]),
@@ -82,6 +83,19 @@ fn change_access(state: &State, access: Access) -> Result<Vec<Event>, Refusal> {
     }
     let generation = next_generation(state, live, &access);
     Ok(vec![Event::AccessChanged(AccessChanged { access, generation })])
+}
+
+fn authorize(live: &Live, authorization: Option<Authorization>) -> Result<Vec<Event>, Refusal> {
+    match live.access {
+        // Its clients never meet the gateway, which would check.
+        Access::Direct(_) if authorization.is_some() => {
+            Err(Refusal::NotOfMode { setting: "authorization".to_owned(), mode: "direct".to_owned() })
+        }
+        _ if authorization == live.authorization => Ok(vec![]),
+        Access::Direct(_) | Access::Hosted(_) | Access::Proxy(_) => {
+            Ok(vec![Event::AuthorizationChanged(AuthorizationChanged { authorization })])
+        }
+    }
 }
 
 fn scale(live: &Live, replicas: u16) -> Result<Vec<Event>, Refusal> {

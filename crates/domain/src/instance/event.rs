@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Profile};
+use super::{Access, Authorization, Profile};
 use crate::{Name, ReplicaId, Sealed, TemplateId};
 
 /// An event of one instance.
@@ -18,6 +18,8 @@ pub enum Event {
     Edited(Edited),
     #[serde(rename = "instance.access_changed")]
     AccessChanged(AccessChanged),
+    #[serde(rename = "instance.authorization_changed")]
+    AuthorizationChanged(AuthorizationChanged),
     #[serde(rename = "instance.scaled")]
     Scaled(Scaled),
     #[serde(rename = "instance.started")]
@@ -48,6 +50,7 @@ impl Event {
             Event::Renamed(_) => "instance.renamed",
             Event::Edited(_) => "instance.edited",
             Event::AccessChanged(_) => "instance.access_changed",
+            Event::AuthorizationChanged(_) => "instance.authorization_changed",
             Event::Scaled(_) => "instance.scaled",
             Event::Started(_) => "instance.started",
             Event::Stopped(_) => "instance.stopped",
@@ -68,6 +71,7 @@ impl Event {
             | Event::Renamed(_)
             | Event::Edited(_)
             | Event::AccessChanged(_)
+            | Event::AuthorizationChanged(_)
             | Event::Scaled(_)
             | Event::Started(_)
             | Event::Stopped(_)
@@ -113,6 +117,13 @@ pub struct Edited {
     pub profile: Profile,
     /// A new one, if what runs has to be replaced.
     pub generation: u64,
+}
+
+/// `instance.authorization_changed`: access tokens of this issuer are accepted from now on, and of no other; none
+/// where there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuthorizationChanged {
+    pub authorization: Option<Authorization>,
 }
 
 /// `instance.access_changed`: it is reached in another way from now on.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Event, Profile};
+use super::{Access, Authorization, Event, Profile};
 use crate::{ImpossibleEvent, Name, ReplicaId};
 
 /// The life stages.
@@ -24,6 +24,7 @@ pub struct Live {
     pub name: Name,
     pub access: Access,
     pub profile: Profile,
+    pub authorization: Option<Authorization>,
     /// Counts starts and restarts; replicas of an older generation have to go.
     pub generation: u64,
     /// The replicas that have started and not ended, of any generation.
@@ -89,6 +90,7 @@ fn change(state: State, event: &Event) -> Option<State> {
             name: created.name.clone(),
             access: created.access.clone(),
             profile: created.profile.clone(),
+            authorization: None,
             generation: 1,
             replicas: BTreeMap::new(),
             revision: 0,
@@ -103,6 +105,9 @@ fn change(state: State, event: &Event) -> Option<State> {
             live.access = changed.access.clone();
             live.generation = changed.generation;
         }),
+        (Event::AuthorizationChanged(changed), state) => {
+            with(state, |live| live.authorization.clone_from(&changed.authorization))
+        }
         (Event::Scaled(scaled), state) => with(state, |live| live.access.scale(scaled.replicas)),
         (Event::Started(started), State::Stopped(live)) => {
             Some(State::Running(Live { generation: started.generation, ..live }))

@@ -88,6 +88,26 @@ fn failed() -> Fact {
 }
 
 #[test]
+fn an_issuer_is_named_once_and_taken_away() {
+    let authorization = || Authorization {
+        issuer: "https://issuer.example".to_owned(),
+        audience: "everything".to_owned(),
+        scopes: Default::default(),
+        jwks_url: None,
+    };
+    let change = |authorization| Command::ChangeAuthorization { authorization };
+    let changed = |authorization| Event::AuthorizationChanged(AuthorizationChanged { authorization });
+    let past = [created(proxied()), changed(Some(authorization()))];
+    given::<InstanceDecider>([created(proxied())])
+        .when(change(Some(authorization())))
+        .then([changed(Some(authorization()))]);
+    given::<InstanceDecider>(past.clone()).when(change(Some(authorization()))).then([]);
+    given::<InstanceDecider>(past).when(change(None)).then([changed(None)]);
+    given::<InstanceDecider>([created(proxied())]).when(change(None)).then([]);
+    given::<InstanceDecider>([]).when(change(None)).then_refused(Refusal::NotFound);
+}
+
+#[test]
 fn creating_makes_an_instance_that_is_wanted_to_run() {
     given::<InstanceDecider>([]).when(create()).then([created(hosted())]);
 }

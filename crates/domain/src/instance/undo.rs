@@ -25,6 +25,10 @@ pub fn undo(event: &Event, before: &State, now: &State) -> Result<Command, NotUn
             let command = Command::ChangeAccess { access: live(before)?.access.clone() };
             unless_overtaken(live(now)?.access == changed.access, command)
         }
+        Event::AuthorizationChanged(changed) => {
+            let command = Command::ChangeAuthorization { authorization: live(before)?.authorization.clone() };
+            unless_overtaken(live(now)?.authorization == changed.authorization, command)
+        }
         Event::Scaled(scaled) => {
             let before = replicas(&live(before)?.access).ok_or(NotUndone::Overtaken)?;
             let is_untouched = replicas(&live(now)?.access) == Some(scaled.replicas);

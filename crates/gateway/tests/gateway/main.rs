@@ -13,6 +13,7 @@ mod http_sse;
 mod hygiene;
 mod keep_alive;
 mod kinds;
+mod oauth;
 mod protection;
 mod readiness;
 mod refusals;

@@ -64,6 +64,7 @@ impl Roles {
         let mut gateway = gateway::Config::new(GATEWAY_ID.to_owned(), data.directory("spool")?);
         gateway.public_host =
             arguments.gateway_url.as_ref().and_then(|url| url.host_str()).map(str::to_owned);
+        gateway.public_url = Some(run.gateway.clone());
         gateway.limits = (&arguments.limits).into();
         gateway.private_upstreams = arguments.addresses.allow_private();
         let worker = worker::Config {

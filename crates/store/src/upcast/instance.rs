@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{Form, FormError, Stored, data, form, unknown};
 
 impl Stored for InstanceDecider {
-    const SNAPSHOT_VERSION: u16 = 2;
+    const SNAPSHOT_VERSION: u16 = 3;
 
     fn write(event: &Event) -> Form {
         match event {
@@ -19,6 +19,7 @@ impl Stored for InstanceDecider {
             Event::Renamed(event) => form(1, event),
             Event::Edited(event) => form(1, event),
             Event::AccessChanged(event) => form(1, event),
+            Event::AuthorizationChanged(event) => form(1, event),
             Event::Scaled(event) => form(1, event),
             Event::Started(event) => form(1, event),
             Event::Stopped(event) => form(1, event),
@@ -39,6 +40,9 @@ impl Stored for InstanceDecider {
             ("instance.renamed", 1) => data(name, version, payload).map(Event::Renamed),
             ("instance.edited", 1) => data(name, version, payload).map(Event::Edited),
             ("instance.access_changed", 1) => data(name, version, payload).map(Event::AccessChanged),
+            ("instance.authorization_changed", 1) => {
+                data(name, version, payload).map(Event::AuthorizationChanged)
+            }
             ("instance.scaled", 1) => data(name, version, payload).map(Event::Scaled),
             ("instance.started", 1) => data(name, version, payload).map(Event::Started),
             ("instance.stopped", 1) => data(name, version, payload).map(Event::Stopped),

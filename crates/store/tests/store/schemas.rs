@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use domain::claim::{Claim, ClaimDecider, CredentialId, Credentials, InstanceNames, TemplateNames};
 use domain::instance::{
-    Access, AccessChanged, CommandLine, Created, Deleted, Edited, Event as Instance, FailureReason, Hosted,
-    InstanceDecider, Mount, Profile, Remote, RemoteTransport, Renamed, ReplicaFailed, ReplicaHandshaking,
-    ReplicaReady, ReplicaStarting, ReplicaStopped, Resources, Restarted, Scaled, ServerInfo, Source, Started,
-    Stopped,
+    Access, AccessChanged, Authorization, AuthorizationChanged, CommandLine, Created, Deleted, Edited,
+    Event as Instance, FailureReason, Hosted, InstanceDecider, Mount, Profile, Remote, RemoteTransport,
+    Renamed, ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting, ReplicaStopped, Resources,
+    Restarted, Scaled, ServerInfo, Source, Started, Stopped,
 };
 use domain::retention_plan::{self, RetentionPlanDecider};
 use domain::template::{self, TemplateDecider};
@@ -110,6 +110,13 @@ fn instance_examples() -> Vec<Example> {
     };
     let edited = Edited { access: image(), profile: profile(), generation: 2 };
     let changed = AccessChanged { access: proxied(), generation: 3 };
+    let authorization = Authorization {
+        issuer: "https://issuer.example".to_owned(),
+        audience: "https://gateway.example/mcp-gateway/everything/mcp".to_owned(),
+        scopes: BTreeSet::from(["mcp:call".to_owned()]),
+        jwks_url: Some("https://issuer.example/keys".to_owned()),
+    };
+    let authorized = AuthorizationChanged { authorization: Some(authorization) };
     let starting = ReplicaStarting { replica: REPLICA, generation: 1 };
     let handshaking = ReplicaHandshaking { replica: REPLICA };
     [
@@ -126,6 +133,7 @@ fn instance_examples() -> Vec<Example> {
         (Instance::Started(Started { generation: 2 }), schema_for!(Started)),
         (Instance::ReplicaFailed(failed), schema_for!(ReplicaFailed)),
         (Instance::AccessChanged(changed), schema_for!(AccessChanged)),
+        (Instance::AuthorizationChanged(authorized), schema_for!(AuthorizationChanged)),
         (Instance::Deleted(Deleted {}), schema_for!(Deleted)),
     ]
     .into_iter()

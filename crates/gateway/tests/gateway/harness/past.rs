@@ -93,6 +93,12 @@ impl Harness {
         id
     }
 
+    /// Says whose access tokens an instance accepts.
+    pub(crate) async fn authorize(&self, id: InstanceId, authorization: Option<instance::Authorization>) {
+        let changed = instance::AuthorizationChanged { authorization };
+        self.append::<InstanceDecider>(id, &[instance::Event::AuthorizationChanged(changed)]).await;
+    }
+
     pub(crate) async fn stop(&self, id: InstanceId) {
         self.append::<InstanceDecider>(id, &[instance::Event::Stopped(instance::Stopped {})]).await;
     }
