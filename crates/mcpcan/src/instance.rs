@@ -161,7 +161,9 @@ fn describe(instance: &Value) -> String {
         ("phase", "/phase"),
         ("gateway", "/gateway_url"),
     ];
-    const SERVER: [(&str, &str); 4] = [
+    const SERVER: [(&str, &str); 6] = [
+        ("issuer", "/authorization/issuer"),
+        ("audience", "/authorization/audience"),
         ("server", "/server/name"),
         ("version", "/server/version"),
         ("failure", "/failure/reason"),

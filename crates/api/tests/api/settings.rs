@@ -236,3 +236,38 @@ async fn no_proxied_instance_is_given_an_address_where_clouds_answer_with_creden
     direct.expect(StatusCode::CREATED);
     platform.stop().await;
 }
+
+#[tokio::test]
+async fn an_issuer_is_named_shown_and_taken_away() {
+    let platform = Platform::start().await;
+    let client = &platform.client;
+    platform.create("everything").await;
+    let path = "/instances/everything/authorization";
+    let put = async |body: &Value| {
+        let request = client.request(Method::PUT, path).header("content-type", "application/json");
+        client.send(request, body.to_string()).await
+    };
+    let body = json!({"issuer": "https://issuer.example/tenant", "audience": "https://gateway.example/mcp"});
+    let changed = put(&body).await.expect(StatusCode::OK);
+    let authorization = json!({
+        "issuer": "https://issuer.example/tenant", "audience": "https://gateway.example/mcp",
+        "scopes": [], "jwks_url": null,
+    });
+    assert_eq!(changed["authorization"], authorization);
+    let again = put(&body).await.expect(StatusCode::OK);
+    assert_eq!(again["revision"], changed["revision"], "a wish that is true already");
+    for (member, value) in [
+        ("issuer", json!("ftp://issuer.example")),
+        ("issuer", json!("https://user:password@issuer.example")),
+        ("audience", json!("")),
+        ("scopes", json!(["a b"])),
+        ("jwks_url", json!("keys")),
+    ] {
+        let mut wrong = body.clone();
+        wrong[member] = value;
+        put(&wrong).await.problem(StatusCode::BAD_REQUEST, "invalid_request");
+    }
+    let removed = client.delete(path).await.expect(StatusCode::OK);
+    assert_eq!(removed["authorization"], Value::Null);
+    platform.stop().await;
+}

@@ -18,6 +18,7 @@ fn row(number: u128, name: &str, access: Access) -> InstanceRow {
         name: name.parse().expect("a name"),
         access,
         profile: Profile::default(),
+        authorization: None,
         template: None,
         wanted: true,
         generation: 1,

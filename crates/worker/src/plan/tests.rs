@@ -81,6 +81,7 @@ fn wanted(id: InstanceId, generation: u64, sequence: u64) -> InstanceRow {
         name: "everything".parse().unwrap(),
         access: hosted(),
         profile: Profile::default(),
+        authorization: None,
         template: None,
         wanted: true,
         generation,
