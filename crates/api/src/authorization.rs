@@ -27,7 +27,7 @@ const SCOPE_CHARS_MAX: usize = 128;
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetAuthorization {
     /// The authorization server, as its tokens name it in `iss`: an `https` url without query and fragment.
-    #[schemars(length(max = TEXT_CHARS_MAX), regex(pattern = r"^https?://[A-Za-z0-9.-]+(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~-]+)*/?$"))]
+    #[schemars(length(max = TEXT_CHARS_MAX), regex(pattern = r"^https?://[a-z]([a-z0-9.-]*[a-z])?(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~/-]*)?$"))]
     issuer: String,
     /// What tokens name in `aud`: for MCP clients the address of the instance at the gateway.
     #[schemars(length(min = 1, max = TEXT_CHARS_MAX), regex(pattern = "^[!-~]+$"))]
@@ -54,7 +54,7 @@ struct Scope(
 #[schemars(inline)]
 struct JwksUrl(
     #[expect(dead_code, reason = "only the schema counts")]
-    #[schemars(length(max = TEXT_CHARS_MAX), regex(pattern = r"^https?://[A-Za-z0-9.-]+(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~-]+)*/?$"))]
+    #[schemars(length(max = TEXT_CHARS_MAX), regex(pattern = r"^https?://[a-z]([a-z0-9.-]*[a-z])?(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~/-]*)?$"))]
     String,
 );
 
