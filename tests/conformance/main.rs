@@ -22,11 +22,9 @@ use suite::{Results, Suite};
 const DIRECT: [(Suite, usize); 3] =
     [(Suite::Legacy, 32), (Suite::Requirements("2025-11-25"), 33), (Suite::Requirements("2026-07-28"), 41)];
 
-/// What is not held against us over stdio. Two scenarios check event streams, where our bridge answers with JSON as long
-/// as there is one message to send; the third, not scored either, wants header fields compared with the schemas of tools,
-/// which over stdio nobody but the server knows.
-const FREE_OVER_STDIO: [&str; 3] =
-    ["server-sse-multiple-streams", "server-sse-polling", "http-custom-header-server-validation"];
+/// What is not held against us over stdio: two scenarios check event streams, where our bridge answers with JSON as long
+/// as there is one message to send.
+const FREE_OVER_STDIO: [&str; 2] = ["server-sse-multiple-streams", "server-sse-polling"];
 
 /// The scenarios of a client that a gateway in between can spoil. Those about authorization are between the client and
 /// its server, which here is the gateway.

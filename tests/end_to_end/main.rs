@@ -3,6 +3,7 @@
 
 mod changes;
 mod commands;
+mod eras;
 mod history;
 mod nats;
 mod session;

@@ -13,6 +13,9 @@ use crate::Tools;
 pub enum Sdk {
     TypeScript,
     Python,
+    /// The second generation of the TypeScript SDK, which agrees on a revision as it is told: `legacy`, `auto`, or the
+    /// one that it insists on.
+    Negotiating(&'static str),
 }
 
 /// What a client saw.
@@ -23,6 +26,10 @@ pub struct Seen {
     pub tools: Vec<String>,
     /// The text that the called tool answered.
     pub text: String,
+    /// The revision that was agreed on; empty if the client does not say.
+    pub revision: String,
+    /// How often it was told of the call's progress; none if the client does not say.
+    pub progress: Option<u64>,
 }
 
 impl Sdk {
@@ -33,6 +40,11 @@ impl Sdk {
             Sdk::TypeScript => {
                 let mut command = Command::new("node");
                 command.arg(tools.clients.join("node/call.mjs")).current_dir(&tools.node);
+                command
+            }
+            Sdk::Negotiating(revision) => {
+                let mut command = Command::new("node");
+                command.arg(tools.clients.join("node/negotiate.mjs")).arg(revision).current_dir(&tools.node);
                 command
             }
             Sdk::Python => {
@@ -55,6 +67,7 @@ impl Sdk {
         let text = |name: &str| seen[name].as_str().unwrap_or_default().to_owned();
         let listed = seen["tools"].as_array().cloned().unwrap_or_default();
         let tools = listed.iter().filter_map(|tool| Some(tool.as_str()?.to_owned())).collect();
-        Ok(Seen { server: text("server"), tools, text: text("text") })
+        let (server, text, revision) = (text("server"), text("text"), text("revision"));
+        Ok(Seen { server, tools, text, revision, progress: seen["progress"].as_u64() })
     }
 }

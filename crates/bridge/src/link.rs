@@ -7,6 +7,7 @@
 mod calls;
 mod delivery;
 mod introduction;
+mod parameters;
 mod rewrite;
 
 use std::cell::{Cell, RefCell};
@@ -23,11 +24,14 @@ use tokio::time::Instant;
 
 use crate::links::Key;
 use crate::meter::Meter;
+use crate::serve::Bridge;
 use crate::session::{CallRefused, Session, Stream};
+use crate::translate::Exchange;
 use crate::wire::{Ending, Over, Wire};
 use calls::{Call, Calls};
 pub(crate) use introduction::{INITIALIZE_TIMEOUT, Introduction, NotIntroduced, initialize_params, outcome};
-pub(crate) use rewrite::{Outgoing, meta};
+pub(crate) use parameters::Parameters;
+pub(crate) use rewrite::{Outgoing, line, meta};
 
 /// Calls of one child at a time.
 const CALLS_MAX: usize = 4096;
@@ -44,8 +48,15 @@ pub(crate) struct Link {
     introduction: RefCell<Option<Result<Rc<Introduction>, NotIntroduced>>>,
     introduced: Notify,
     last_used: Cell<Instant>,
+    /// Which arguments clients mirror into header fields, once that is known.
+    parameters: RefCell<Option<Rc<Parameters>>>,
     /// Whether the child has answered anything.
     proven: Cell<bool>,
+    /// Clients that listen to what changes there.
+    held: Cell<usize>,
+    /// Callers that are about to call.
+    leases: Cell<usize>,
+    bridge: Weak<Bridge>,
 }
 
 /// Who waits for the answer to a call.
@@ -54,31 +65,44 @@ pub(crate) enum Asker {
     Post(Rc<Stream>),
     /// A call of a session that has no child of its own.
     Session(Weak<Session>, Id),
+    /// A call of a client of 2026-07-28 at an older server.
+    Exchange(Rc<Exchange>),
+    /// A session, for what it listens to.
+    Listener(Weak<Session>),
     /// The bridge itself, by the id that it gave.
     Bridge(oneshot::Sender<Bytes>),
 }
+
+/// Keeps a child for a caller who is about to call.
+pub(crate) struct Lease(Rc<Link>);
 
 /// A call that is given up when this is dropped before its answer has come: in the era without sessions, a client
 /// cancels by leaving.
 pub(crate) struct Pending {
     link: Rc<Link>,
     number: u64,
+    /// The call that is given up, and only if it is still in this round.
+    round: Option<(Rc<Exchange>, u64)>,
 }
 
 impl Link {
     /// Takes over a child that has not been spoken to, or only to ask what it speaks.
-    pub(crate) fn over(wire: Rc<Wire>, key: Key, bytes_max: usize) -> Rc<Self> {
+    pub(crate) fn over(bridge: &Bridge, wire: Rc<Wire>, key: Key) -> Rc<Self> {
         let link = Rc::new(Self {
             wire: wire.clone(),
             key,
             calls: RefCell::default(),
             streams: RefCell::default(),
             outgoing: Meter::default(),
-            bytes_max,
+            bytes_max: bridge.config.session_bytes_max,
             introduction: RefCell::new(None),
             introduced: Notify::new(),
             last_used: Cell::new(Instant::now()),
+            parameters: RefCell::new(None),
             proven: Cell::new(false),
+            held: Cell::new(0),
+            leases: Cell::new(0),
+            bridge: bridge.myself.clone(),
         });
         wire.give_to(link.clone());
         link
@@ -104,9 +128,14 @@ impl Link {
         self.proven.get()
     }
 
+    /// Whether no call waits and nobody is about to call.
+    pub(crate) fn is_free(&self) -> bool {
+        !self.has_calls() && self.leases.get() == 0
+    }
+
     /// How long nobody has used the child; `None` while a call waits.
     pub(crate) fn idle(&self) -> Option<Duration> {
-        (!self.has_calls()).then(|| self.last_used.get().elapsed())
+        (self.is_free() && self.held.get() == 0).then(|| self.last_used.get().elapsed())
     }
 
     /// A stream for what comes of a call.
@@ -120,13 +149,29 @@ impl Link {
 
     /// Notes a call and gives the child its request. The number names the call from then on.
     pub(crate) async fn call(&self, request: Outgoing<'_>, asker: Asker) -> Result<u64, CallRefused> {
-        let (number, line) = self.note(request, asker)?;
+        let (number, line) = self.begin(request, asker)?;
         // A child that is gone has failed the call already.
         let sent = self.wire.send(vec![line]).await;
         if sent.is_err() && self.calls.borrow_mut().remove(number).is_some() {
             return Err(CallRefused::Over);
         }
         Ok(number)
+    }
+
+    /// Notes a call. Its number names it from then on, and the line is for the child.
+    pub(crate) fn begin(&self, request: Outgoing<'_>, asker: Asker) -> Result<(u64, Bytes), CallRefused> {
+        if self.is_over() {
+            return Err(CallRefused::Over);
+        }
+        if self.calls.borrow().len() >= CALLS_MAX {
+            return Err(CallRefused::TooMany);
+        }
+        if self.wire.waiting_bytes() > self.bytes_max {
+            return Err(CallRefused::Full);
+        }
+        self.last_used.set(Instant::now());
+        let number = self.calls.borrow_mut().add(Call::of(&request, asker));
+        Ok((number, request.line(number)))
     }
 
     /// Asks something in the bridge's own name, and gives the whole answer.
@@ -145,6 +190,21 @@ impl Link {
         self.wire.send(vec![line]).await
     }
 
+    /// Gives the child messages that want no answer, in order.
+    pub(crate) async fn tell_all(&self, lines: Vec<Bytes>) -> Result<(), Over> {
+        self.wire.send(lines).await
+    }
+
+    /// The child stays although no call waits for it.
+    pub(crate) fn hold(&self) {
+        self.held.set(self.held.get() + 1);
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.held.set(self.held.get() - 1);
+        self.last_used.set(Instant::now());
+    }
+
     /// Gives up a call, and tells the child so. Nothing happens if it has been answered.
     pub(crate) fn cancel(&self, number: u64) {
         if self.calls.borrow_mut().remove(number).is_none() {
@@ -160,21 +220,6 @@ impl Link {
         self.wire.end(ending);
     }
 
-    fn note(&self, request: Outgoing<'_>, asker: Asker) -> Result<(u64, Bytes), CallRefused> {
-        if self.is_over() {
-            return Err(CallRefused::Over);
-        }
-        if self.calls.borrow().len() >= CALLS_MAX {
-            return Err(CallRefused::TooMany);
-        }
-        if self.wire.waiting_bytes() > self.bytes_max {
-            return Err(CallRefused::Full);
-        }
-        self.last_used.set(Instant::now());
-        let number = self.calls.borrow_mut().add(Call::of(&request, asker));
-        Ok((number, request.line(number)))
-    }
-
     /// Whether the child serves one client only, so that whatever it says concerns that one.
     fn serves_one_client(&self) -> bool {
         !self.key.client.is_empty()
@@ -185,14 +230,39 @@ impl Link {
     }
 }
 
+impl Lease {
+    pub(crate) fn of(link: &Rc<Link>) -> Self {
+        link.leases.set(link.leases.get() + 1);
+        Self(link.clone())
+    }
+
+    pub(crate) fn link(&self) -> &Rc<Link> {
+        &self.0
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.leases.set(self.0.leases.get() - 1);
+    }
+}
+
 impl Pending {
     pub(crate) fn new(link: &Rc<Link>, number: u64) -> Self {
-        Self { link: link.clone(), number }
+        Self { link: link.clone(), number, round: None }
+    }
+
+    /// What is given up is a round of an exchange.
+    pub(crate) fn in_round(link: &Rc<Link>, number: u64, exchange: &Rc<Exchange>) -> Self {
+        Self { link: link.clone(), number, round: Some((exchange.clone(), exchange.round())) }
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.link.cancel(self.number);
+        let passed = self.round.as_ref().is_some_and(|(exchange, round)| exchange.round() != *round);
+        if !passed {
+            self.link.cancel(self.number);
+        }
     }
 }

@@ -10,7 +10,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep_until};
 
 use crate::child::SpawnError;
-use crate::link::{Introduction, Link, NotIntroduced};
+use crate::link::{Introduction, Lease, Link, NotIntroduced};
 use crate::pool;
 use crate::serve::{Bridge, chain};
 use crate::wire::{Ending, Wire};
@@ -52,6 +52,13 @@ struct Slot {
     not_before: Option<Instant>,
 }
 
+/// A child that can be used. It is nobody else's as long as this is kept, or a call is in flight.
+pub(crate) struct Found {
+    pub(crate) link: Rc<Link>,
+    pub(crate) introduction: Rc<Introduction>,
+    _lease: Lease,
+}
+
 /// Why there is no child for a caller.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoLink {
@@ -67,25 +74,22 @@ pub(crate) enum NoLink {
 
 impl Links {
     /// The child for a caller, once it can be used. With `alone`, one that no other call uses.
-    pub(crate) async fn find(
-        bridge: &Rc<Bridge>,
-        key: &Key,
-        alone: bool,
-    ) -> Result<(Rc<Link>, Rc<Introduction>), NoLink> {
+    pub(crate) async fn find(bridge: &Rc<Bridge>, key: &Key, alone: bool) -> Result<Found, NoLink> {
         let free = bridge.links.free(key, alone);
-        let link = match free {
-            Some(link) => link,
+        let lease = match free {
+            Some(lease) => lease,
             None => {
                 bridge.links.may_start(key).await?;
                 // Another caller may have started it meanwhile.
                 match bridge.links.free(key, alone) {
-                    Some(link) => link,
+                    Some(lease) => lease,
                     None => bridge.links.start(bridge, key).await?,
                 }
             }
         };
+        let link = lease.link().clone();
         let introduction = link.introduction().await.map_err(NoLink::NotIntroduced)?;
-        Ok((link, introduction))
+        Ok(Found { link, introduction, _lease: lease })
     }
 
     /// Takes over a child that was started to ask what it speaks.
@@ -108,7 +112,8 @@ impl Links {
         if matches!(ending, Ending::ShuttingDown | Ending::Idle) {
             return;
         }
-        bridge.report.note(&format!("{ending}, and is started again for those who share it"));
+        let again = if link.key().is_shared() { ", and is started again" } else { "" };
+        bridge.report.note(&format!("{ending}{again}"));
         if link.key().is_shared()
             && let Some(bridge) = bridge.myself.upgrade()
         {
@@ -134,6 +139,9 @@ impl Links {
         for link in self.idle_for(limit) {
             self.end_one(&link, Ending::Idle);
         }
+        let now = Instant::now();
+        let waits = |slot: &Slot| slot.not_before.is_some_and(|not_before| not_before > now);
+        self.slots.borrow_mut().retain(|_, slot| !slot.links.is_empty() || waits(slot));
     }
 
     pub(crate) fn end(&self, ending: Ending) {
@@ -155,10 +163,10 @@ impl Links {
         own.filter(|link| link.idle().is_some_and(|idle| idle >= time)).cloned().collect()
     }
 
-    fn free(&self, key: &Key, alone: bool) -> Option<Rc<Link>> {
+    fn free(&self, key: &Key, alone: bool) -> Option<Lease> {
         let slots = self.slots.borrow();
         let mut links = slots.get(key)?.links.iter().rev().filter(|link| !link.is_over());
-        links.find(|link| !alone || !link.has_calls()).cloned()
+        links.find(|link| !alone || link.is_free()).map(Lease::of)
     }
 
     async fn may_start(&self, key: &Key) -> Result<(), NoLink> {
@@ -174,7 +182,7 @@ impl Links {
         Ok(())
     }
 
-    async fn start(&self, bridge: &Rc<Bridge>, key: &Key) -> Result<Rc<Link>, NoLink> {
+    async fn start(&self, bridge: &Rc<Bridge>, key: &Key) -> Result<Lease, NoLink> {
         let max = bridge.config.sessions_max;
         if !key.is_shared() && bridge.own_children() >= usize::from(max) && !self.make_room() {
             return Err(NoLink::Full(max));
@@ -184,8 +192,9 @@ impl Links {
             Some(wire) => wire,
             None => Wire::start(bridge).map_err(|error| self.not_started(bridge, key, error))?,
         };
-        let link = Link::over(wire, key.clone(), bridge.config.session_bytes_max);
+        let link = Link::over(bridge, wire, key.clone());
         self.adopt(link.clone());
+        let lease = Lease::of(&link);
         match key.era {
             Era::Stateless => {
                 if let Some(discovered) = bridge.eras().await.stateless {
@@ -202,7 +211,7 @@ impl Links {
                 });
             }
         }
-        Ok(link)
+        Ok(lease)
     }
 
     fn not_started(&self, bridge: &Bridge, key: &Key, error: SpawnError) -> NoLink {

@@ -95,7 +95,7 @@ struct Unused {
 }
 
 impl Owner for Unused {
-    fn deliver(&self, line: &Bytes, report: &Report) {
+    fn deliver(self: Rc<Self>, line: &Bytes, report: &Report) {
         if let Err(error) = message::parse(line) {
             broken::line(line, &error, report);
         }

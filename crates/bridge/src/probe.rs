@@ -86,7 +86,7 @@ async fn probe(bridge: &Rc<Bridge>) -> Eras {
 
 fn start(bridge: &Rc<Bridge>) -> Option<Rc<Link>> {
     match Wire::start(bridge) {
-        Ok(wire) => Some(Link::over(wire, Key::shared(Era::Stateless), bridge.config.session_bytes_max)),
+        Ok(wire) => Some(Link::over(bridge, wire, Key::shared(Era::Stateless))),
         Err(error) => {
             bridge.pool.failed();
             bridge.report.note(&chain(&error));
@@ -151,10 +151,15 @@ async fn can_be_initialized(bridge: &Rc<Bridge>) -> bool {
 }
 
 fn discover_params() -> Box<RawValue> {
-    let meta = serde_json::json!({ "_meta": {
+    let params = serde_json::json!({ "_meta": meta_of_the_bridge() });
+    to_raw_value(&params).expect("a JSON value always serialises")
+}
+
+/// What a request of the bridge itself says of its sender.
+pub(crate) fn meta_of_the_bridge() -> serde_json::Value {
+    serde_json::json!({
         meta::REVISION: Revision::LATEST_STATELESS.as_str(),
         meta::CLIENT_CAPABILITIES: {},
         meta::CLIENT_INFO: { "name": "mcpcan", "version": env!("CARGO_PKG_VERSION") },
-    } });
-    to_raw_value(&meta).expect("a JSON value always serialises")
+    })
 }

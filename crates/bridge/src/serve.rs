@@ -26,6 +26,7 @@ use crate::probe::{self, Eras};
 use crate::report::Report;
 use crate::session::Session;
 use crate::sessions::{self, Sessions};
+use crate::translate::{Listeners, Rounds};
 use crate::wire::Ending;
 use crate::{config, http, open_files, stop};
 
@@ -56,6 +57,10 @@ pub(crate) struct Bridge {
     pub(crate) sessions: Sessions,
     pub(crate) pool: Pool,
     pub(crate) links: Links,
+    /// Calls of newer clients that an older server holds.
+    pub(crate) rounds: Rounds,
+    /// Newer clients that listen to an older server.
+    pub(crate) listeners: Rc<Listeners>,
     /// What the server speaks, once it is known.
     pub(crate) probed: watch::Sender<Option<Eras>>,
     /// For tasks that outlive the call that starts them.
@@ -116,6 +121,8 @@ pub(crate) async fn run(config: config::Stdio) -> anyhow::Result<()> {
         sessions: Sessions::default(),
         pool: Pool::default(),
         links: Links::default(),
+        rounds: Rounds::default(),
+        listeners: Rc::default(),
         probed: watch::Sender::new(None),
         myself: myself.clone(),
         children: TaskTracker::new(),

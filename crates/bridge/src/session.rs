@@ -5,6 +5,7 @@
 //! child writes comes through [`wire`](crate::wire). A session without a child of its own shares one ([`shared`]).
 
 mod call;
+mod newer;
 mod room;
 mod routing;
 pub(crate) mod shared;
@@ -24,6 +25,7 @@ use crate::meter::Meter;
 use crate::wire::{Ending, Over, Wire, line_of};
 pub(crate) use call::CallRefused;
 use call::Calls;
+pub(crate) use newer::Newer;
 pub(crate) use shared::Shared;
 pub(crate) use stream::{EventId, First, Next, Stream};
 
@@ -57,7 +59,7 @@ enum Server {
     /// A child that has no other client.
     Own(Rc<Wire>),
     /// A child that has.
-    Shared(Shared),
+    Shared(Box<Shared>),
 }
 
 /// The streams that a GET can resume or listen to.
@@ -88,7 +90,7 @@ impl Session {
 
     /// A session of one of many clients of a child.
     pub(crate) fn of_shared(shared: Shared, bytes_max: usize) -> Rc<Self> {
-        Self::of(Server::Shared(shared), bytes_max)
+        Self::of(Server::Shared(Box::new(shared)), bytes_max)
     }
 
     fn of(server: Server, bytes_max: usize) -> Rc<Self> {

@@ -145,5 +145,6 @@ pub(crate) async fn sweep(bridge: Rc<Bridge>) {
             bridge.end(&session, Ending::Idle);
         }
         bridge.links.sweep(limit);
+        bridge.rounds.sweep();
     }
 }

@@ -27,7 +27,7 @@ const STDIN_MESSAGES_MAX: usize = 64;
 /// Whoever takes what a child says.
 pub(crate) trait Owner {
     /// Takes a line that the child wrote on stdout.
-    fn deliver(&self, line: &Bytes, report: &Report);
+    fn deliver(self: Rc<Self>, line: &Bytes, report: &Report);
 
     /// Takes what could be read of a line that was too long to be kept.
     fn deliver_too_long(&self, scanned: Scanner, bytes: u64, report: &Report);

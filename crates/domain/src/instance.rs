@@ -26,7 +26,8 @@ mod state;
 mod undo;
 
 pub use access::{
-    Access, CommandLine, Hosted, HostedTransport, Mount, Remote, RemoteTransport, Resource, Resources, Source,
+    Access, CommandLine, Hosted, HostedTransport, Mount, Process, Remote, RemoteTransport, Resource,
+    Resources, Source,
 };
 pub use authorization::{Authorization, SCOPES_MAX};
 pub use command::{Command, Fact};

@@ -7,9 +7,13 @@
 //!
 //! To what passes, `proxy` adds the instance's header fields and then the token's; each replaces those of the same name.
 //! A hosted server has a bridge in front of it that takes no header fields to it over stdio: to a replica nothing of a
-//! token goes, neither its header fields nor what its passthrough list names.
+//! token goes, neither its header fields nor what its passthrough list names. The bridge learns which requests are of one
+//! client, which without sessions nothing else says.
 
+use domain::TokenId;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use mcp::protocol::{Era, Revision};
+use mcp::session::{METHOD, PROTOCOL_VERSION};
 
 /// Fields that concern one connection only (RFC 9110 section 7.6.1), and those that the HTTP library writes itself.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -25,7 +29,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 ];
 
 /// Fields of a client that end at the gateway.
-const REQUEST_ONLY: [HeaderName; 18] = [
+const REQUEST_ONLY: [HeaderName; 19] = [
     // Credentials for the gateway must not transit to anybody else (MCP 2025-11-25, Authorization, Token Handling).
     header::AUTHORIZATION,
     header::PROXY_AUTHORIZATION,
@@ -49,6 +53,8 @@ const REQUEST_ONLY: [HeaderName; 18] = [
     HeaderName::from_static("x-forwarded-prefix"),
     HeaderName::from_static("x-real-ip"),
     HeaderName::from_static("true-client-ip"),
+    // Only the gateway says to a bridge who the client is.
+    mcp::session::CLIENT,
 ];
 
 /// Fields of an upstream that would tell its address, set state on the platform's host name, or start a login there.
@@ -109,6 +115,23 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
 }
 
+/// Names the client of a token to a bridge.
+pub(crate) fn client(token: TokenId) -> HeaderValue {
+    HeaderValue::try_from(token.0.simple().to_string()).expect("hexadecimal digits are visible ASCII")
+}
+
+/// Whether a request says that it is of a revision without sessions.
+pub(crate) fn knows_no_sessions(headers: &HeaderMap) -> bool {
+    let revision = headers.get(PROTOCOL_VERSION).and_then(|value| value.to_str().ok());
+    let revision = revision.and_then(|text| text.parse::<Revision>().ok());
+    revision.is_some_and(|revision| revision.era() == Era::Stateless)
+}
+
+/// Whether a request without sessions asks to be told of what changes; whoever answers it checks that the body says so.
+pub(crate) fn listens(headers: &HeaderMap) -> bool {
+    headers.get(METHOD).is_some_and(|method| method == "subscriptions/listen")
+}
+
 /// The media type of a `Content-Type`, without its parameters.
 pub(crate) fn media_type(headers: &HeaderMap) -> &str {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -165,9 +188,11 @@ mod tests {
             ("accept", "application/json"),
             ("mcp-session-id", "s"),
             ("mcp-param-region", "eu"),
+            ("mcp-method", "tools/call"),
+            ("mcpcan-client", "somebody else"),
         ]);
         strip_request(&mut request, &[], "secret");
-        assert_eq!(names(&request), ["accept", "mcp-param-region", "mcp-session-id"]);
+        assert_eq!(names(&request), ["accept", "mcp-method", "mcp-param-region", "mcp-session-id"]);
     }
 
     #[test]

@@ -265,7 +265,7 @@ impl Gateway {
         } else {
             Form::Whole
         };
-        let endless = way.is_get && is_events;
+        let endless = way.is_endless && is_events;
         let lease = admitted.lease;
         let ending = if endless { lease.ending_of_stream() } else { lease.ending_of_answer() };
         let body = AnswerBody::new(body, form, ending, self.limits.stream_idle, open);

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use domain::InstanceId;
 use domain::instance::{Access, RemoteTransport};
 use http::{HeaderMap, Uri};
+use mcp::protocol::{Era, Revision};
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -36,6 +37,8 @@ pub(crate) struct Route {
     closed: Option<Refusal>,
     /// Newest generation first. Kept over a stop and start.
     upstreams: Vec<Upstream>,
+    /// Whether every revision that the server speaks has sessions: then its replicas keep something of each client.
+    keeps_clients: bool,
     /// Whose turn it is among upstreams that have the same to do.
     turn: Arc<AtomicUsize>,
 }
@@ -77,6 +80,23 @@ impl Route {
         let (before, after) = usable.split_at(turn.checked_rem(usable.len()).unwrap_or(0));
         let least = after.iter().chain(before).min_by_key(|destination| destination.burden());
         least.map_or_else(|| first.destination(), |destination| Ok(Arc::clone(destination)))
+    }
+
+    /// Where a request of a client goes that knows no sessions: wherever there is least to do, unless the replica keeps
+    /// something of the client for the next one, such as a call that waits for the client's answer. Then it is the same
+    /// replica as long as there are the same to choose from.
+    pub(crate) fn pick_for(&self, client: Uuid) -> Result<Arc<Destination>, Refusal> {
+        let any = self.pick()?;
+        if !self.keeps_clients || self.upstreams.len() < 2 {
+            return Ok(any);
+        }
+        let generation = self.upstreams.first().map(|upstream| upstream.generation);
+        let newest = self.upstreams.iter().filter(|upstream| Some(upstream.generation) == generation);
+        let usable = newest.filter_map(|upstream| upstream.opened.as_ref()?.as_ref().ok());
+        let own = usable.filter(|destination| !destination.is_avoided());
+        // Whoever has the highest number: if one goes, only its clients move (rendezvous hashing).
+        let own = own.max_by_key(|destination| Uuid::new_v5(&client, destination.id.as_bytes()));
+        Ok(own.map_or(any, Arc::clone))
     }
 
     /// Where the requests of a session go: nowhere else than where it was begun, whatever its generation.
@@ -141,8 +161,17 @@ impl Routes {
         if let Some(renamed) = previous.filter(|previous| previous.name != name) {
             table.release_name(id, &renamed.name);
         }
-        let route =
-            Route { id: row.id, name: name.clone(), ended, protection, closed: closed(row), upstreams, turn };
+        let (closed, keeps_clients) = (closed(row), keeps_clients(row));
+        let route = Route {
+            id: row.id,
+            name: name.clone(),
+            ended,
+            protection,
+            closed,
+            upstreams,
+            keeps_clients,
+            turn,
+        };
         table.by_name.insert(name, id);
         table.by_id.insert(id, Arc::new(route));
     }
@@ -199,6 +228,13 @@ fn closed(row: &InstanceRow) -> Option<Refusal> {
         _ if !row.wanted => Some(Refusal::InstanceStopped),
         Access::Hosted(_) | Access::Proxy(_) => None,
     }
+}
+
+/// Whether the replicas of an instance translate for clients that know no sessions.
+fn keeps_clients(row: &InstanceRow) -> bool {
+    let revisions = row.server.iter().flat_map(|server| &server.revisions);
+    let mut known = revisions.filter_map(|revision| revision.parse::<Revision>().ok()).peekable();
+    known.peek().is_some() && known.all(|revision| revision.era() == Era::Sessions)
 }
 
 /// The upstreams of an instance as its row has them.

@@ -161,11 +161,12 @@ fn describe(instance: &Value) -> String {
         ("phase", "/phase"),
         ("gateway", "/gateway_url"),
     ];
-    const SERVER: [(&str, &str); 6] = [
+    const SERVER: [(&str, &str); 7] = [
         ("issuer", "/authorization/issuer"),
         ("audience", "/authorization/audience"),
         ("server", "/server/name"),
         ("version", "/server/version"),
+        ("speaks", "/server/revisions"),
         ("failure", "/failure/reason"),
         ("detail", "/failure/detail"),
     ];

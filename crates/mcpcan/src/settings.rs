@@ -15,7 +15,7 @@ pub(crate) use whole::{AccessSettings, NewSettings};
 use crate::failure::Failure;
 
 /// What documents say of settings, for [`crate::output::details`].
-pub(crate) const SHOWN: [(&str, &str); 18] = [
+pub(crate) const SHOWN: [(&str, &str); 19] = [
     ("access", "/access"),
     ("transport", "/transport"),
     ("image", "/image"),
@@ -28,6 +28,7 @@ pub(crate) const SHOWN: [(&str, &str); 18] = [
     ("cpu request, millis", "/resources/cpu_request_millis"),
     ("memory limit, bytes", "/resources/memory_limit_bytes"),
     ("memory request, bytes", "/resources/memory_request_bytes"),
+    ("process", "/process"),
     ("replicas", "/replicas_wanted"),
     ("url", "/url"),
     ("headers", "/headers"),
@@ -51,6 +52,18 @@ pub(crate) enum Transport {
     Stdio,
     Sse,
     StreamableHttp,
+}
+
+/// Whom a process of the server serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Process {
+    /// A client with a session gets one for itself; clients of the protocol without sessions (2026-07-28) share one.
+    Auto,
+    /// One client each: nothing that the server remembers reaches another.
+    PerClient,
+    /// All clients: for servers whose tools keep no state. What an older server asks of its client, logs or says of
+    /// changes then reaches nobody.
+    Shared,
 }
 
 pub(crate) fn usage(text: &str) -> Failure {

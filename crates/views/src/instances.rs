@@ -116,7 +116,7 @@ impl InstanceRow {
 
 impl View for Instances {
     const NAME: &'static str = "instances";
-    const VERSION: u16 = 3;
+    const VERSION: u16 = 4;
 
     type Row = InstanceRow;
 

@@ -31,7 +31,7 @@ pub struct TemplateRow {
 
 impl View for Templates {
     const NAME: &'static str = "templates";
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
 
     type Row = TemplateRow;
 

@@ -57,6 +57,7 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         name: "s".to_owned(),
         version: "1".to_owned(),
         protocol_version: "2025-11-25".to_owned(),
+        revisions: vec![],
     };
     prop_oneof![
         Just(Fact::Starting),

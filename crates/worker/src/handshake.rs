@@ -105,5 +105,6 @@ fn server_info(client: &Client) -> ServerInfo {
         name: bounded(said.server_info.name),
         version: bounded(said.server_info.version),
         protocol_version: client.revision().as_str().to_owned(),
+        revisions: vec![],
     }
 }

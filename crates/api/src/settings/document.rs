@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Sealed;
-use domain::instance::{Access, HostedTransport, Mount, Profile, Remote, RemoteTransport, Resources, Source};
+use domain::instance::{
+    Access, HostedTransport, Mount, Process, Profile, Remote, RemoteTransport, Resources, Source,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -36,6 +38,8 @@ pub(crate) struct HostedDocument<'a> {
     /// What is mounted, by its path.
     mounts: &'a BTreeMap<String, Mount>,
     resources: Resources,
+    /// Whom a process of the server serves.
+    process: Process,
     /// How many replicas are wanted.
     replicas_wanted: u16,
 }
@@ -80,6 +84,7 @@ impl<'a> AccessDocument<'a> {
                 ports: &hosted.ports,
                 mounts: &hosted.mounts,
                 resources: hosted.resources,
+                process: hosted.process,
                 replicas_wanted: hosted.replicas,
             }),
             Access::Proxy(remote) => AccessDocument::Proxy(RemoteDocument::new(remote)),

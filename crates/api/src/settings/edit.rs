@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use domain::Name;
-use domain::instance::{Change, Resource};
+use domain::instance::{Change, Process, Resource};
 use serde::{Deserialize, Serialize};
 
 use super::checked::{CheckedEdit, NewEdit};
@@ -47,6 +47,7 @@ struct SomeSettings {
     ports: Member<Vec<u32>>,
     mounts: Member<Entries<MountForm>>,
     resources: Member<BTreeMap<Resource, Option<u64>>>,
+    process: Member<Process>,
     replicas: Member<u16>,
     transport: Member<Transport>,
     url: Member<String>,
@@ -155,6 +156,7 @@ impl SomeSettings {
                 rules::hosted::check_resource(*resource, *value, violations);
             }
         }
+        edit.process = self.process.or_default();
         check_command(self.command, &mut new, violations);
         check_remote(self.transport, self.url, self.headers, &mut new, violations);
         new

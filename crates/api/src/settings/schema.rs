@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{CreateInstance, CreateTemplate, EditInstance, EditTemplate, Instantiate, ReplaceAccess};
 use value::{
     args, command, env, headers, icon, image, image_command, labels, mounts, name, notes, nullable, ports,
-    program, resources, url,
+    process, program, resources, url,
 };
 pub(crate) use value::{header_name, header_value, replicas};
 
@@ -115,6 +115,7 @@ fn accesses(more: &Map<String, Value>, with_profile: bool) -> Vec<Value> {
         ("ports", null()),
         ("mounts", null()),
         ("resources", null()),
+        ("process", null()),
         ("replicas", null()),
     ]));
     vec![
@@ -162,6 +163,7 @@ fn some_settings() -> Map<String, Value> {
     properties.insert("ports".to_owned(), nullable(ports()));
     properties.insert("mounts".to_owned(), mounts(true).into());
     properties.insert("resources".to_owned(), resources().into());
+    properties.insert("process".to_owned(), nullable(process()));
     properties.insert("transport".to_owned(), json!({ "enum": ["sse", "streamable-http"] }));
     properties.insert("url".to_owned(), url().into());
     properties.insert("headers".to_owned(), headers(true).into());
@@ -182,7 +184,12 @@ fn profile() -> Map<String, Value> {
 }
 
 fn hosted_settings() -> Map<String, Value> {
-    let settings =
-        [("ports", ports()), ("mounts", mounts(false)), ("resources", resources()), ("replicas", replicas())];
+    let settings = [
+        ("ports", ports()),
+        ("mounts", mounts(false)),
+        ("resources", resources()),
+        ("process", process()),
+        ("replicas", replicas()),
+    ];
     settings.into_iter().map(|(name, schema)| (name.to_owned(), nullable(schema))).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::Name;
-use domain::instance::{CommandLine, Hosted, Profile, RemoteTransport, Source};
+use domain::instance::{CommandLine, Hosted, Process, Profile, RemoteTransport, Source};
 use serde::{Deserialize, Serialize};
 
 use super::checked::{NewAccess, NewInstance, NewRemote, NewTemplate};
@@ -48,6 +48,7 @@ struct Whole {
     ports: Option<Vec<u32>>,
     mounts: Option<BTreeMap<String, MountForm>>,
     resources: Option<Object<ResourcesForm>>,
+    process: Option<Process>,
     replicas: Option<u16>,
     /// Proxied and direct instances have it, and no others.
     url: Option<String>,
@@ -143,6 +144,7 @@ impl Whole {
             ("ports", self.ports.is_some()),
             ("mounts", self.mounts.is_some()),
             ("resources", self.resources.is_some()),
+            ("process", self.process.is_some()),
             ("replicas", self.replicas.is_some()),
             ("url", self.url.is_some()),
             ("headers", self.headers.is_some()),
@@ -203,13 +205,15 @@ impl Whole {
             check_source(self.image, self.command.map(|Object(command)| command), violations)?;
         let mounts = mounts.into_iter().map(|(path, mount)| (path, mount.into())).collect();
         let resources = resources.into();
-        let hosted = Hosted { ports, mounts, resources, replicas, ..Hosted::new(source, BTreeMap::new()) };
+        let process = self.process.unwrap_or_default();
+        let hosted =
+            Hosted { ports, mounts, resources, process, replicas, ..Hosted::new(source, BTreeMap::new()) };
         Some(NewAccess::Hosted { hosted, env })
     }
 
     fn check_remote(self, violations: &mut Violations) -> Option<NewRemote> {
-        let is_hosted =
-            |member: &str| ["command", "image", "ports", "mounts", "resources", "replicas"].contains(&member);
+        let hosted = ["command", "image", "ports", "mounts", "resources", "process", "replicas"];
+        let is_hosted = |member: &str| hosted.contains(&member);
         self.refuse(is_hosted, "only a hosted instance has this: the platform runs it", violations);
         let headers = self.headers.unwrap_or_default();
         rules::check_headers(&headers, violations);

@@ -14,6 +14,7 @@ use super::body::Body;
 use crate::link::Pending;
 use crate::session::{Connection, Next, Stream};
 use crate::sessions::Opening;
+use crate::translate::Listener;
 
 /// Time without an event after which a comment is sent. Proxies often close connections that were quiet for a minute.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(25);
@@ -32,7 +33,13 @@ enum Source {
     /// The only stream of a session, which ends with it.
     OneStream { first: Option<Bytes>, connection: Connection, _opening: Opening },
     /// A call without one, which ends with this answer.
-    Call { stream: Rc<Stream>, connection: u64, _pending: Pending },
+    Call { stream: Rc<Stream>, connection: u64, _kept: Kept },
+}
+
+/// What ends when the client has left.
+enum Kept {
+    Call { _pending: Pending },
+    Listener { _listener: Rc<Listener> },
 }
 
 /// Answers with the stream of a connection.
@@ -47,8 +54,17 @@ pub(super) fn of_one_stream(first: Bytes, connection: Connection, opening: Openi
 
 /// Answers with the stream of a call, which is cancelled if the client leaves before its end.
 pub(super) fn of_call(stream: Rc<Stream>, pending: Pending) -> Response<Body> {
+    without_session(stream, Kept::Call { _pending: pending })
+}
+
+/// Answers with what a client listens to, until it leaves.
+pub(super) fn of_listener(stream: Rc<Stream>, listener: Rc<Listener>) -> Response<Body> {
+    without_session(stream, Kept::Listener { _listener: listener })
+}
+
+fn without_session(stream: Rc<Stream>, kept: Kept) -> Response<Body> {
     let connection = stream.connect(None).expect("a connection from here on misses nothing");
-    of(Source::Call { stream, connection, _pending: pending })
+    of(Source::Call { stream, connection, _kept: kept })
 }
 
 fn of(source: Source) -> Response<Body> {

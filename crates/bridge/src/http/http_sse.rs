@@ -7,12 +7,12 @@ use ::http::{Method, Request, Response, StatusCode};
 use bytes::BytesMut;
 use hyper::body::Incoming;
 use mcp::message::{self, Id, Message};
+use mcp::session::CLIENT;
 use mcp::sse::Frame;
 
 use super::body::Body;
 use super::post::{initialize_shared, read, refused, sharing};
 use super::{Refusal, empty, events, guard};
-use crate::config::Process;
 use crate::serve::Bridge;
 use crate::session::Session;
 use crate::sessions::Opening;
@@ -33,11 +33,10 @@ pub(super) async fn open(
         return Err(Refusal::NoSuchMethodOfStream);
     }
     guard::accepts(request.headers(), &["text/event-stream"])?;
-    // Until it is known what the server speaks, the child that is asked must have no other client.
-    bridge.eras().await;
-    let opening = match bridge.config.process {
-        Process::Shared => sharing(bridge).await?,
-        Process::Auto | Process::PerClient => Opening::with_child(bridge).map_err(Refusal::NotOpened)?,
+    let client = request.headers().get(CLIENT).and_then(|client| client.to_str().ok());
+    let opening = match sharing(bridge, client.unwrap_or_default()).await? {
+        Some(opening) => opening,
+        None => Opening::with_child(bridge).map_err(Refusal::NotOpened)?,
     };
     let connection = opening.session().open_one_stream();
     let address = format!("{MESSAGE_PATH}?{SESSION}{}", opening.session().id());

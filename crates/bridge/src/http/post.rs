@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use mcp::message::{self, Message, Outcome};
 use mcp::protocol::{Era, Revision};
-use mcp::session::SESSION_ID;
+use mcp::session::{CLIENT, SESSION_ID};
 use mcp::splice;
 use tokio::time::timeout;
 
@@ -20,9 +20,9 @@ use super::body::Body;
 use super::{Refusal, empty, events, guard, stateless};
 use crate::config::Process;
 use crate::link::{INITIALIZE_TIMEOUT, Introduction};
-use crate::links::{Key, Links};
+use crate::links::{Found, Key, Links};
 use crate::serve::{Bridge, chain};
-use crate::session::{CallRefused, First, Session, Shared, Stream, shared};
+use crate::session::{CallRefused, First, Newer, Session, Shared, Stream, shared};
 use crate::sessions::{OpenError, Opening};
 
 /// Time a body has to arrive.
@@ -51,7 +51,8 @@ pub(super) async fn answer(
     let Some(session) = named_session(bridge, &head.headers)? else {
         return match &messages[..] {
             [Message::Request(request)] if initialize && !batch => {
-                open_session(bridge, request, &messages, &body).await
+                let client = head.headers.get(CLIENT).and_then(|client| client.to_str().ok());
+                open_session(bridge, client.unwrap_or_default(), request, &messages, &body).await
             }
             [Message::Request(request), ..] => Err(Refusal::NoSession { id: Some(request.id.to_owned()) }),
             _ => Err(Refusal::NoSession { id: None }),
@@ -96,21 +97,14 @@ pub(super) async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Refu
 /// Opens a session, with a child of its own or without.
 async fn open_session(
     bridge: &Rc<Bridge>,
+    client: &str,
     request: &message::Request<'_>,
     messages: &[Message<'_>],
     body: &Bytes,
 ) -> Result<Response<Body>, Refusal> {
-    // Until it is known what the server speaks, the child that is asked must have no other client.
-    bridge.eras().await;
-    match bridge.config.process {
-        Process::Shared => share_child(bridge, request).await,
-        Process::Auto | Process::PerClient => initialize_child(bridge, request, messages, body).await,
-    }
-}
-
-/// Opens a session that shares a child with others, whose answer to the bridge's own `initialize` it repeats.
-async fn share_child(bridge: &Rc<Bridge>, request: &message::Request<'_>) -> Result<Response<Body>, Refusal> {
-    let opening = sharing(bridge).await?;
+    let Some(opening) = sharing(bridge, client).await? else {
+        return initialize_child(bridge, request, messages, body).await;
+    };
     let session = opening.session().clone();
     let mut response = json([initialize_shared(bridge, &session, request).await?].into(), false);
     let id = HeaderValue::from_str(session.id()).expect("a session id is visible ASCII");
@@ -119,22 +113,35 @@ async fn share_child(bridge: &Rc<Bridge>, request: &message::Request<'_>) -> Res
     Ok(response)
 }
 
-/// Opens a session that shares a child with others.
-pub(super) async fn sharing(bridge: &Rc<Bridge>) -> Result<Opening, Refusal> {
-    let key = Key::shared(Era::Sessions);
-    Links::find(bridge, &key, false).await.map_err(Refusal::NoLink)?;
-    Opening::sharing(bridge, Shared::new(bridge, key)).map_err(Refusal::NotOpened)
+/// Opens a session that shares a child with others, or one that the bridge keeps because the server knows none; `None` if
+/// the session is to have a child for itself. Until it is known what the server speaks, none is opened.
+pub(super) async fn sharing(bridge: &Rc<Bridge>, client: &str) -> Result<Option<Opening>, Refusal> {
+    let eras = bridge.eras().await;
+    let key = match bridge.config.process {
+        _ if !eras.sessions => bridge.stateless_key(client),
+        Process::Shared => Key::shared(Era::Sessions),
+        Process::Auto | Process::PerClient => return Ok(None),
+    };
+    let Found { introduction, .. } = Links::find(bridge, &key, false).await.map_err(Refusal::NoLink)?;
+    let newer = (!eras.sessions).then(|| Newer::of(introduction));
+    Opening::sharing(bridge, Shared::new(bridge, key, newer)).map(Some).map_err(Refusal::NotOpened)
 }
 
-/// The answer to `initialize` of a session that shares a child.
+/// The answer to `initialize` of a session that has no child for itself: what the server has said to the bridge.
 pub(super) async fn initialize_shared(
     bridge: &Rc<Bridge>,
     session: &Session,
     request: &message::Request<'_>,
 ) -> Result<Bytes, Refusal> {
-    let key = Key::shared(Era::Sessions);
-    let (_, introduction) = Links::find(bridge, &key, false).await.map_err(Refusal::NoLink)?;
-    let (revision, result) = shared::initialize_result(&introduction, asked_revision(request));
+    let asked = asked_revision(request);
+    let (revision, result) = match session.newer() {
+        Some((_, newer)) => newer.initialize(request, asked.unwrap_or(Revision::LATEST_WITH_SESSIONS)),
+        None => {
+            let key = Key::shared(Era::Sessions);
+            let found = Links::find(bridge, &key, false).await.map_err(Refusal::NoLink)?;
+            shared::initialize_result(&found.introduction, asked)
+        }
+    };
     session.set_revision(revision);
     Ok(message::result(request.id, &result).into())
 }

@@ -8,7 +8,7 @@ use ::http::{HeaderName, Response, StatusCode};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use mcp::message::{Message, Outcome, Request, code};
+use mcp::message::{self, Message, Outcome, Request, code};
 use mcp::protocol::{Era, Revision};
 use mcp::session::{CLIENT, METHOD, NAME, PROTOCOL_VERSION};
 use mcp::splice;
@@ -18,10 +18,11 @@ use super::body::Body;
 use super::post::JSON_PATIENCE;
 use super::refusal::Fault;
 use super::{Refusal, empty, events};
-use crate::link::{self, Asker, Link, Outgoing, Pending, meta};
+use crate::link::{self, Asker, Introduction, Link, Outgoing, Parameters, Pending, meta};
 use crate::links::{Links, NoLink};
 use crate::serve::{Bridge, chain};
 use crate::session::{CallRefused, First, Stream};
+use crate::translate::{self, Exchange, NotResumed, Resumed};
 
 /// Whether a message is of this era: because it says so itself, or because its header does and no session speaks
 /// against it. `initialize` without the new fields is always of the older one.
@@ -57,24 +58,82 @@ pub(super) async fn answer(
     check(headers, request).map_err(refuse)?;
     let client = headers.get(CLIENT).and_then(|client| client.to_str().ok()).unwrap_or_default();
     let eras = bridge.eras().await;
-    if eras.stateless.is_none() {
-        return Err(Refusal::NoSession { id: Some(request.id.to_owned()) });
+    match eras.stateless {
+        Some(_) => forward(bridge, headers, client, request).await.map_err(refuse),
+        None => translate(bridge, client, request).await.map_err(refuse),
     }
-    forward(bridge, client, request).await.map_err(refuse)
 }
 
 /// Gives a request to a server of the same era.
-async fn forward(bridge: &Rc<Bridge>, client: &str, request: &Request<'_>) -> Result<Response<Body>, Fault> {
-    let (link, _) = Links::find(bridge, &bridge.stateless_key(client), false).await.map_err(no_link)?;
+async fn forward(
+    bridge: &Rc<Bridge>,
+    headers: &HeaderMap,
+    client: &str,
+    request: &Request<'_>,
+) -> Result<Response<Body>, Fault> {
+    let found = Links::find(bridge, &bridge.stateless_key(client), false).await.map_err(no_link)?;
+    let link = &found.link;
+    check_arguments(link, &found.introduction, headers, request).await?;
     let stream = link.stream();
     let asker = Asker::Post(stream.clone());
-    let number = link.call(Outgoing::of(request), asker).await.map_err(refused)?;
-    Ok(respond(&link, stream, number).await)
+    let (number, line) = link.begin(Outgoing::of(request), asker).map_err(refused)?;
+    let pending = Pending::new(link, number);
+    give(link, line).await;
+    Ok(respond(stream, pending).await)
+}
+
+/// Asks an older server in the client's name.
+async fn translate(
+    bridge: &Rc<Bridge>,
+    client: &str,
+    request: &Request<'_>,
+) -> Result<Response<Body>, Fault> {
+    if translate::is_removed(&request.method) {
+        return Err(Fault::MethodNotFound(request.method.as_ref().to_owned()));
+    }
+    let params = request.params.map(|params| params.get()).unwrap_or_default();
+    let capabilities = splice::find(params, &["_meta", meta::CLIENT_CAPABILITIES]);
+    let capabilities = capabilities.map_or("{}", |place| &params[place]);
+    let (key, alone) = translate::key(bridge, client, capabilities);
+    if let Some(place) = splice::find(params, &["requestState"]) {
+        let state: String = serde_json::from_str(&params[place]).map_err(|_| NotResumed)?;
+        let Resumed { stream, pending } = bridge.rounds.resume(&key.client, request, &state).await?;
+        return Ok(respond(stream, pending).await);
+    }
+    let found = Links::find(bridge, &key, alone).await.map_err(no_link)?;
+    let (link, server) = (&found.link, found.introduction.clone());
+    let stream = link.stream();
+    match &*request.method {
+        "server/discover" => {
+            let result = translate::discovery(&server);
+            Ok(json(message::result(request.id, &result).into()))
+        }
+        "subscriptions/listen" => {
+            let listener = bridge.listeners.listen(link, &server, request, stream.clone()).await;
+            Ok(events::of_listener(stream, listener))
+        }
+        _ => {
+            let exchange = Exchange::begin(server, request, stream.clone());
+            let asker = Asker::Exchange(exchange.clone());
+            let (number, line) = link.begin(Outgoing::of(request), asker).map_err(refused)?;
+            let pending = Pending::in_round(link, number, &exchange);
+            give(link, line).await;
+            // From here on the call itself says that the child is in use.
+            drop(found);
+            Ok(respond(stream, pending).await)
+        }
+    }
+}
+
+/// Gives the child a request whose call is noted, so that a client that leaves meanwhile has cancelled it.
+async fn give(link: &Link, line: Bytes) {
+    if link.tell(line).await.is_err() {
+        tracing::debug!("the server has ended, and with it the call");
+    }
 }
 
 /// Answers with what comes: JSON, with the status for it, if the answer comes first and soon; otherwise a stream.
-async fn respond(link: &Rc<Link>, stream: Rc<Stream>, number: u64) -> Response<Body> {
-    let pending = Pending::new(link, number);
+async fn respond(stream: Rc<Stream>, pending: Pending) -> Response<Body> {
     match timeout(JSON_PATIENCE, stream.first()).await {
         Ok(First::Answers) => json(stream.take_answers().pop_front().unwrap_or_default()),
         Ok(First::Events) | Err(_) => events::of_call(stream, pending),
@@ -135,6 +194,34 @@ fn check(headers: &HeaderMap, request: &Request<'_>) -> Result<(), Fault> {
     }
     let known = revision.parse::<Revision>().is_ok_and(|revision| revision.era() == Era::Stateless);
     if known { Ok(()) } else { Err(Fault::UnsupportedRevision { requested: revision }) }
+}
+
+/// Whether the arguments of a call that have to be in header fields are there as well.
+async fn check_arguments(
+    link: &Link,
+    server: &Introduction,
+    headers: &HeaderMap,
+    request: &Request<'_>,
+) -> Result<(), Fault> {
+    let Some(params) = request.params.filter(|_| request.method == "tools/call") else { return Ok(()) };
+    let check = |parameters: &Parameters| {
+        parameters.of_call(params.get()).iter().try_for_each(|mirrored| {
+            let name = HeaderName::try_from(&mirrored.header);
+            let Ok(name) = name else { return Ok(()) };
+            let mut fields = headers.get_all(&name).into_iter();
+            let (Some(field), None) = (fields.next(), fields.next()) else {
+                return Err(Fault::NoHeader(name));
+            };
+            let says = decoded(field.as_bytes()).is_some_and(|field| mirrored.says(&field));
+            if says { Ok(()) } else { Err(Fault::HeaderMismatch(name)) }
+        })
+    };
+    if check(&*link.parameters(server).await).is_ok() {
+        return Ok(());
+    }
+    // The tools may have changed since they were read.
+    link.forget_parameters();
+    check(&*link.parameters(server).await)
 }
 
 /// Whether a header field is there once and says the same as the body.

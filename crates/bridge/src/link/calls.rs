@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{Asker, Link, Outgoing};
 use crate::session::Stream;
+use crate::translate::Exchange;
 
 #[derive(Default)]
 pub(super) struct Calls {
@@ -42,6 +43,14 @@ impl Calls {
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Call> {
         self.by_number.remove(&number)
+    }
+
+    /// The number and the call of the only exchange in flight.
+    pub(super) fn only_exchange(&self) -> Option<(u64, Rc<Exchange>)> {
+        let of_clients = |(_, call): &(&u64, &Call)| !matches!(call.asker, Asker::Bridge(_));
+        let mut calls = self.by_number.iter().filter(of_clients);
+        let (Some((number, call)), None) = (calls.next(), calls.next()) else { return None };
+        if let Asker::Exchange(exchange) = &call.asker { Some((*number, exchange.clone())) } else { None }
     }
 
     /// The call whose answer goes on a stream.
@@ -95,16 +104,18 @@ impl Call {
             }
             Asker::Session(session, id) => {
                 if let Some(session) = session.upgrade() {
-                    session.answer(&id, message);
+                    session.answer_shared(&id, message);
                 }
             }
+            // An exchange is answered in its own words, and to listen has no end for a session.
+            Asker::Exchange(_) | Asker::Listener(_) => {}
             // Whoever asked may have stopped waiting.
             Asker::Bridge(sender) => drop(sender.send(message)),
         }
     }
 
     /// Gives the caller a message that comes before the answer.
-    pub(super) fn notify(&self, message: Bytes) {
+    pub(super) fn notify(&self, method: &str, message: Bytes) {
         match &self.asker {
             Asker::Post(stream) => stream.put(message),
             Asker::Session(session, id) => {
@@ -112,12 +123,20 @@ impl Call {
                     session.notify(id, message);
                 }
             }
-            Asker::Bridge(_) => {}
+            Asker::Listener(session) => {
+                if let Some(session) = session.upgrade() {
+                    session.tell(method, message);
+                }
+            }
+            Asker::Exchange(_) | Asker::Bridge(_) => {}
         }
     }
 
     /// Answers with an error in the bridge's name.
     pub(super) fn fail(self, link: &Link, text: &str) {
+        if let Asker::Exchange(exchange) = &self.asker {
+            return exchange.fail(code::INTERNAL_ERROR, text, None);
+        }
         let code = if link.is_stateless() { code::INTERNAL_ERROR } else { code::SERVER_ERROR };
         let error = message::error(Some(&self.id), code, text, None);
         self.answer(error.into());

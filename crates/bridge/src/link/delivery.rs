@@ -7,16 +7,18 @@ use mcp::message::{self, Body, Id, Message, Notification, Request, Response, cod
 use mcp::scan::Scanner;
 use tokio::time::Instant;
 
+use super::calls::Call;
 use super::rewrite::{self, meta};
 use super::{Asker, Link};
 use crate::broken;
 use crate::meter::Meter;
 use crate::report::Report;
 use crate::serve::Bridge;
+use crate::translate::{Asked, Rounds};
 use crate::wire::{Ending, Owner};
 
 impl Owner for Link {
-    fn deliver(&self, line: &Bytes, report: &Report) {
+    fn deliver(self: Rc<Self>, line: &Bytes, report: &Report) {
         let messages = match message::parse(line) {
             Ok(Body::One(message)) => return self.route(&message),
             Ok(Body::Batch(messages)) => messages,
@@ -54,12 +56,13 @@ impl Owner for Link {
             call.fail(&self, &format!("{ending} before it answered"));
         }
         self.not_introduced(ending);
+        bridge.listeners.ended(&self);
         bridge.links.forget(bridge, &self, ending);
     }
 }
 
 impl Link {
-    fn route(&self, message: &Message<'_>) {
+    fn route(self: &Rc<Self>, message: &Message<'_>) {
         match message {
             Message::Response(response) => self.route_answer(response),
             Message::Notification(notification) => self.route_notification(notification),
@@ -77,36 +80,50 @@ impl Link {
         self.proven.set(true);
         self.last_used.set(Instant::now());
         let message = match &call.asker {
+            Asker::Exchange(exchange) => return exchange.answer(response),
             Asker::Bridge(_) => Bytes::copy_from_slice(response.raw.as_bytes()),
-            Asker::Post(_) | Asker::Session(..) => rewrite::answer(response, &call.id, call.listens),
+            Asker::Post(_) | Asker::Session(..) | Asker::Listener(_) => {
+                rewrite::answer(response, &call.id, call.listens)
+            }
         };
         call.answer(message);
     }
 
     fn route_notification(&self, notification: &Notification<'_>) {
         self.make_room();
-        let text = notification.raw;
+        let (text, method) = (notification.raw, &*notification.method);
         let calls = self.calls.borrow();
-        if notification.method == "notifications/progress" {
+        if method == "notifications/tools/list_changed" {
+            self.forget_parameters();
+        }
+        if method == "notifications/progress" {
             let Some((number, place)) = rewrite::number_at(text, &["params", "progressToken"]) else {
                 return;
             };
-            if let Some(call) = calls.get(number)
-                && let Some(token) = &call.token
-            {
-                call.notify(rewrite::with(text, place, token));
+            match calls.get(number) {
+                Some(Call { asker: Asker::Exchange(exchange), .. }) => exchange.progress(text, place),
+                Some(call) => {
+                    if let Some(token) = &call.token {
+                        call.notify(method, rewrite::with(text, place, token));
+                    }
+                }
+                None => {}
             }
             return;
         }
         if let Some((number, place)) = rewrite::number_at(text, &["params", "_meta", meta::SUBSCRIPTION]) {
             if let Some(call) = calls.get(number).filter(|call| call.listens) {
-                call.notify(rewrite::with(text, place, &call.id));
+                call.notify(method, rewrite::with(text, place, &call.id));
             }
             return;
         }
         if notification.method == "notifications/cancelled" {
             drop(calls);
             return self.subscription_ended(text);
+        }
+        let listened = self.bridge.upgrade().filter(|_| !self.is_stateless());
+        if listened.is_some_and(|bridge| bridge.listeners.tell(&self.key.client, notification)) {
+            return;
         }
         self.route_uncorrelated(notification);
     }
@@ -139,7 +156,10 @@ impl Link {
             (false, _) => None,
         };
         match meant {
-            Some(call) => call.notify(Bytes::copy_from_slice(notification.raw.as_bytes())),
+            Some(Call { asker: Asker::Exchange(exchange), .. }) => exchange.notify(notification),
+            Some(call) => {
+                call.notify(&notification.method, Bytes::copy_from_slice(notification.raw.as_bytes()))
+            }
             None => {
                 tracing::debug!(
                     method = &*notification.method,
@@ -149,17 +169,38 @@ impl Link {
         }
     }
 
-    /// A child that is shared has no one client to ask.
-    fn route_request(&self, request: &Request<'_>) {
+    /// A question of the server is for its client, if there is one and it is clear which call it is about.
+    fn route_request(self: &Rc<Self>, request: &Request<'_>) {
         let answer = match &*request.method {
             "ping" => format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, request.id).into(),
+            _ if self.ask_client(request) => return,
             _ => {
-                let text = "clients of a shared server cannot be asked";
+                let text = "no client of this server can be asked that";
                 message::error(Some(request.id), code::METHOD_NOT_FOUND, text, None)
             }
         };
         let wire = self.wire.clone();
         tokio::task::spawn_local(async move { wire.send(vec![answer.into()]).await });
+    }
+
+    /// Asks the client of the only call in flight; `false` if it cannot be asked.
+    fn ask_client(self: &Rc<Self>, request: &Request<'_>) -> bool {
+        let exchange = if self.serves_one_client() { self.calls.borrow().only_exchange() } else { None };
+        let (Some((number, exchange)), Some(bridge)) = (exchange, self.bridge.upgrade()) else {
+            return false;
+        };
+        match exchange.asked(request, &self.key.capabilities) {
+            Asked::Passed => {
+                Rounds::asked(bridge, self.clone(), number, exchange);
+                true
+            }
+            Asked::Undeclared(capability) => {
+                exchange.undeclared(capability);
+                self.cancel(number);
+                false
+            }
+            Asked::Unknown => false,
+        }
     }
 
     fn fail(&self, id: Id, text: &str) {

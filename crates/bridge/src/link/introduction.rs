@@ -52,6 +52,17 @@ impl Introduction {
         let known = version.parse().ok().filter(|revision: &Revision| revision.era() == Era::Sessions);
         Some(Self { result: result.to_owned(), revision: known.unwrap_or(Revision::ALL[0]) })
     }
+
+    /// A part of the result, as the server wrote it.
+    pub(crate) fn member(&self, path: &[&str]) -> Option<&str> {
+        splice::find(self.result.get(), path).map(|range| &self.result.get()[range])
+    }
+
+    /// Whether a capability is declared, or one of its options is `true`.
+    pub(crate) fn has(&self, capability: &[&str]) -> bool {
+        let path: Vec<&str> = std::iter::once("capabilities").chain(capability.iter().copied()).collect();
+        self.member(&path).is_some_and(|value| !matches!(value, "false" | "null"))
+    }
 }
 
 impl Link {

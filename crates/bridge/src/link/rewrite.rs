@@ -19,6 +19,7 @@ pub(crate) mod meta {
     pub(crate) const REVISION: &str = "io.modelcontextprotocol/protocolVersion";
     pub(crate) const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
     pub(crate) const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+    pub(crate) const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
     pub(crate) const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
     pub(crate) const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 }
@@ -58,6 +59,11 @@ impl<'a> Outgoing<'a> {
 
     pub(super) fn logs(&self) -> bool {
         self.logs
+    }
+
+    /// The caller wants to read what the server logs meanwhile, or not.
+    pub(crate) fn wants_logs(&mut self, wanted: bool) {
+        self.logs = wanted;
     }
 
     pub(super) fn listens(&self) -> bool {

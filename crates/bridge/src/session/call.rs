@@ -157,6 +157,14 @@ impl Session {
         true
     }
 
+    /// Answers a call with an error object that somebody else wrote; `false` if it does not wait.
+    pub(super) fn fail_with(&self, id: &Id, error: &RawValue) -> bool {
+        let Some(call) = self.calls.borrow_mut().remove(id) else { return false };
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, call.raw_id);
+        call.answer(answer.into());
+        true
+    }
+
     /// Whether the call of that POST still waits, and not another one to which the client gave its id afterwards.
     fn waits(&self, id: &Id, batch: &Weak<Batch>) -> bool {
         let calls = self.calls.borrow();

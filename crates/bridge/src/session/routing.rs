@@ -19,7 +19,7 @@ use crate::serve::Bridge;
 use crate::wire::{Ending, Owner};
 
 impl Owner for Session {
-    fn deliver(&self, line: &Bytes, report: &Report) {
+    fn deliver(self: Rc<Self>, line: &Bytes, report: &Report) {
         let messages = match message::parse(line) {
             Ok(Body::One(message)) => return self.route(&message, line),
             Ok(Body::Batch(messages)) => messages,

@@ -13,7 +13,7 @@ use mcp::splice::{self, Edits};
 use serde_json::value::RawValue;
 use tokio::task::spawn_local;
 
-use super::{CallRefused, Server, Session};
+use super::{CallRefused, Newer, Server, Session};
 use crate::link::{Asker, Introduction, Link, Outgoing};
 use crate::links::{Key, Links};
 use crate::serve::{Bridge, chain};
@@ -34,17 +34,27 @@ const UNTRUE: [&[&str]; 4] = [
 pub(crate) struct Shared {
     bridge: Weak<Bridge>,
     key: Key,
+    /// What the bridge keeps of the session, if the server knows none.
+    newer: Option<Newer>,
     /// The child that the last calls went to.
     link: RefCell<Weak<Link>>,
 }
 
 impl Shared {
-    pub(crate) fn new(bridge: &Rc<Bridge>, key: Key) -> Self {
-        Self { bridge: Rc::downgrade(bridge), key, link: RefCell::default() }
+    pub(crate) fn new(bridge: &Rc<Bridge>, key: Key, newer: Option<Newer>) -> Self {
+        Self { bridge: Rc::downgrade(bridge), key, newer, link: RefCell::default() }
+    }
+
+    /// The child that the last calls went to, if it runs.
+    pub(super) fn current_link(&self) -> Option<Rc<Link>> {
+        self.link.borrow().upgrade().filter(|link| !link.is_over())
     }
 
     /// Gives up the calls of a session that is over.
     pub(super) fn leave(&self, numbers: &[u64]) {
+        if let Some(newer) = &self.newer {
+            newer.leave();
+        }
         if let Some(link) = self.link.borrow().upgrade() {
             numbers.iter().for_each(|number| link.cancel(*number));
         }
@@ -60,25 +70,67 @@ impl Session {
         body: &Bytes,
     ) -> Result<(), Over> {
         let bridge = shared.bridge.upgrade().ok_or(Over)?;
-        let (link, _) = match Links::find(&bridge, &shared.key, false).await {
+        let found = match Links::find(&bridge, &shared.key, false).await {
             Ok(found) => found,
             Err(error) => {
                 self.fail_all(messages, &chain(&error));
                 return Ok(());
             }
         };
+        let link = found.link.clone();
         *shared.link.borrow_mut() = Rc::downgrade(&link);
+        if let Some(newer) = &shared.newer {
+            self.listen_where_it_runs(newer, &link).await;
+        }
         for message in messages {
-            match message {
-                Message::Request(request) => self.forward(&link, request).await,
-                Message::Notification(notification) => {
-                    self.notify_shared(&link, notification, body).await;
+            match (message, &shared.newer) {
+                (Message::Request(request), Some(newer)) => {
+                    self.forward_to_newer(newer, &link, request).await
+                }
+                (Message::Request(request), None) => self.forward(&link, request).await,
+                (Message::Notification(notification), newer) => {
+                    if let Some(newer) = newer
+                        && notification.method == "notifications/initialized"
+                    {
+                        self.listen_to_newer(newer, &link).await;
+                    }
+                    self.notify_shared(shared, &link, notification, body).await;
+                }
+                (Message::Response(response), Some(newer)) => {
+                    self.answered_by_client(newer, &link, response).await;
                 }
                 // The child has asked this session nothing.
-                Message::Response(_) => {}
+                (Message::Response(_), None) => {}
             }
         }
         Ok(())
+    }
+
+    /// The answer of a shared child to one of the session's calls.
+    pub(crate) fn answer_shared(self: &Rc<Self>, id: &Id, answer: Bytes) {
+        match self.newer() {
+            Some((_, newer)) => self.answer_from_newer(newer, id, answer),
+            None => {
+                self.answer(id, answer);
+            }
+        }
+    }
+
+    /// What the server says to those who listen, of which the session's client is one.
+    pub(crate) fn tell(self: &Rc<Self>, method: &str, message: Bytes) {
+        if method == "notifications/subscriptions/acknowledged" || self.over().is_some() {
+            return;
+        }
+        if self.is_flooded() {
+            return self.give_up(Ending::Clogged);
+        }
+        self.listener().put(message);
+    }
+
+    /// The parts of a session whose server knows none.
+    pub(crate) fn newer(&self) -> Option<(&Shared, &Newer)> {
+        let Server::Shared(shared) = &self.server else { return None };
+        shared.newer.as_ref().map(|newer| (&**shared, newer))
     }
 
     /// A message of the server that belongs to one of the session's calls.
@@ -108,17 +160,25 @@ impl Session {
         }
     }
 
-    async fn notify_shared(self: &Rc<Self>, link: &Rc<Link>, notification: &Notification<'_>, body: &Bytes) {
+    async fn notify_shared(
+        self: &Rc<Self>,
+        shared: &Shared,
+        link: &Rc<Link>,
+        notification: &Notification<'_>,
+        body: &Bytes,
+    ) {
         match &*notification.method {
             "notifications/cancelled" => {
-                let number = cancelled_id(notification).and_then(|id| self.number(&id));
-                if let Some(number) = number {
-                    link.cancel(number);
+                if let Some(id) = cancelled_id(notification) {
+                    self.number(&id).into_iter().for_each(|number| link.cancel(number));
+                    shared.newer.iter().for_each(|newer| newer.forget(&id));
                 }
                 self.cancelled(notification);
             }
             // The child was told so by the bridge, and has no client that it could ask.
             "notifications/initialized" | "notifications/roots/list_changed" | "notifications/progress" => {}
+            // A server that knows no sessions knows no notifications of a client either.
+            _ if shared.newer.is_some() => {}
             _ => drop(link.tell(line_of(body, notification.raw)).await),
         }
     }
@@ -150,7 +210,7 @@ fn cancelled_id(notification: &Notification<'_>) -> Option<Id> {
     Id::read_text(&params[id])
 }
 
-fn refused_text(refused: CallRefused) -> &'static str {
+pub(super) fn refused_text(refused: CallRefused) -> &'static str {
     match refused {
         CallRefused::IdInUse => "a request with the same id waits for its answer",
         CallRefused::TooMany => "the server has too many calls in flight",

@@ -174,6 +174,21 @@ def grandchild(request, line):
     answer(request, {})
 
 
+def input(request, line):
+    # Asks two things in each of two rounds, and keeps count in the client's hands.
+    params = request["params"]
+    state = params.get("requestState", "0:é\"")
+    round = int(state.split(":")[0])
+    if params.get("inputResponses"):
+        round += 1
+    if round == 2:
+        return answer(request, {"resultType": "complete", "rounds": round, "answers": params["inputResponses"]})
+    answer(request, {"resultType": "input_required", "requestState": "%d:é\"" % round, "inputRequests": {
+        str(question): {"method": "elicitation/create", "params": {"round": round, "question": question, "n": 1}}
+        for question in range(2)
+    }})
+
+
 def about(request, line):
     answer(request, {
         "pid": os.getpid(),
@@ -209,6 +224,10 @@ def main():
             })
         elif method == "ping":
             answer(message, {})
+        elif method == "tools/list":
+            answer(message, {"tools": []})
+        elif method == "resources/read":
+            send({"id": message["id"], "error": {"code": -32002, "message": "there is none"}})
         elif method == "tools/call":
             globals()[message["params"]["name"]](message, line.rstrip("\n"))
         elif method == "notifications/cancelled":

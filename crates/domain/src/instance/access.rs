@@ -92,6 +92,8 @@ pub struct Hosted {
     pub mounts: BTreeMap<String, Mount>,
     #[serde(default)]
     pub resources: Resources,
+    #[serde(default)]
+    pub process: Process,
     /// How many replicas run at the same time.
     pub replicas: u16,
 }
@@ -106,6 +108,7 @@ impl Hosted {
             ports: BTreeSet::new(),
             mounts: BTreeMap::new(),
             resources: Resources::default(),
+            process: Process::default(),
             replicas: 1,
         }
     }
@@ -136,6 +139,30 @@ impl Source {
 #[serde(rename_all = "kebab-case")]
 pub enum HostedTransport {
     Stdio,
+}
+
+/// Whom a process of the server serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Process {
+    /// A client with a session gets one for itself; clients of the protocol without sessions share one.
+    #[default]
+    Auto,
+    /// One client, with a session or without.
+    PerClient,
+    /// All clients. What an older server asks of its client, logs or says of changes then reaches nobody.
+    Shared,
+}
+
+impl Process {
+    /// The name as it stands on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Process::Auto => "auto",
+            Process::PerClient => "per-client",
+            Process::Shared => "shared",
+        }
+    }
 }
 
 /// A program and its arguments. No shell is involved.

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::access::require_possible;
 use super::profile::{LABELS_MAX, Profile};
-use super::{Access, CommandLine, Hosted, Mount, Refusal, Remote, RemoteTransport, Resource, Source};
+use super::{
+    Access, CommandLine, Hosted, Mount, Process, Refusal, Remote, RemoteTransport, Resource, Source,
+};
 use crate::Sealed;
 use crate::patch::patch;
 
@@ -31,6 +33,8 @@ pub struct Edit {
     pub ports: Option<BTreeSet<u16>>,
     pub mounts: BTreeMap<String, Option<Mount>>,
     pub resources: BTreeMap<Resource, Option<u64>>,
+    /// Of a hosted instance: whom a process of the server serves.
+    pub process: Option<Process>,
     /// Of a server elsewhere.
     pub transport: Option<RemoteTransport>,
     pub url: Option<String>,
@@ -87,6 +91,7 @@ impl Edit {
         for (resource, value) in &self.resources {
             hosted.resources.set(*resource, *value);
         }
+        replace(&mut hosted.process, self.process.as_ref());
         Ok(hosted)
     }
 
@@ -129,6 +134,7 @@ impl Edit {
             ("ports", self.ports.is_some()),
             ("mounts", !self.mounts.is_empty()),
             ("resources", !self.resources.is_empty()),
+            ("process", self.process.is_some()),
         ];
         refuse_foreign(&foreign, access.mode())?;
         let mut remote = remote.clone();

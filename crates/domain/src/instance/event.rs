@@ -192,6 +192,10 @@ pub struct ServerInfo {
     pub version: String,
     /// The MCP revision that was agreed on.
     pub protocol_version: String,
+    /// The revisions that it is known to speak, oldest first: the newest with sessions, and the newest without them.
+    /// Nothing was written here before the platform asked.
+    #[serde(default)]
+    pub revisions: Vec<String>,
 }
 
 /// `instance.replica_failed`: a replica ended without having been told to, or never came up.

@@ -61,7 +61,12 @@ fn handshaking(replica: ReplicaId) -> Event {
 }
 
 fn server() -> ServerInfo {
-    ServerInfo { name: "s".to_owned(), version: "1".to_owned(), protocol_version: "2025-11-25".to_owned() }
+    ServerInfo {
+        name: "s".to_owned(),
+        version: "1".to_owned(),
+        protocol_version: "2025-11-25".to_owned(),
+        revisions: vec![],
+    }
 }
 
 fn ready(replica: ReplicaId) -> Event {
@@ -341,6 +346,17 @@ fn resources_are_changed_one_by_one_and_nobody_asks_for_more_than_may_be_used() 
     given::<InstanceDecider>([created(limited())])
         .when(request(501))
         .then_refused(Refusal::RequestAboveLimit);
+}
+
+#[test]
+fn whom_a_process_serves_is_a_setting_of_what_runs() {
+    let shared = || edit(|edit| edit.process = Some(Process::Shared));
+    let after = hosted_with(|hosted| hosted.process = Process::Shared);
+    let edited = Edited { access: after, profile: Profile::default(), generation: 2 };
+    given::<InstanceDecider>([created(hosted())]).when(shared()).then([Event::Edited(edited)]);
+    given::<InstanceDecider>([created(proxied())])
+        .when(shared())
+        .then_refused(Refusal::NotOfMode { setting: "process".to_owned(), mode: "proxy".to_owned() });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use mcp::session::SESSION_ID;
+use mcp::session::{CLIENT, SESSION_ID};
 
 use super::{Admitted, Gateway};
 use crate::lease::Lease;
@@ -30,7 +30,8 @@ pub(super) struct Way {
     /// The address there.
     pub(super) uri: Uri,
     pub(super) session: Option<Session>,
-    pub(super) is_get: bool,
+    /// Whether an event stream that answers it goes on until somebody ends it.
+    pub(super) is_endless: bool,
     /// Whether it is a message of a stream of HTTP+SSE.
     pub(super) is_message: bool,
     /// Whether the answer is a stream of HTTP+SSE, whose endpoint event names an address.
@@ -76,11 +77,17 @@ impl Gateway {
         Ok((way, fields))
     }
 
-    fn to_streamable_http(&self, admitted: &Admitted, parts: &Parts) -> Result<Way, Refusal> {
-        let route = &admitted.lease.route;
+    fn to_streamable_http(&self, admitted: &Admitted, parts: &mut Parts) -> Result<Way, Refusal> {
+        let Lease { grant, route, .. } = &admitted.lease;
+        let stateless = headers::knows_no_sessions(&parts.headers);
+        if stateless {
+            // "Ignore it" (2026-07-28, Streamable HTTP, Earlier Streamable HTTP Revisions).
+            parts.headers.remove(SESSION_ID);
+        }
         let session = admitted.owner().session(&self.vault, &parts.headers);
         let destination = match &session {
             Ok(Some(session)) => route.of_session(session.destination)?,
+            Ok(None) if stateless => route.pick_for(grant.token.0)?,
             // That an instance is stopped is said first.
             Ok(None) | Err(_) => route.pick()?,
         };
@@ -91,8 +98,9 @@ impl Gateway {
         // Transports, Backwards Compatibility).
         let is_http_sse = destination.transport == RemoteTransport::Sse && parts.method == Method::GET;
         let uri = if is_http_sse { destination.sse()? } else { destination.streamable_http()? };
-        let is_get = parts.method == Method::GET;
-        Ok(Way { destination, uri, session: session?, is_get, is_message: false, is_http_sse })
+        let listens = stateless && headers::listens(&parts.headers);
+        let is_endless = parts.method == Method::GET || listens;
+        Ok(Way { destination, uri, session: session?, is_endless, is_message: false, is_http_sse })
     }
 
     fn to_messages(&self, admitted: &Admitted, parts: &Parts) -> Result<Way, Refusal> {
@@ -106,7 +114,7 @@ impl Gateway {
             return Err(Refusal::MethodOfHttpSse);
         }
         let uri = destination.at(messages?.address);
-        Ok(Way { destination, uri, session: None, is_get: false, is_message: true, is_http_sse: false })
+        Ok(Way { destination, uri, session: None, is_endless: false, is_message: true, is_http_sse: false })
     }
 }
 
@@ -116,7 +124,7 @@ fn to_http_sse(admitted: &Admitted, parts: &Parts) -> Result<Way, Refusal> {
         return Err(Refusal::MethodOfHttpSse);
     }
     let uri = destination.sse()?;
-    Ok(Way { destination, uri, session: None, is_get: true, is_message: false, is_http_sse: true })
+    Ok(Way { destination, uri, session: None, is_endless: true, is_message: false, is_http_sse: true })
 }
 
 /// The session of HTTP+SSE that a query names.
@@ -140,6 +148,9 @@ fn upstream_fields(
     }
     if let Some(session) = &way.session {
         fields.insert(SESSION_ID, session.upstream_id.clone());
+    }
+    if way.destination.hosted {
+        fields.insert(CLIENT, headers::client(grant.token));
     }
     trace.inject(&mut fields);
     for (name, value) in &way.destination.headers {

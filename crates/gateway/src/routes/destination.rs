@@ -111,9 +111,13 @@ impl Destination {
 
     /// How much speaks against sending a request here, to be compared.
     pub(super) fn burden(&self) -> (bool, usize) {
+        (self.is_avoided(), self.in_flight.load(Ordering::Relaxed))
+    }
+
+    /// Whether it took no connection a moment ago, or fails again and again.
+    pub(super) fn is_avoided(&self) -> bool {
         let now = milliseconds(STARTED.elapsed());
-        let avoided = self.avoided_until.load(Ordering::Relaxed) > now || self.breaker.is_open(now);
-        (avoided, self.in_flight.load(Ordering::Relaxed))
+        self.avoided_until.load(Ordering::Relaxed) > now || self.breaker.is_open(now)
     }
 }
 

@@ -244,3 +244,33 @@ fn a_session_stays_with_its_replica_and_goes_with_it() {
     assert!(route(&routes, "one").of_session(here).is_ok());
     assert_eq!(session(4001).err(), Some(Refusal::SessionUnknown));
 }
+
+#[test]
+fn a_client_without_sessions_stays_with_the_replica_that_keeps_something_of_it() {
+    let server = |revisions: &[&str]| domain::instance::ServerInfo {
+        name: "s".to_owned(),
+        version: "1".to_owned(),
+        protocol_version: "2025-11-25".to_owned(),
+        revisions: revisions.iter().map(|revision| (*revision).to_owned()).collect(),
+    };
+    let with = |revisions: &[&str], replicas: &[u16]| {
+        let row = InstanceRow { server: Some(server(revisions)), ..row(1, "one", hosted()) };
+        let row = replicas.iter().fold(row, |row, replica| with_replica(row, *replica, 1));
+        let routes = Routes::default();
+        routes.change(id(1), Some(&row));
+        route(&routes, "one")
+    };
+    let place = |route: &Route, client: u128| route.pick_for(id(client)).expect("a replica").id;
+    let (three, two) = (with(&["2025-11-25"], &[1, 2, 3]), with(&["2025-11-25"], &[1, 3]));
+    let clients = 1000..1100;
+    let places: Vec<_> = clients.clone().map(|client| place(&three, client)).collect();
+    assert!([1, 2, 3].into_iter().all(|replica| places.contains(&id(replica))), "{places:?}");
+    for (client, before) in clients.zip(places) {
+        assert_eq!(place(&three, client), before);
+        // Of a replica that goes, only its own clients move.
+        assert!(before == id(2) || place(&two, client) == before);
+    }
+    // A server that knows no sessions itself keeps nothing, so they take turns.
+    let newer = with(&["2025-11-25", "2026-07-28"], &[1, 2]);
+    assert_ne!(place(&newer, 7), place(&newer, 7));
+}

@@ -125,14 +125,21 @@ async fn a_token_adds_header_fields_and_lets_listed_ones_through() {
 }
 
 #[tokio::test]
-async fn nothing_of_a_token_reaches_a_replica() {
+async fn of_a_token_a_replica_learns_only_whether_it_is_the_same() {
     let upstream = Upstream::json("{}").await;
     let harness = Harness::start().await;
     let instance = harness.hosted_with("everything", &upstream.url(), "replica-secret").await;
     let token = harness.token_with(instance, &[("authorization", "Bearer mine")], &["cookie"]).await;
     let path = path(instance);
-    assert_eq!(
-        sent(&harness, &upstream, &path, &token, &[("cookie", "session=1")]).await,
-        fields(&[("authorization", "Bearer replica-secret")])
-    );
+    let other = harness.token_with(instance, &[], &[]).await;
+    let mut clients = vec![];
+    for token in [&token, &token, &other] {
+        let own = [("cookie", "session=1"), ("mcpcan-client", "somebody else")];
+        let mut sent = sent(&harness, &upstream, &path, token, &own).await;
+        clients.extend(sent.extract_if(.., |(name, _)| name == "mcpcan-client"));
+        assert_eq!(sent, fields(&[("authorization", "Bearer replica-secret")]));
+    }
+    let [first, second, other] = &clients[..] else { panic!("one name for each request: {clients:?}") };
+    assert_eq!(first, second);
+    assert!(first != other && first.1 != "somebody else");
 }

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::value::{env_pair, header_pair, label_pair, mount_pair};
 use super::whole::Resources;
-use super::{Transport, object, secrets, usage, wire_name, without};
+use super::{Process, Transport, object, secrets, usage, wire_name, without};
 use crate::failure::Failure;
 
 /// Settings that shall be otherwise.
@@ -53,6 +53,9 @@ pub(crate) struct SomeSettings {
     remove_mount: Vec<String>,
     #[command(flatten)]
     resources: Resources,
+    /// Whom a process of the server serves.
+    #[arg(long, value_enum)]
+    process: Option<Process>,
     /// What the server elsewhere speaks.
     #[arg(long, value_enum)]
     transport: Option<Transport>,
@@ -99,6 +102,7 @@ impl SomeSettings {
         without(&mut mounts, &self.remove_mount, "--remove-mount")?;
         set("mounts", some(mounts));
         set("resources", some(self.resources.object()));
+        set("process", self.process.map(|process| json!(wire_name(process))));
         set("transport", self.transport.map(|transport| json!(wire_name(transport))));
         set("url", self.url.as_ref().map(|url| json!(url)));
         let mut headers = secrets(&self.header, "--header", header_pair)?;
@@ -159,10 +163,10 @@ mod tests {
 
     #[test]
     fn only_what_is_named_is_changed_and_null_takes_away() {
-        let line =
-            "--label a=b --remove-label c --env X=1 --remove-env Y --remove-image --cpu 0.5 -- serve -v";
+        let line = "--label a=b --remove-label c --env X=1 --remove-env Y --remove-image --cpu 0.5 --process shared -- serve -v";
         let expected = json!({
             "labels": { "a": "b", "c": null }, "image": null, "resources": { "cpu_limit_millis": 500 },
+            "process": "shared",
             "command": { "program": "serve", "args": ["-v"], "env": { "X": "1", "Y": null } },
         });
         assert_eq!(change_of(line), Ok(expected));

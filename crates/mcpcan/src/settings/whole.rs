@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::value::{cpu, env_pair, header_pair, label_pair, memory, mount_pair};
-use super::{Access, Transport, object, secrets, usage, wire_name};
+use super::{Access, Process, Transport, object, secrets, usage, wire_name};
 use crate::failure::Failure;
 
 /// What an instance or a template is made of.
@@ -56,6 +56,9 @@ pub(crate) struct AccessSettings {
     mount: Vec<(String, Value)>,
     #[command(flatten)]
     resources: Resources,
+    /// Whom a process of the server serves (hosted; auto if nothing is said).
+    #[arg(long, value_enum)]
+    process: Option<Process>,
     /// How many replicas run (hosted; 1 if nothing is said).
     #[arg(long, value_name = "NUMBER")]
     replicas: Option<u16>,
@@ -157,6 +160,9 @@ impl AccessSettings {
         if !resources.is_empty() {
             body.insert("resources".to_owned(), resources.into());
         }
+        if let Some(process) = self.process {
+            body.insert("process".to_owned(), json!(wire_name(process)));
+        }
         if let Some(replicas) = self.replicas {
             body.insert("replicas".to_owned(), json!(replicas));
         }
@@ -168,9 +174,9 @@ impl AccessSettings {
             return Err(usage("a command and --env belong to --access hosted: the server runs elsewhere"));
         }
         let runs = self.image.is_some() || !self.port.is_empty() || !self.mount.is_empty();
-        if runs || self.replicas.is_some() || !self.resources.object().is_empty() {
+        if runs || self.process.is_some() || self.replicas.is_some() || !self.resources.object().is_empty() {
             return Err(usage(
-                "--image, --port, --mount, --cpu, --memory and --replicas belong to --access hosted",
+                "--image, --port, --mount, --cpu, --memory, --process and --replicas belong to --access hosted",
             ));
         }
         let Some(url) = &self.url else {

@@ -11,14 +11,14 @@ use serde::Deserialize;
 use super::{Form, FormError, Stored, data, form, unknown};
 
 impl Stored for InstanceDecider {
-    const SNAPSHOT_VERSION: u16 = 3;
+    const SNAPSHOT_VERSION: u16 = 4;
 
     fn write(event: &Event) -> Form {
         match event {
-            Event::Created(event) => form(2, event),
+            Event::Created(event) => form(3, event),
             Event::Renamed(event) => form(1, event),
-            Event::Edited(event) => form(1, event),
-            Event::AccessChanged(event) => form(1, event),
+            Event::Edited(event) => form(2, event),
+            Event::AccessChanged(event) => form(2, event),
             Event::AuthorizationChanged(event) => form(1, event),
             Event::Scaled(event) => form(1, event),
             Event::Started(event) => form(1, event),
@@ -27,7 +27,7 @@ impl Stored for InstanceDecider {
             Event::Deleted(event) => form(1, event),
             Event::ReplicaStarting(event) => form(1, event),
             Event::ReplicaHandshaking(event) => form(1, event),
-            Event::ReplicaReady(event) => form(1, event),
+            Event::ReplicaReady(event) => form(2, event),
             Event::ReplicaFailed(event) => form(1, event),
             Event::ReplicaStopped(event) => form(1, event),
         }
@@ -36,10 +36,11 @@ impl Stored for InstanceDecider {
     fn read(name: &str, version: u16, payload: &[u8]) -> Result<Event, FormError> {
         match (name, version) {
             ("instance.created", 1) => data(name, version, payload).map(CreatedV1::lift).map(Event::Created),
-            ("instance.created", 2) => data(name, version, payload).map(Event::Created),
+            // What is new since is nothing where it is missing: these are read as they stand.
+            ("instance.created", 2 | 3) => data(name, version, payload).map(Event::Created),
             ("instance.renamed", 1) => data(name, version, payload).map(Event::Renamed),
-            ("instance.edited", 1) => data(name, version, payload).map(Event::Edited),
-            ("instance.access_changed", 1) => data(name, version, payload).map(Event::AccessChanged),
+            ("instance.edited", 1 | 2) => data(name, version, payload).map(Event::Edited),
+            ("instance.access_changed", 1 | 2) => data(name, version, payload).map(Event::AccessChanged),
             ("instance.authorization_changed", 1) => {
                 data(name, version, payload).map(Event::AuthorizationChanged)
             }
@@ -52,7 +53,7 @@ impl Stored for InstanceDecider {
             ("instance.replica_handshaking", 1) => {
                 data(name, version, payload).map(Event::ReplicaHandshaking)
             }
-            ("instance.replica_ready", 1) => data(name, version, payload).map(Event::ReplicaReady),
+            ("instance.replica_ready", 1 | 2) => data(name, version, payload).map(Event::ReplicaReady),
             ("instance.replica_failed", 1) => data(name, version, payload).map(Event::ReplicaFailed),
             ("instance.replica_stopped", 1) => data(name, version, payload).map(Event::ReplicaStopped),
             _ => unknown(name, version),

@@ -6,22 +6,23 @@ use domain::template::{Event, TemplateDecider};
 use super::{Form, FormError, Stored, data, form, unknown};
 
 impl Stored for TemplateDecider {
-    const SNAPSHOT_VERSION: u16 = 1;
+    const SNAPSHOT_VERSION: u16 = 2;
 
     fn write(event: &Event) -> Form {
         match event {
-            Event::Created(event) => form(1, event),
+            Event::Created(event) => form(2, event),
             Event::Renamed(event) => form(1, event),
-            Event::Edited(event) => form(1, event),
+            Event::Edited(event) => form(2, event),
             Event::Deleted(event) => form(1, event),
         }
     }
 
     fn read(name: &str, version: u16, payload: &[u8]) -> Result<Event, FormError> {
         match (name, version) {
-            ("template.created", 1) => data(name, version, payload).map(Event::Created),
+            // Version 1 has no `process`, which is the one that nothing said means.
+            ("template.created", 1 | 2) => data(name, version, payload).map(Event::Created),
             ("template.renamed", 1) => data(name, version, payload).map(Event::Renamed),
-            ("template.edited", 1) => data(name, version, payload).map(Event::Edited),
+            ("template.edited", 1 | 2) => data(name, version, payload).map(Event::Edited),
             ("template.deleted", 1) => data(name, version, payload).map(Event::Deleted),
             _ => unknown(name, version),
         }

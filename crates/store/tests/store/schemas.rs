@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use domain::claim::{Claim, ClaimDecider, CredentialId, Credentials, InstanceNames, TemplateNames};
 use domain::instance::{
     Access, AccessChanged, Authorization, AuthorizationChanged, CommandLine, Created, Deleted, Edited,
-    Event as Instance, FailureReason, Hosted, InstanceDecider, Mount, Profile, Remote, RemoteTransport,
+    Event as Instance, FailureReason, Hosted, InstanceDecider, Mount, Process, Profile, Remote, RemoteTransport,
     Renamed, ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting, ReplicaStopped, Resources,
     Restarted, Scaled, ServerInfo, Source, Started, Stopped,
 };
@@ -57,6 +57,7 @@ fn hosted() -> Access {
             memory_limit_bytes: Some(256 * 1024 * 1024),
             ..Resources::default()
         },
+        process: Process::Shared,
         replicas: 2,
         ..Hosted::new(Source::Command(command), env)
     })
@@ -97,6 +98,7 @@ fn ready() -> ReplicaReady {
         name: "everything".to_owned(),
         version: "2026.8.31".to_owned(),
         protocol_version: "2025-11-25".to_owned(),
+        revisions: vec!["2025-11-25".to_owned(), "2026-07-28".to_owned()],
     };
     let endpoint = "http://127.0.0.1:40001/mcp".to_owned();
     ReplicaReady { replica: REPLICA, endpoint, credential: Some(sealed()), server }

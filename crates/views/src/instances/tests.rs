@@ -50,6 +50,7 @@ fn ready(replica: ReplicaId, endpoint: &str) -> Event {
         name: "s".to_owned(),
         version: "1".to_owned(),
         protocol_version: "2025-11-25".to_owned(),
+        revisions: vec![],
     };
     Event::ReplicaReady(ReplicaReady { replica, endpoint: endpoint.to_owned(), credential: None, server })
 }

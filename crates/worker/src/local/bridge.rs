@@ -10,7 +10,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use access_log::Stream;
-use domain::instance::CommandLine;
+use domain::instance::{CommandLine, Process};
 use jiff::Timestamp;
 use rustix::process::{Pid, Resource, Signal};
 use serde::Deserialize;
@@ -40,6 +40,7 @@ const OWN_LINES: &str = "[mcpcan-bridge] ";
 pub(crate) struct Launch<'a> {
     pub(crate) bridge: &'a Path,
     pub(crate) command: &'a CommandLine,
+    pub(crate) process: Process,
     pub(crate) environment: &'a Environment,
     pub(crate) directory: PathBuf,
 }
@@ -48,8 +49,19 @@ pub(crate) struct Launch<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) listening: Option<SocketAddr>,
+    /// What the server speaks, once the bridge has found out.
+    pub(crate) eras: Option<Eras>,
     /// How the last child that ended did so.
     pub(crate) child_exit: Option<ChildExit>,
+}
+
+/// What the server speaks.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Eras {
+    /// Whether it can be initialised.
+    pub(crate) sessions: bool,
+    /// Its newest revision without that, if it has one.
+    pub(crate) stateless: Option<String>,
 }
 
 /// How a child of the bridge ended.
@@ -71,6 +83,7 @@ enum Message {
         text: String,
     },
     ChildExited(ChildExit),
+    Probed(Eras),
     /// What a newer bridge may have to say.
     #[serde(other)]
     Unknown,
@@ -92,7 +105,7 @@ impl Bridge {
     pub(crate) fn start(launch: &Launch<'_>, log: &LineSender) -> std::io::Result<Bridge> {
         let mut process = Command::new(launch.bridge)
             .args(["stdio", "--listen", "127.0.0.1:0", "--lifeline", "--open-files"])
-            .args([&open_files().to_string(), "--"])
+            .args([&open_files().to_string(), "--process", launch.process.as_str(), "--"])
             .arg(&launch.command.program)
             .args(&launch.command.args)
             .env_clear()
@@ -177,6 +190,7 @@ async fn read_messages(stdout: impl AsyncRead + Unpin, log: LineSender, heard: w
             Ok(Message::Listening { address }) => heard.send_modify(|said| said.listening = Some(address)),
             Ok(Message::Line { time, stream, text }) => log.push(time, stream, text),
             Ok(Message::ChildExited(exit)) => heard.send_modify(|said| said.child_exit = Some(exit)),
+            Ok(Message::Probed(eras)) => heard.send_modify(|said| said.eras = Some(eras)),
             Ok(Message::Unknown) => {}
             Err(_) => {
                 let text = format!("{OWN_LINES}a message that cannot be read: {}", lossy(&line));

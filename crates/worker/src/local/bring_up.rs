@@ -11,7 +11,7 @@ use store::OpenError;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::bridge::{Bridge, ChildExit, Launch, Said};
+use super::bridge::{Bridge, ChildExit, Eras, Launch, Said};
 use super::credential::Credential;
 use super::environment::Environment;
 use super::halt::Halt;
@@ -45,7 +45,11 @@ impl Local {
         let address = listening(bridge, said.clone()).await?;
         report(&self.store, replica.subject, Fact::Handshaking).await?;
         let endpoint = format!("http://{address}/mcp");
-        let server = shake_hands(bridge, said, &endpoint, &credential).await?;
+        let mut server = shake_hands(bridge, said.clone(), &endpoint, &credential).await?;
+        // No session is opened before the bridge knows this.
+        if let Some(eras) = &said.borrow().eras {
+            spoken(&mut server, eras);
+        }
         tracing::info!(endpoint, "replica is ready");
         let ready = Fact::Ready { endpoint, credential: Some(sealed), server };
         report(&self.store, replica.subject, ready).await?;
@@ -67,7 +71,8 @@ impl Local {
         let command = runnable(&replica.hosted)?;
         workplace::find_program(&command.program, environment.get("PATH"), &directory)
             .map_err(|detail| Halt::failed(FailureReason::ProgramNotFound, detail))?;
-        let launch = Launch { bridge: &self.bridge, command, environment: &environment, directory };
+        let process = replica.hosted.process;
+        let launch = Launch { bridge: &self.bridge, command, process, environment: &environment, directory };
         let bridge = Bridge::start(&launch, &log.sender()).map_err(|error| {
             let detail = format!("the bridge {} cannot be started: {error}", self.bridge.display());
             Halt::failed(FailureReason::SpawnFailed, detail)
@@ -98,6 +103,17 @@ impl Local {
             Halt::failed(FailureReason::SpawnFailed, detail)
         })
     }
+}
+
+/// Adds which revisions the server itself speaks. Of one without sessions, the handshake was with the bridge.
+fn spoken(server: &mut ServerInfo, eras: &Eras) {
+    if !eras.sessions
+        && let Some(stateless) = &eras.stateless
+    {
+        server.protocol_version.clone_from(stateless);
+    }
+    server.revisions = vec![server.protocol_version.clone()];
+    server.revisions.extend(eras.stateless.clone().filter(|_| eras.sessions));
 }
 
 /// The command of a server that can run as a process of this machine.

@@ -129,6 +129,16 @@ pub(super) fn resources() -> Schema {
     })
 }
 
+pub(super) fn process() -> Schema {
+    json_schema!({
+        "description": "Whom a process of the server serves. `auto`, which it is when nothing is said: a client with a \
+                        session has one for itself, clients of the protocol without sessions (2026-07-28) share one. \
+                        `per-client`: each client has its own. `shared`: all clients share one; what an older server asks \
+                        of its client, logs or says of changes then reaches nobody.",
+        "enum": ["auto", "per-client", "shared"],
+    })
+}
+
 pub(crate) fn replicas() -> Schema {
     json_schema!({ "type": "integer", "minimum": 1, "maximum": REPLICAS_MAX })
 }

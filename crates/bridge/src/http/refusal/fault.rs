@@ -5,6 +5,8 @@ use mcp::message::code;
 use mcp::protocol::{Era, Revision};
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::translate::NotResumed;
+
 /// Why a request of the era without sessions is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -16,6 +18,10 @@ pub(crate) enum Fault {
     HeaderMismatch(HeaderName),
     #[error("the revision {requested} is not supported here")]
     UnsupportedRevision { requested: String },
+    #[error("there is no method {0} here")]
+    MethodNotFound(String),
+    #[error(transparent)]
+    NotResumed(#[from] NotResumed),
     #[error("clients of {} send one request or notification in a body", Revision::LATEST_STATELESS)]
     NotARequest,
     #[error("too many calls are in flight")]
@@ -31,7 +37,9 @@ impl Fault {
             | Self::NoHeader(_)
             | Self::HeaderMismatch(_)
             | Self::UnsupportedRevision { .. }
+            | Self::NotResumed(_)
             | Self::NotARequest => StatusCode::BAD_REQUEST,
+            Self::MethodNotFound(_) => StatusCode::NOT_FOUND,
             Self::TooManyCalls => StatusCode::TOO_MANY_REQUESTS,
             Self::NoServer(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -39,7 +47,8 @@ impl Fault {
 
     pub(super) fn code(&self) -> i64 {
         match self {
-            Self::NoMeta(_) => code::INVALID_PARAMS,
+            Self::NoMeta(_) | Self::NotResumed(_) => code::INVALID_PARAMS,
+            Self::MethodNotFound(_) => code::METHOD_NOT_FOUND,
             Self::NoHeader(_) | Self::HeaderMismatch(_) => code::HEADER_MISMATCH,
             Self::UnsupportedRevision { .. } => code::UNSUPPORTED_REVISION,
             Self::NotARequest => code::INVALID_REQUEST,

@@ -48,6 +48,7 @@ fn between_hosted(from: &Hosted, to: &Hosted) -> Edit {
         ports: new(&from.ports, &to.ports),
         mounts: changes(&from.mounts, &to.mounts),
         resources: between_resources(from.resources, to.resources),
+        process: new(&from.process, &to.process),
         ..Edit::default()
     };
     match (&from.source, &to.source) {

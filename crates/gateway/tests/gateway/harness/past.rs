@@ -53,6 +53,7 @@ impl Harness {
             name: "test".to_owned(),
             version: "1".to_owned(),
             protocol_version: "2025-11-25".to_owned(),
+            revisions: vec![],
         };
         let ready = instance::ReplicaReady { replica, endpoint: url.to_owned(), credential, server };
         self.append::<InstanceDecider>(
