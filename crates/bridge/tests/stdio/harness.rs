@@ -311,6 +311,14 @@ pub(crate) fn stateless(id: i64, method: &str, mut params: Value) -> String {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
 }
 
+/// The answer to a call, as JSON or as the last message of a stream: a child that has to be started first may need long.
+pub(crate) async fn answer_of(response: Response) -> Value {
+    if response.headers()[CONTENT_TYPE] == "application/json" {
+        return response.json().await.unwrap();
+    }
+    Events::of(response).messages().await.pop().expect("a stream ends with an answer")
+}
+
 /// An answer that is a stream of events.
 pub(crate) struct Events {
     response: Response,

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, CHILD, Events, initialize};
+use crate::harness::{Bridge, CHILD, Events, answer_of, initialize};
 
 const NEWEST: &str = "2025-11-25";
 const SHARED: &[&str] = &["--process", "shared"];
@@ -97,12 +97,12 @@ async fn a_child_that_dies_fails_the_calls_in_flight_and_is_started_again() {
     let before = bridge.result(&one, 1, "about", json!({})).await["pid"].clone();
     let silent = tokio::spawn(bridge.post(Some(&one), crate::harness::call(2, "silence", json!({}))).send());
     bridge.log_line("silent");
-    let died: Value = bridge.call(&other, 2, "die", json!({})).await.json().await.unwrap();
+    let died = answer_of(bridge.call(&other, 2, "die", json!({})).await).await;
     let silent = silent.await.unwrap().unwrap().text().await.unwrap();
     assert_eq!((&died["id"], &died["error"]["code"]), (&json!(2), &json!(-32000)));
     assert!(silent.contains("exited with code 3 before it answered"), "{silent}");
     // The sessions go on, with another child.
-    let after = bridge.result(&one, 3, "about", json!({})).await["pid"].clone();
+    let after = answer_of(bridge.call(&one, 3, "about", json!({})).await).await["result"]["pid"].clone();
     assert_ne!(before, after);
     assert_eq!(bridge.result(&other, 3, "about", json!({})).await["pid"], after);
 }

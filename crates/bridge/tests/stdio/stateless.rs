@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, CHILD, Events, stateless};
+use crate::harness::{Bridge, CHILD, Events, answer_of, stateless};
 
 fn start(options: &[&str]) -> Bridge {
     Bridge::start_before(options, &["python3", CHILD, "stateless"])
@@ -177,7 +177,7 @@ async fn a_server_that_dies_fails_its_calls_and_is_started_again() {
     let bridge = start(&[]);
     let died: Value = bridge.stateless_call(1, "die", json!({})).await.json().await.unwrap();
     assert_eq!((&died["id"], &died["error"]["code"]), (&json!(1), &json!(-32603)), "{died}");
-    let answer: Value = bridge.stateless_call(2, "echo", json!({"text": "b"})).await.json().await.unwrap();
+    let answer = answer_of(bridge.stateless_call(2, "echo", json!({"text": "b"})).await).await;
     assert_eq!(answer["result"]["text"], "b");
     bridge.wait_for_children(1);
 }

@@ -3,13 +3,13 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, Events};
+use crate::harness::{Bridge, Events, answer_of};
 
 const META: &str = "io.modelcontextprotocol";
 
 async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
     let response = request.send().await.unwrap();
-    (response.status(), response.json().await.unwrap())
+    (response.status(), answer_of(response).await)
 }
 
 /// The parameters of a call in 2026-07-28 of a client that can be asked things.
@@ -241,7 +241,7 @@ async fn an_older_client_learns_what_changes_at_a_newer_server() {
     assert_eq!(listening.message().await["method"], "notifications/tools/list_changed");
     // A server that is started again is listened to again.
     bridge.call(&session, 2, "die", json!({})).await;
-    bridge.result(&session, 3, "echo", json!({})).await;
+    answer_of(bridge.call(&session, 3, "echo", json!({})).await).await;
     bridge.result(&session, 4, "change", json!({})).await;
     assert_eq!(listening.message().await["method"], "notifications/tools/list_changed");
 }
