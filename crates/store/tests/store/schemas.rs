@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use domain::claim::{Claim, ClaimDecider, CredentialId, Credentials, InstanceNames, TemplateNames};
 use domain::instance::{
     Access, AccessChanged, Authorization, AuthorizationChanged, CommandLine, Created, Deleted, Edited,
-    Event as Instance, FailureReason, Hosted, InstanceDecider, Mount, Process, Profile, Remote, RemoteTransport,
-    Renamed, ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting, ReplicaStopped, Resources,
-    Restarted, Scaled, ServerInfo, Source, Started, Stopped,
+    Event as Instance, FailureReason, Hosted, InstanceDecider, Mount, Process, Profile, Remote,
+    RemoteTransport, Renamed, ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting,
+    ReplicaStopped, Resources, Restarted, Scaled, ServerInfo, Source, Started, Stopped,
 };
 use domain::retention_plan::{self, RetentionPlanDecider};
 use domain::template::{self, TemplateDecider};
