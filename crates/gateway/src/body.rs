@@ -16,7 +16,7 @@ use crate::endpoint::{EndpointError, Rewriter};
 use crate::exchange::{End, Exchange};
 use crate::lease::Ending;
 use crate::limits::OpenRequest;
-use crate::refusal::Refusal;
+use crate::refusal::{JSON_RPC_CODE, Refusal};
 use crate::routes::InFlight;
 
 /// How much of a body that nobody wants any more is read and thrown away, so that a client that is still sending reads
@@ -145,6 +145,8 @@ pub(crate) struct AnswerBody {
     ending: Ending,
     silence: Silence,
     ended: bool,
+    /// Whether what has come so far ends with a whole event.
+    between_events: bool,
     open: Open,
     /// Of a stream of HTTP+SSE.
     http_sse: Option<Box<HttpSse>>,
@@ -198,7 +200,8 @@ impl AnswerBody {
     /// for `silence_max`.
     pub(crate) fn new(body: Incoming, form: Form, ending: Ending, silence_max: Duration, open: Open) -> Self {
         let silence = Silence { max: silence_max, timer: None, broken: false };
-        let this = Self { ended: body.is_end_stream(), body, form, ending, silence, open, http_sse: None };
+        let ended = body.is_end_stream();
+        let this = Self { ended, between_events: true, body, form, ending, silence, open, http_sse: None };
         if this.ended {
             this.open.exchange.finish(End::Complete);
         }
@@ -224,6 +227,7 @@ impl AnswerBody {
     fn passed(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         if let Some(data) = frame.data_ref() {
             self.open.exchange.answer_data(data);
+            self.between_events = data.ends_with(b"\n\n") || data.ends_with(b"\r\n\r\n");
         }
         // A body of known length is not asked again after its last byte.
         if self.body.is_end_stream() {
@@ -239,11 +243,24 @@ impl AnswerBody {
 
     /// Ends before the upstream does; gives what comes instead of the next frame.
     fn break_off(&mut self, end: End) -> Option<Result<Frame<Bytes>, AnswerBodyError>> {
+        let farewell = self.farewell(&end);
         self.end(end);
         match self.form {
-            Form::Events => None,
+            Form::Events => farewell.map(|event| Ok(Frame::data(event))),
             Form::Whole => Some(Err(AnswerBodyError::Ended)),
         }
+    }
+
+    /// The answer to a call that will get no other: a client would wait for it until its own patience is over. It is
+    /// left out where it would stand inside an event, or make a body of known length longer.
+    fn farewell(&self, end: &End) -> Option<Bytes> {
+        let End::Lost(why) = end else { return None };
+        if !self.between_events || self.http_sse.is_some() || self.size_hint().exact().is_some() {
+            return None;
+        }
+        let id = self.open.exchange.unanswered()?;
+        let error = format!(r#"{{"code":{JSON_RPC_CODE},"message":"{why}"}}"#);
+        Some(format!("data: {{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}\n\n").into())
     }
 }
 

@@ -58,6 +58,8 @@ pub(crate) enum End {
     ClientGone,
     /// The gateway broke off a call that had not ended.
     CutOff(&'static str),
+    /// The same, and nobody can go on with it elsewhere: what it hung on has gone.
+    Lost(&'static str),
 }
 
 impl Exchange {
@@ -140,6 +142,18 @@ impl Exchange {
         state.answer.feed(chunk);
     }
 
+    /// The id of the call that waits for its answer, as it stands in the request; none if there is none, or if it is too
+    /// long to be known.
+    pub(crate) fn unanswered(&self) -> Option<String> {
+        let state = self.state.lock();
+        if state.is_get || state.answer.is_answered() {
+            return None;
+        }
+        let summary = state.request.as_ref()?.summary();
+        let id = summary.id.as_ref().filter(|id| summary.method.is_some() && !id.truncated)?;
+        Some(id.text.clone())
+    }
+
     /// Writes the last record. The first call counts.
     pub(crate) fn finish(&self, end: End) {
         let mut state = self.state.lock();
@@ -175,10 +189,10 @@ impl Exchange {
                 (TraceEvent::SseEnd, Level::Info, String::new())
             }
             End::ClientGone => (TraceEvent::Error, Level::Warn, "the client went away".to_owned()),
-            End::CutOff(why) if state.is_get && status == 200 => {
+            End::CutOff(why) | End::Lost(why) if state.is_get && status == 200 => {
                 (TraceEvent::SseEnd, Level::Info, why.to_owned())
             }
-            End::CutOff(why) => (TraceEvent::Error, Level::Warn, why.to_owned()),
+            End::CutOff(why) | End::Lost(why) => (TraceEvent::Error, Level::Warn, why.to_owned()),
         };
         self.traces.push(self.at_now(&state, event, level, error));
     }
@@ -213,7 +227,9 @@ impl State {
     /// An end that comes after the answer to a call breaks nothing off: a client may go as soon as it has read it.
     fn as_seen(&self, end: End) -> End {
         match end {
-            End::ClientGone | End::CutOff(_) if !self.is_get && self.answer.is_answered() => End::Complete,
+            End::ClientGone | End::CutOff(_) | End::Lost(_) if !self.is_get && self.answer.is_answered() => {
+                End::Complete
+            }
             end => end,
         }
     }

@@ -63,10 +63,11 @@ impl Lease {
 }
 
 fn cut_off(refusal: Refusal) -> End {
-    End::CutOff(match refusal {
-        Refusal::TokenInvalid => "the token was revoked or rotated",
-        Refusal::TokenExpired => "the token has expired",
-        Refusal::ShuttingDown => "the gateway is shutting down",
-        _ => "the instance was stopped or deleted",
-    })
+    match refusal {
+        Refusal::TokenInvalid => End::Lost("the token was revoked or rotated"),
+        Refusal::TokenExpired => End::Lost("the token has expired"),
+        // Another gateway can go on with what this one breaks off.
+        Refusal::ShuttingDown => End::CutOff("the gateway is shutting down"),
+        _ => End::Lost("the instance was stopped or deleted"),
+    }
 }

@@ -17,7 +17,7 @@ const RETRY_AFTER: u32 = 1;
 const ALLOWED_METHODS: &str = "POST, GET, DELETE";
 /// The JSON-RPC code of all these errors: the first of those left to implementations (JSON-RPC 2.0 section 5.1).
 /// What tells them apart is `data.code`.
-const JSON_RPC_CODE: i32 = -32000;
+pub(crate) const JSON_RPC_CODE: i32 = -32000;
 
 /// Why the gateway did not pass a request on, or its answer back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

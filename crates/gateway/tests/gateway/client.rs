@@ -104,6 +104,10 @@ impl Connection {
     }
 }
 
+pub(crate) fn body(text: &'static str) -> Body {
+    Full::new(Bytes::from_static(text.as_bytes())).map_err(|never| match never {}).boxed()
+}
+
 pub(crate) fn empty() -> Body {
     Full::default().map_err(|never| match never {}).boxed()
 }

@@ -5,7 +5,7 @@ use domain::token::Expiry;
 use http::HeaderName;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::client::next;
+use crate::client::{body, next};
 use crate::harness::{Harness, Issued, count, path, until};
 use crate::upstream::Upstream;
 
@@ -39,6 +39,29 @@ async fn a_token_is_refused_and_its_stream_ends_when_its_time_is_over() {
     let records = harness.traces(|records| count(records, TraceEvent::AuthFailed) == 1).await;
     let end = records.iter().find(|record| record.event == TraceEvent::SseEnd).expect("the stream has ended");
     assert_eq!(end.error, "the token has expired");
+}
+
+#[tokio::test]
+async fn a_call_that_waits_is_answered_when_its_token_ends() {
+    let (upstream, mut opened) = Upstream::streams().await;
+    let harness = Harness::start().await;
+    let instance = harness.hosted("everything", &upstream.url()).await;
+    let token = harness.token(instance).await;
+    let headers = [("authorization", &*format!("Bearer {}", token.credential))];
+    let call = r#"{"jsonrpc":"2.0","id":"a \"call\"","method":"tools/call","params":{"name":"slow"}}"#;
+    let answer = harness.client().open("POST", &path(instance), &headers, body(call)).await;
+    let mut answer = answer.into_body();
+    let events = opened.recv().await.expect("the upstream was called");
+    let progress = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n";
+    events.send(progress).await.expect("the stream goes on");
+    assert_eq!(next(&mut answer).await.expect("an event"), progress);
+
+    harness.edit_expiry(token.id, Expiry::At(Timestamp::now())).await;
+    assert_eq!(
+        next(&mut answer).await.expect("an answer"),
+        "data: {\"jsonrpc\":\"2.0\",\"id\":\"a \\\"call\\\"\",\"error\":{\"code\":-32000,\"message\":\"the token has expired\"}}\n\n"
+    );
+    assert_eq!(next(&mut answer).await, None);
 }
 
 /// What reached the upstream of one more request with these header fields.
