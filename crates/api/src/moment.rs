@@ -7,9 +7,14 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::violation::{Place, Violations};
 
-/// A time that has passed (RFC 3339), or how long ago it was, as a part of a regular expression.
-pub(crate) const PATTERN: &str = "20([01][0-9]|2[0-5])-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T\
-    ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])|[0-9]{1,4}[smhd]";
+/// A time of the years 2000 to 2999 (RFC 3339) as a part of a regular expression: with the days that each month has,
+/// but for the 29th of February, which not every year has.
+pub(crate) const TIME_PATTERN: &str = "2[0-9]{3}-(\
+    (0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T\
+    ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])";
+
+/// How long ago a moment was, as a part of a regular expression.
+pub(crate) const AGO_PATTERN: &str = "[0-9]{1,4}[smhd]";
 
 /// The form of a moment that always works. Others that mean the same do too: `1h 30m`, `PT5M`, any RFC 3339 time that
 /// the log can hold.
@@ -24,7 +29,7 @@ impl JsonSchema for Moment {
         json_schema!({
             "description": "A time, or how long ago it was.",
             "type": "string",
-            "pattern": format!("^({PATTERN})$"),
+            "pattern": format!("^({TIME_PATTERN}|{AGO_PATTERN})$"),
             "examples": ["2026-01-31T14:05:00Z", "5m"],
         })
     }

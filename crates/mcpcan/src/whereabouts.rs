@@ -137,6 +137,14 @@ fn local_run(data: Option<&Path>) -> Result<LocalRun, Failure> {
     for directory in here.ancestors() {
         match LocalRun::of(&directory.join(DATA_DIRECTORY)) {
             Ok(Some(local)) => return Ok(local),
+            // Whoever stands here means this system: another of theirs may know the same names.
+            Ok(None) if directory.join(DATA_DIRECTORY).join(ADMIN_KEY_FILE).exists() => {
+                let data = directory.join(DATA_DIRECTORY);
+                return Err(nothing_runs(&format!(
+                    "no `mcpcan up` runs here, with the data directory {} (--data DIR names another)",
+                    data.display()
+                )));
+            }
             // One of somebody else's is none for us.
             Ok(None) | Err(NotOwn::Foreign(_) | NotOwn::Unreadable { .. }) => {}
             Err(error @ NotOwn::Writable(_)) => return Err(not_own(error)),

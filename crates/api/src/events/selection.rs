@@ -56,7 +56,8 @@ pub(super) fn end_schema(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn place_or_moment(place: &str) -> Schema {
-    json_schema!({ "type": "string", "pattern": format!("^({place}|[0-9]{{1,18}}|{})$", moment::PATTERN) })
+    let pattern = format!("^({place}|[0-9]{{1,18}}|{}|{})$", moment::TIME_PATTERN, moment::AGO_PATTERN);
+    json_schema!({ "type": "string", "pattern": pattern })
 }
 
 /// The same, understood.

@@ -79,7 +79,8 @@ pub(super) fn parse(parameter: &str, text: &str, now: Timestamp, violations: &mu
 
 /// What [`parse`] takes.
 pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "pattern": format!("^({NOW}|[0-9]{{1,18}}|{})$", moment::PATTERN) })
+    let pattern = format!("^({NOW}|[0-9]{{1,18}}|{}|{})$", moment::TIME_PATTERN, moment::AGO_PATTERN);
+    json_schema!({ "type": "string", "pattern": pattern })
 }
 
 /// The moment of two parameters of which at most one is given.

@@ -37,6 +37,7 @@ pub(crate) struct ScaleArguments {
     /// Name or id.
     instance: String,
     /// How many replicas run.
+    #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..))]
     replicas: u16,
     #[command(flatten)]
     terms: Terms,

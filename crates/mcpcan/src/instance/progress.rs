@@ -89,7 +89,10 @@ pub(super) async fn follow(
         Ok(Err(Stop::Replica(ReplicaFailure { reason, detail }))) => {
             let why = format!("{} failed ({reason}): {detail}", watch.name);
             let why = if watch.ran { with_output(rest, accepted, why).await } else { why };
-            Err(Failure::Failed(anyhow::anyhow!(why)))
+            Err(Failure::Failed(anyhow::anyhow!(
+                "{why}\nit stays and is tried again: `mcpcan instance edit {0}` mends it, `mcpcan instance delete {0}` removes it",
+                watch.name
+            )))
         }
         Err(_) => {
             let why = format!(

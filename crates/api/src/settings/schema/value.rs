@@ -56,7 +56,7 @@ pub(super) fn icon() -> Schema {
         "description": "The http or https address of a picture, or the picture itself as a `data:` address.",
         "type": "string",
         "maxLength": ICON_BYTES_MAX,
-        "pattern": "^(https?://[a-z]([a-z0-9.-]*[a-z])?(/[A-Za-z0-9._~/-]*)?|data:image/[a-z+;=0-9]+,[A-Za-z0-9+/=]+)?$",
+        "pattern": "^(https?://[a-z]([a-z0-9.-]*[a-z])?(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~/-]*)?([?][A-Za-z0-9._~/=&-]*)?|data:image/[a-z+;=0-9]+,[A-Za-z0-9+/=]+)?$",
     })
 }
 

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::super::credential::{
     CUSTOM_BYTES_MAX, CUSTOM_BYTES_MIN, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, USERNAME_BYTES_MAX,
 };
+use crate::moment::TIME_PATTERN;
 use crate::settings::schema::{header_name, header_value};
 
 macro_rules! form {
@@ -103,8 +104,7 @@ form!(
     "ExpiryTime",
     json_schema!({
         "type": "string",
-        "pattern": "^2[0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T\
-            ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])$",
+        "pattern": format!("^{TIME_PATTERN}$"),
         "examples": ["2100-01-31T14:05:00Z"],
     })
 );
