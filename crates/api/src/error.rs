@@ -85,6 +85,8 @@ pub(crate) enum Error {
     TokenRevoked,
     #[error("the token would have expired at {0} already: a time to come is needed")]
     ExpiryPassed(Timestamp),
+    #[error("{0} has not come yet: a time that has passed is needed, or `now`")]
+    MomentToCome(Timestamp),
     #[error("the token's time was over, and its credential went with it")]
     TokenExpired,
     #[error(
@@ -194,6 +196,7 @@ impl Error {
             Error::AmbiguousLabel { ids, .. } => Problem::new(T::AMBIGUOUS_LABEL).with("ids", json!(ids)),
             Error::TokenRevoked => Problem::new(T::TOKEN_REVOKED),
             Error::ExpiryPassed(_) => Problem::new(T::EXPIRY_PASSED),
+            Error::MomentToCome(_) => Problem::new(T::MOMENT_TO_COME),
             Error::TokenExpired => Problem::new(T::TOKEN_EXPIRED),
             Error::NoActiveToken(_) => Problem::new(T::NO_ACTIVE_TOKEN),
             Error::DirectHasNoTokens => Problem::new(T::DIRECT_HAS_NO_TOKENS),

@@ -7,9 +7,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::violation::{Place, Violations};
 
-/// A time of the years 2000 to 2999 (RFC 3339) as a part of a regular expression: with the days that each month has,
+/// A time of the years 2000 to 2199 (RFC 3339) as a part of a regular expression: with the days that each month has,
 /// but for the 29th of February, which not every year has.
-pub(crate) const TIME_PATTERN: &str = "2[0-9]{3}-(\
+pub(crate) const TIME_PATTERN: &str = "2[01][0-9]{2}-(\
     (0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T\
     ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])";
 

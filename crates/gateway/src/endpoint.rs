@@ -131,6 +131,8 @@ impl Event {
     fn take(&mut self, piece: Piece<'_>) {
         match piece {
             Piece::Event(b"endpoint") => self.kind = Kind::Endpoint,
+            // The last one counts, and not every client knows that: no address gets past by being two kinds of event.
+            Piece::Event(_) if self.kind == Kind::Endpoint => {}
             Piece::Event(_) => self.kind = Kind::Other,
             Piece::DataLine if self.has_data && !self.passes => self.data.push(b'\n'),
             Piece::DataLine => self.has_data = true,

@@ -8,7 +8,8 @@ use crate::problem::ProblemType;
 use crate::state::{DiffDocument, StateDocument};
 
 /// What stands in the way of telling the past.
-const PROBLEMS: [ProblemType; 6] = [
+const PROBLEMS: [ProblemType; 7] = [
+    T::MOMENT_TO_COME,
     T::UNKNOWN_AGGREGATE,
     T::NEVER_EXISTED,
     T::DID_NOT_EXIST_YET,

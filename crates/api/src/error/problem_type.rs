@@ -60,6 +60,8 @@ pub(crate) const TOKEN_REVOKED: ProblemType = problem(S::GONE, "token_revoked", 
 pub(crate) const TOKEN_EXPIRED: ProblemType = problem(S::GONE, "token_expired", "Token expired");
 pub(crate) const EXPIRY_PASSED: ProblemType =
     problem(S::UNPROCESSABLE_ENTITY, "expiry_passed", "Expiry lies in the past");
+pub(crate) const MOMENT_TO_COME: ProblemType =
+    problem(S::UNPROCESSABLE_ENTITY, "moment_to_come", "Moment lies in the future");
 pub(crate) const TOKEN_NOT_DUE: ProblemType = problem(S::CONFLICT, "token_not_due", "Token not expired yet");
 pub(crate) const CREDENTIAL_TAKEN: ProblemType = problem(S::CONFLICT, "credential_taken", "Credential taken");
 pub(crate) const TEMPLATE_NOT_FOUND: ProblemType =

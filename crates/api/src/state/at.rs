@@ -46,6 +46,7 @@ impl At {
                 Err(Error::EventNotFound(sequence.to_string()))
             }
             Wanted::Sequence(sequence) => Ok(At { through: sequence, time: None }),
+            Wanted::Time(time) if time > Timestamp::now() => Err(Error::MomentToCome(time)),
             // What was stored at the very moment counts.
             Wanted::Time(time) => {
                 let after = time.checked_add(SignedDuration::from_nanos(1)).unwrap_or(time);
@@ -68,11 +69,10 @@ pub(super) fn parse(parameter: &str, text: &str, now: Timestamp, violations: &mu
     if let Ok(sequence) = text.parse() {
         return Wanted::Sequence(sequence);
     }
-    let wrong = match moment::parse(text, now) {
-        Some(time) if time <= now => return Wanted::Time(time),
-        Some(_) => "a time that has passed was expected".to_owned(),
-        None => format!("a sequence, `{NOW}`, or {} was expected", moment::WHAT_A_MOMENT_IS),
-    };
+    if let Some(time) = moment::parse(text, now) {
+        return Wanted::Time(time);
+    }
+    let wrong = format!("a sequence, `{NOW}`, or {} was expected", moment::WHAT_A_MOMENT_IS);
     violations.add(Place::Parameter(parameter.to_owned()), wrong);
     Wanted::Now
 }
@@ -104,14 +104,6 @@ pub(super) fn one_of(
                 Wanted::Now
             }
         },
-        (Some(at), None) => match moment::moment("at", Some(at), now, violations) {
-            Some(time) if time <= now => Wanted::Time(time),
-            Some(_) => {
-                let place = Place::Parameter("at".to_owned());
-                violations.add(place, "a time that has passed was expected");
-                Wanted::Now
-            }
-            None => Wanted::Now,
-        },
+        (Some(at), None) => moment::moment("at", Some(at), now, violations).map_or(Wanted::Now, Wanted::Time),
     }
 }
