@@ -72,7 +72,8 @@ async fn the_log_is_followed_from_its_beginning() {
         "data": {
             "name": "everything",
             "access": {
-                "mode": "hosted", "transport": "stdio", "env": {"API_KEY": "…"}, "ports": [], "mounts": {},
+                "mode": "hosted", "transport": "stdio", "process": "auto", "env": {"API_KEY": "…"}, "ports": [],
+                "mounts": {},
                 "source": {"kind": "command", "program": "npx", "args": ["-y", "server"]}, "replicas": 1,
                 "resources": {
                     "cpu_request_millis": null, "cpu_limit_millis": null,

@@ -20,7 +20,7 @@ async fn a_created_instance_shows_at_once() {
         created,
         json!({
             "id": id, "name": "everything", "labels": {}, "notes": "", "icon": "", "template": null,
-            "access": "hosted", "transport": "stdio",
+            "access": "hosted", "transport": "stdio", "process": "auto", "authorization": null,
             "command": {"program": "npx", "args": ["-y", "server"], "env": ["API_KEY"]},
             "ports": [], "mounts": {}, "replicas_wanted": 1,
             "resources": {

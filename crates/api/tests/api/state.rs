@@ -43,7 +43,9 @@ async fn an_instance_is_shown_as_it_was() {
     never.problem(StatusCode::NOT_FOUND, "never_existed");
     client.get("/state/pod/b").await.problem(StatusCode::NOT_FOUND, "unknown_aggregate");
     client.get("/state/instance/a?at_sequence=99").await.problem(StatusCode::NOT_FOUND, "event_not_found");
-    for wrong in ["at=tomorrow", "at=2130-01-01T00:00Z", "at=5m&at_sequence=1", "at_sequence=x"] {
+    let ahead = client.get("/state/instance/a?at=2130-01-01T00:00Z").await;
+    ahead.problem(StatusCode::UNPROCESSABLE_ENTITY, "moment_to_come");
+    for wrong in ["at=tomorrow", "at=5m&at_sequence=1", "at_sequence=x"] {
         let refused = client.get(&format!("/state/instance/a?{wrong}")).await;
         refused.problem(StatusCode::BAD_REQUEST, "invalid_request");
     }
