@@ -40,11 +40,7 @@ impl Client {
     /// # Errors
     /// What went wrong, in words: the server may not be ready yet.
     pub(crate) async fn open(target: &Target) -> Result<Self, String> {
-        let stream = TcpStream::connect(target.address).await.map_err(|error| error.to_string())?;
-        stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        let (sender, connection) =
-            handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-        tokio::spawn(connection);
+        let sender = connect(target.address).await?;
         let mut client = Client { target: target.clone(), sender, session: None, last_id: 0 };
         client.initialize().await?;
         Ok(client)
@@ -104,9 +100,11 @@ impl Client {
     }
 
     async fn send(&mut self, method: Method, body: Bytes) -> (StatusCode, Bytes) {
-        let request = self.request(method, body);
-        self.sender.ready().await.expect("the connection is open");
-        let answer = self.sender.send_request(request).await.expect("the server answers");
+        // A server closes what was not used while the others had their turn.
+        if self.sender.ready().await.is_err() {
+            self.sender = connect(self.target.address).await.expect("connect anew");
+        }
+        let answer = self.sender.send_request(self.request(method, body)).await.expect("the server answers");
         let status = answer.status();
         (status, answer.into_body().collect().await.expect("the answer has an end").to_bytes())
     }
@@ -130,6 +128,14 @@ impl Client {
         }
         request
     }
+}
+
+async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>, String> {
+    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 /// Clients that call at the same time, each one call after the other.
