@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use harness::{Platform, Tools};
+use harness::{Platform, Tools, free_address};
 use tokio::process::Command;
 
 use crate::figure::{Figures, Goal, median, quantile};
 use crate::mcp_client::{Clients, Target, churn};
 use crate::peer::Work;
 use crate::prototype;
-use crate::servers::{Server, everything, free_port, own, peers, target};
+use crate::servers::{Server, everything, own, peers, target};
 
 /// How often the sides take turns.
 const ROUNDS: usize = 3;
@@ -115,39 +115,38 @@ async fn start_servers(tools: &Tools) -> Vec<(&'static str, Server)> {
     let (server, peers) = (everything(tools), peers());
     let program: Vec<&str> = server.iter().map(String::as_str).collect();
     let mut servers = vec![];
-    let port = free_port();
-    let number = port.to_string();
-    let prototype = own(&[&[prototype::NAME, &number], &program[..]].concat());
-    servers.push((PROTOTYPE, Server::start(prototype, target(port, "/mcp")).await));
+    let address = free_address();
+    let port = address.port().to_string();
+    let prototype = own(&[&[prototype::NAME, &port], &program[..]].concat());
+    servers.push((PROTOTYPE, Server::start(prototype, target(address, "/mcp")).await));
 
-    let port = free_port();
+    let address = free_address();
     let mut bridge = Command::new(tools.mcpcan.with_file_name("mcpcan-bridge"));
-    bridge
-        .args(["stdio", "--process", "shared", "--listen", &format!("127.0.0.1:{port}"), "--"])
-        .args(&program);
+    bridge.args(["stdio", "--process", "shared", "--listen", &address.to_string(), "--"]).args(&program);
     bridge.env("MCPCAN_BRIDGE_CREDENTIAL", CREDENTIAL);
     let authorization = Some(format!("Bearer {CREDENTIAL}"));
-    let target_of_bridge = Target { authorization, ..target(port, "/mcp") };
+    let target_of_bridge = Target { authorization, ..target(address, "/mcp") };
     servers.push((SHARED, Server::start(bridge, target_of_bridge).await));
 
-    let port = free_port();
+    let address = free_address();
     let mut supergateway = Command::new("node");
     supergateway.arg(peers.join("node/node_modules/supergateway/dist/index.js"));
     supergateway.args(["--stdio", &program.join(" "), "--outputTransport", "streamableHttp", "--stateful"]);
-    supergateway.args(["--logLevel", "none", "--port", &port.to_string()]);
-    servers.push((PEERS[0], Server::start(supergateway, target(port, "/mcp")).await));
+    supergateway.args(["--logLevel", "none", "--port", &address.port().to_string()]);
+    servers.push((PEERS[0], Server::start(supergateway, target(address, "/mcp")).await));
 
-    let port = free_port();
+    let address = free_address();
     let mut npm = Command::new("node");
     npm.arg(peers.join("node/node_modules/.bin/mcp-proxy"));
-    npm.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--server", "stream", "--"]).args(&program);
-    servers.push((PEERS[1], Server::start(npm, target(port, "/mcp")).await));
-
-    let port = free_port();
-    let mut pypi = Command::new(peers.join("venv/bin/mcp-proxy"));
-    pypi.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--log-level", "WARNING", "--"])
+    npm.args(["--host", "127.0.0.1", "--port", &address.port().to_string(), "--server", "stream", "--"])
         .args(&program);
-    servers.push((PEERS[2], Server::start(pypi, target(port, "/mcp")).await));
+    servers.push((PEERS[1], Server::start(npm, target(address, "/mcp")).await));
+
+    let address = free_address();
+    let mut pypi = Command::new(peers.join("venv/bin/mcp-proxy"));
+    pypi.args(["--host", "127.0.0.1", "--port", &address.port().to_string(), "--log-level", "WARNING", "--"])
+        .args(&program);
+    servers.push((PEERS[2], Server::start(pypi, target(address, "/mcp")).await));
     servers
 }
 

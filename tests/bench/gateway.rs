@@ -11,7 +11,7 @@ use crate::http::Connection;
 use crate::mcp_client::{Clients, Streams, Target};
 use crate::nginx::Nginx;
 use crate::peer::Work;
-use crate::servers::{Server, free_port, memory, own, target};
+use crate::servers::memory;
 use crate::upstream;
 
 const REPLICAS: Replicas = Replicas { apis: 1, deciders: 1, projectors: 1, gateways: 1 };
@@ -33,9 +33,7 @@ const STREAMS: usize = 1000;
 const STREAMS_EACH: usize = 20;
 
 pub(crate) async fn run(figures: &mut Figures) {
-    let port = free_port();
-    let upstream = own(&[upstream::NAME, &port.to_string()]);
-    let upstream = Server::start(upstream, target(port, "/mcp")).await;
+    let upstream = upstream::start().await;
     let nginx = Nginx::start(&upstream.target).await;
     let deployment = Deployment::start(REPLICAS).await;
     let gateway = proxied(&deployment, &upstream.target, STREAMS / STREAMS_EACH).await;
@@ -110,8 +108,9 @@ async fn streams(figures: &mut Figures, side: &str, pid: u32, targets: &[Target]
 /// Makes an instance of a server elsewhere; gives its address at the gateway, once for each of its tokens.
 async fn proxied(deployment: &Deployment, upstream: &Target, tokens: usize) -> Vec<Target> {
     let mut api = Connection::open(&deployment.apis()[0], deployment.admin_key()).await;
-    let url = format!("http://{}{}", upstream.address, upstream.path);
-    let body = json!({"name": "bench", "access": "proxy", "transport": "streamable-http", "url": url});
+    let body = json!({
+        "name": "bench", "access": "proxy", "transport": "streamable-http", "url": upstream.url(),
+    });
     api.post("/instances", "create", Some(&body)).await;
     let mut targets = vec![];
     for token in 0..tokens {

@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 
 /// A connection to one api.
 pub(crate) struct Connection {
@@ -19,10 +19,7 @@ impl Connection {
     /// `api` is the address with the path that everything lies under.
     pub(crate) async fn open(api: &str, admin_key: &str) -> Self {
         let host = api.trim_start_matches("http://").split('/').next().expect("a text has a first part");
-        let stream = TcpStream::connect(host).await.expect("connect to the api");
-        stream.set_nodelay(true).expect("set TCP_NODELAY");
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("speak HTTP with the api");
-        tokio::spawn(connection);
+        let sender = connect(host).await.expect("connect to the api");
         Connection { sender, host: host.to_owned(), admin_key: admin_key.to_owned() }
     }
 
@@ -56,4 +53,13 @@ impl Connection {
         assert!(matches!(status, StatusCode::OK | StatusCode::CREATED), "{status} {body}");
         body
     }
+}
+
+/// A connection on which small messages do not wait for each other.
+pub(crate) async fn connect(address: impl ToSocketAddrs) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
 }

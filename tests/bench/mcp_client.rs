@@ -8,10 +8,9 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use hyper::client::conn::http1::SendRequest;
 
+use crate::http::connect;
 use crate::peer::{Work, milliseconds};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -26,6 +25,12 @@ pub(crate) struct Target {
     pub(crate) authorization: Option<String>,
 }
 
+impl Target {
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}{}", self.address, self.path)
+    }
+}
+
 /// A client with a session.
 pub(crate) struct Client {
     target: Target,
@@ -38,34 +43,29 @@ impl Client {
     /// Connects and initialises.
     ///
     /// # Errors
-    /// What went wrong, in words: the server may not be ready yet.
-    pub(crate) async fn open(target: &Target) -> Result<Self, String> {
+    /// The server does not let it in: it may not be ready yet.
+    pub(crate) async fn open(target: &Target) -> anyhow::Result<Self> {
         let sender = connect(target.address).await?;
         let mut client = Client { target: target.clone(), sender, session: None, last_id: 0 };
         client.initialize().await?;
         Ok(client)
     }
 
-    async fn initialize(&mut self) -> Result<(), String> {
+    async fn initialize(&mut self) -> anyhow::Result<()> {
         let initialize = format!(
             r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{REVISION}","capabilities":{{}},"clientInfo":{{"name":"bench","version":"1"}}}}}}"#
         );
         let request = self.request(Method::POST, initialize.into());
-        self.sender.ready().await.map_err(|error| error.to_string())?;
-        let answer = self.sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let (head, body) = answer.into_parts();
-        let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
-        if head.status != StatusCode::OK {
-            return Err(format!(
-                "initialize is answered {}: {}",
-                head.status,
-                String::from_utf8_lossy(&body)
-            ));
-        }
+        self.sender.ready().await?;
+        let (head, body) = self.sender.send_request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let said = String::from_utf8_lossy(&body);
+        anyhow::ensure!(head.status == StatusCode::OK, "initialize is answered {}: {said}", head.status);
         self.session = head.headers.get(SESSION_ID).cloned();
         let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
         let (status, _) = self.send(Method::POST, Bytes::from_static(initialized.as_bytes())).await;
-        if status.is_success() { Ok(()) } else { Err(format!("initialized is answered {status}")) }
+        anyhow::ensure!(status.is_success(), "initialized is answered {status}");
+        Ok(())
     }
 
     /// Calls the tool `echo`.
@@ -128,14 +128,6 @@ impl Client {
         }
         request
     }
-}
-
-async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>, String> {
-    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
-    stream.set_nodelay(true).map_err(|error| error.to_string())?;
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    tokio::spawn(connection);
-    Ok(sender)
 }
 
 /// Clients that call at the same time, each one call after the other.

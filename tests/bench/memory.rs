@@ -46,7 +46,7 @@ pub(crate) async fn run(figures: &mut Figures) {
     };
     harness::until("the gateway knows the last token", DEADLINE, async || {
         let refused = Client::open(&target).await.err()?;
-        (!refused.contains("401")).then_some(())
+        (!refused.to_string().contains("401")).then_some(())
     })
     .await;
     let grown = memory(deployment.pid("gateway-0"));

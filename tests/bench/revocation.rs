@@ -3,23 +3,19 @@
 //! Each gateway is asked without a pause on a connection of its own, so what is measured is the gateway's delay and one
 //! round trip.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use harness::{Deployment, Replicas};
-use http::{Method, Request, Response};
+use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http1::SendRequest;
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::figure::{Figures, Goal, quantile};
-use crate::http::Connection;
+use crate::http::{Connection, connect};
+use crate::upstream;
 
 const REPLICAS: Replicas = Replicas { apis: 1, deciders: 1, projectors: 1, gateways: 3 };
 /// How many credentials end in each way.
@@ -32,8 +28,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) async fn run(figures: &mut Figures) {
     let deployment = Deployment::start(REPLICAS).await;
     let mut api = Connection::open(&deployment.apis()[0], deployment.admin_key()).await;
+    let upstream = upstream::start().await;
     let body = json!({
-        "name": "bench", "access": "proxy", "transport": "streamable-http", "url": upstream().await,
+        "name": "bench", "access": "proxy", "transport": "streamable-http", "url": upstream.target.url(),
     });
     let instance = api.post("/instances", "create", Some(&body)).await;
     let instance = instance["id"].as_str().expect("an instance has an id").to_owned();
@@ -86,7 +83,8 @@ struct Probe {
 impl Probe {
     async fn open(gateway: SocketAddr, instance: &str, credential: &str) -> Self {
         let path = format!("/mcp-gateway/{instance}/mcp");
-        Probe { gateway, sender: connect(gateway).await, path, credential: format!("Bearer {credential}") }
+        let sender = connect(gateway).await.expect("connect to a gateway");
+        Probe { gateway, sender, path, credential: format!("Bearer {credential}") }
     }
 
     /// Asks until the answer has this status; gives the moment of that.
@@ -97,7 +95,7 @@ impl Probe {
                 Ok(status) if status == wanted => return Instant::now(),
                 Ok(status) => assert!(started.elapsed() < DEADLINE, "the gateway still answers {status}"),
                 // An answer that is under way breaks off with its credential: that is no refusal yet.
-                Err(_) => self.sender = connect(self.gateway).await,
+                Err(_) => self.sender = connect(self.gateway).await.expect("connect anew"),
             }
         }
     }
@@ -115,33 +113,4 @@ impl Probe {
         answer.into_body().collect().await?;
         Ok(status)
     }
-}
-
-async fn connect(gateway: SocketAddr) -> SendRequest<Full<Bytes>> {
-    let stream = TcpStream::connect(gateway).await.expect("connect to a gateway");
-    stream.set_nodelay(true).expect("set TCP_NODELAY");
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("speak HTTP with a gateway");
-    tokio::spawn(connection);
-    sender
-}
-
-/// A server that answers everything at once; gives its address.
-async fn upstream() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind a port");
-    let url = format!("http://{}/mcp", listener.local_addr().expect("the address"));
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.expect("accept a connection");
-            stream.set_nodelay(true).expect("set TCP_NODELAY");
-            let service = service_fn(|request: Request<hyper::body::Incoming>| async move {
-                // An unread body would end the connection.
-                let _ = request.into_body().collect().await;
-                let body = Full::new(Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"result":{}}"#));
-                let response = Response::builder().header("content-type", "application/json").body(body);
-                Ok::<_, Infallible>(response.expect("a response"))
-            });
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        }
-    });
-    url
 }

@@ -1,7 +1,7 @@
 //! Servers in processes of their own: what is measured, and what it is measured against.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -80,14 +80,8 @@ pub(crate) fn peers() -> PathBuf {
     peers
 }
 
-pub(crate) fn target(port: u16, path: &str) -> Target {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+pub(crate) fn target(address: SocketAddr, path: &str) -> Target {
     Target { address, path: path.to_owned(), authorization: None }
-}
-
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a port");
-    listener.local_addr().expect("a listener has an address").port()
 }
 
 /// What a process and its children have in memory, in KiB.

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures_util::stream;
+use harness::free_address;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Either, Full, StreamBody};
@@ -16,6 +17,8 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::net::TcpListener;
+
+use crate::servers::{Server, own, target};
 
 /// The first argument of a process that is an upstream.
 pub(crate) const NAME: &str = "upstream";
@@ -45,6 +48,12 @@ struct Arguments<'a> {
 
 type Silence = StreamBody<stream::Pending<Result<Frame<Bytes>, Infallible>>>;
 type Body = Either<Full<Bytes>, Silence>;
+
+/// Starts one in a process of its own.
+pub(crate) async fn start() -> Server {
+    let address = free_address();
+    Server::start(own(&[NAME, &address.port().to_string()]), target(address, "/mcp")).await
+}
 
 /// Serves until it is killed.
 pub(crate) fn run(arguments: &[String]) {

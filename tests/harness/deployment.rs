@@ -265,7 +265,7 @@ fn clickhouse_arguments() -> [String; 2] {
 }
 
 /// An address that nobody listens on now, so that a part which is started again finds its own.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a port");
     listener.local_addr().expect("a listener has an address")
 }
