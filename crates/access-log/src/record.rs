@@ -55,6 +55,39 @@ pub struct TraceRecord {
     pub error: String,
 }
 
+impl TraceRecord {
+    /// An event of which nothing else is known yet, and that nothing is wrong with.
+    pub fn new(time: Timestamp, event: TraceEvent) -> Self {
+        Self {
+            time,
+            level: Level::Info,
+            event,
+            trace_id: String::new(),
+            span_id: String::new(),
+            instance_id: Uuid::nil(),
+            instance_name: String::new(),
+            token_id: Uuid::nil(),
+            token_label: String::new(),
+            gateway_id: String::new(),
+            session_id: String::new(),
+            protocol_version: String::new(),
+            http_method: String::new(),
+            path: String::new(),
+            rpc_method: String::new(),
+            rpc_id: String::new(),
+            tool: String::new(),
+            status: 0,
+            latency_ns: 0,
+            request_bytes: 0,
+            response_bytes: 0,
+            client_address: String::new(),
+            user_agent: String::new(),
+            content_type: String::new(),
+            error: String::new(),
+        }
+    }
+}
+
 /// One line of a hosted server's output: a row of the container log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerLine {

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::{Client, Level, TraceEvent, TraceRecord};
+use crate::{Client, TraceEvent, TraceRecord};
 
 /// Names a library to use before the fetched one.
 const LIBRARY_VARIABLE: &str = "MCPCAN_CHDB_LIB";
@@ -72,33 +72,7 @@ impl Drop for Engine {
 
 /// A request with this token that came at this time; of the rest there is nothing to say.
 pub fn request_of(token_id: Uuid, time: Timestamp) -> TraceRecord {
-    TraceRecord {
-        time,
-        level: Level::Info,
-        event: TraceEvent::Request,
-        trace_id: String::new(),
-        span_id: String::new(),
-        instance_id: Uuid::nil(),
-        instance_name: String::new(),
-        token_id,
-        token_label: String::new(),
-        gateway_id: String::new(),
-        session_id: String::new(),
-        protocol_version: String::new(),
-        http_method: String::new(),
-        path: String::new(),
-        rpc_method: String::new(),
-        rpc_id: String::new(),
-        tool: String::new(),
-        status: 0,
-        latency_ns: 0,
-        request_bytes: 0,
-        response_bytes: 0,
-        client_address: String::new(),
-        user_agent: String::new(),
-        content_type: String::new(),
-        error: String::new(),
-    }
+    TraceRecord { token_id, ..TraceRecord::new(time, TraceEvent::Request) }
 }
 
 /// The program of this workspace, beside the test.

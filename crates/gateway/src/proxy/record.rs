@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use access_log::{Level, TraceEvent, TraceRecord};
+use access_log::{TraceEvent, TraceRecord};
 use http::header;
 use http::request::Parts;
 use jiff::Timestamp;
@@ -41,9 +41,6 @@ impl Gateway {
         };
         let path = route.map(|_| truncated(parts.uri.path()));
         TraceRecord {
-            time: Timestamp::now(),
-            level: Level::Info,
-            event: TraceEvent::Request,
             trace_id: trace.trace_id.clone(),
             span_id: trace.span_id.clone(),
             instance_id: route.map(|route| route.id.0).unwrap_or_default(),
@@ -55,17 +52,10 @@ impl Gateway {
             protocol_version: bounded(parts.headers.get(session::PROTOCOL_VERSION)),
             http_method: truncated(parts.method.as_str()),
             path: path.unwrap_or_else(|| "/mcp-gateway/…".to_owned()),
-            rpc_method: String::new(),
-            rpc_id: String::new(),
-            tool: String::new(),
-            status: 0,
-            latency_ns: 0,
-            request_bytes: 0,
-            response_bytes: 0,
             client_address: client.to_canonical().to_string(),
             user_agent: bounded(parts.headers.get(header::USER_AGENT)),
             content_type: bounded(parts.headers.get(header::CONTENT_TYPE)),
-            error: String::new(),
+            ..TraceRecord::new(Timestamp::now(), TraceEvent::Request)
         }
     }
 }
