@@ -26,8 +26,8 @@ const SCOPE_CHARS_MAX: usize = 128;
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetAuthorization {
-    /// The authorization server, as its tokens name it in `iss`: an `https` url without query and fragment.
-    #[schemars(length(max = TEXT_CHARS_MAX), regex(pattern = r"^https?://[a-z]([a-z0-9.-]*[a-z])?(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~/-]*)?$"))]
+    /// The authorization server, as its tokens name it in `iss`: a url without query and fragment.
+    #[schemars(with = "PlainUrl")]
     issuer: String,
     /// What tokens name in `aud`: for MCP clients the address of the instance at the gateway.
     #[schemars(length(min = 1, max = TEXT_CHARS_MAX), regex(pattern = "^[!-~]+$"))]
@@ -37,7 +37,7 @@ pub(crate) struct SetAuthorization {
     #[schemars(with = "BTreeSet<Scope>", length(max = SCOPES_MAX))]
     scopes: BTreeSet<String>,
     /// Where the issuer's keys are; without it, its metadata says so.
-    #[schemars(with = "Option<JwksUrl>")]
+    #[schemars(with = "Option<PlainUrl>")]
     jwks_url: Option<String>,
 }
 
@@ -50,9 +50,10 @@ struct Scope(
     String,
 );
 
+/// The form of a url that always works; [`check_url`] takes more.
 #[derive(JsonSchema)]
 #[schemars(inline)]
-struct JwksUrl(
+struct PlainUrl(
     #[expect(dead_code, reason = "only the schema counts")]
     #[schemars(length(max = TEXT_CHARS_MAX), regex(pattern = r"^https?://[a-z]([a-z0-9.-]*[a-z])?(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~/-]*)?$"))]
     String,
@@ -78,7 +79,9 @@ impl SetAuthorization {
                 && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
         };
         if !self.scopes.iter().all(|scope| is_scope(scope)) {
-            let detail = "a scope has 1 to 128 visible ASCII characters, without quotes and backslashes";
+            let detail = format!(
+                "a scope has 1 to {SCOPE_CHARS_MAX} visible ASCII characters, without quotes and backslashes"
+            );
             violations.add_at(&["scopes"], detail);
         }
         violations.into_result()?;
