@@ -35,11 +35,9 @@ pub struct Config {
     pub connections_max: usize,
     /// How long calls may go on after a shutdown has begun.
     pub grace: Duration,
-    /// The host name under which clients reach the gateway. On a loopback address, requests to any other name than this
-    /// and the machine's own are refused.
-    pub public_host: Option<String>,
     /// Where clients reach the gateway: what the metadata of instances with an issuer says. Otherwise it says what each
-    /// client calls it, over http.
+    /// client calls it, over http. On a loopback address, requests to any other name than this one's and the machine's
+    /// own are refused.
     pub public_url: Option<Url>,
     /// Whether proxied instances may lead to private addresses, this machine included. Link-local and metadata addresses
     /// they never may.
@@ -60,7 +58,6 @@ impl Config {
             request_body_bytes_max: REQUEST_BODY_BYTES_MAX,
             connections_max: CONNECTIONS_MAX,
             grace: GRACE,
-            public_host: None,
             public_url: None,
             private_upstreams: true,
             limits: Limits::default(),

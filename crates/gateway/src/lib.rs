@@ -6,7 +6,7 @@
 //! events leave through a queue.
 //!
 //! ```text
-//! server ─▶ proxy ─▶ admission (credential, tokens, verified), routes ─▶ upstream
+//! server ─▶ proxy ─▶ admission (credential, tokens, verified, oauth, limits), routes ─▶ upstream
 //!             │  └─▶ body (both ways) ─▶ exchange ─▶ traces ─▶ publisher ─▶ NATS, or the spool
 //!             └─▶ refusal, headers, session, trace_context
 //! ```
@@ -53,6 +53,7 @@ use service::{CancellationToken, Context};
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use url::Url;
 
 use crate::admission::Admission;
 use crate::following::Following;
@@ -103,10 +104,11 @@ pub async fn run(
     beside.spawn(oauth::run(routes.issuers.clone(), issuers));
     let clock = tokens.clone();
     beside.spawn(async move { match clock.watch_clock().await {} });
+    let public_host = config.public_url.as_ref().and_then(Url::host_str).map(str::to_owned);
     let gateway = Gateway {
         gateway_id: config.gateway_id,
         request_body_bytes_max: config.request_body_bytes_max,
-        names: Names::new(listener.local_addr().context("read the address")?, config.public_host),
+        names: Names::new(listener.local_addr().context("read the address")?, public_host),
         admission: Admission::new(tokens, store.vault().clone(), &config.limits),
         public_url: config.public_url,
         routes,

@@ -149,7 +149,6 @@ pub(crate) fn gateway(arguments: GatewayArguments, data: Option<PathBuf>) -> Res
     let data = own_data(data)?;
     run(&arguments.process, async |context| {
         let mut config = gateway::Config::new(arguments.id.clone(), data.directory("spool")?);
-        config.public_host = arguments.gateway_url.as_ref().and_then(Url::host_str).map(str::to_owned);
         config.public_url.clone_from(&arguments.gateway_url);
         config.limits = (&arguments.limits).into();
         config.private_upstreams = arguments.addresses.allow_private();

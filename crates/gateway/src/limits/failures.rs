@@ -4,9 +4,11 @@
 //! the others out.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::time::{Duration, Instant};
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, RateLimiter};
+use parking_lot::Mutex;
 
 use super::{Rate, whole_seconds};
 use crate::refusal::Refusal;
@@ -15,6 +17,9 @@ use crate::refusal::Refusal;
 /// share one budget.
 const ADDRESSES_MAX: usize = 100_000;
 
+/// How far apart those that have rested are forgotten at least, while there are too many: each time all are looked at.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The bits that one customer of a provider has in IPv6 at least: within them addresses are free.
 const V6_PREFIX: u128 = u128::MAX << 64;
 
@@ -22,12 +27,13 @@ const V6_PREFIX: u128 = u128::MAX << 64;
 pub(crate) struct Failures {
     limits: Option<(DefaultKeyedRateLimiter<IpAddr>, DefaultDirectRateLimiter)>,
     clock: DefaultClock,
+    swept: Mutex<Option<Instant>>,
 }
 
 impl Failures {
     pub(crate) fn new(rate: Option<Rate>) -> Self {
         let limits = rate.map(|rate| (RateLimiter::keyed(rate.quota()), RateLimiter::direct(rate.quota())));
-        Self { limits, clock: DefaultClock::default() }
+        Self { limits, clock: DefaultClock::default(), swept: Mutex::default() }
     }
 
     /// Notes an attempt of this address that has failed or may fail.
@@ -36,7 +42,7 @@ impl Failures {
     /// There were too many.
     pub(crate) fn note(&self, address: IpAddr) -> Result<(), Refusal> {
         let Some((addresses, others)) = &self.limits else { return Ok(()) };
-        if addresses.len() >= ADDRESSES_MAX {
+        if addresses.len() >= ADDRESSES_MAX && self.is_time_to_sweep() {
             addresses.retain_recent();
         }
         let noted = if addresses.len() < ADDRESSES_MAX {
@@ -48,6 +54,15 @@ impl Failures {
             let retry_after = whole_seconds(until.wait_time_from(self.clock.now()));
             Refusal::TooManyFailures { retry_after }
         })
+    }
+
+    fn is_time_to_sweep(&self) -> bool {
+        let mut swept = self.swept.lock();
+        let is_time = swept.is_none_or(|swept| swept.elapsed() >= SWEEP_INTERVAL);
+        if is_time {
+            *swept = Some(Instant::now());
+        }
+        is_time
     }
 }
 

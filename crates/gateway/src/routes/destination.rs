@@ -12,7 +12,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Uri};
 use uuid::Uuid;
 
-use super::breaker::Breaker;
+use super::breaker::{Breaker, milliseconds};
 use crate::refusal::Refusal;
 
 /// How long a replica that took no connection is left alone, as long as there is another: until then its worker has
@@ -119,10 +119,6 @@ impl Destination {
         let now = milliseconds(STARTED.elapsed());
         self.avoided_until.load(Ordering::Relaxed) > now || self.breaker.is_open(now)
     }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for Destination {

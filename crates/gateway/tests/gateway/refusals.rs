@@ -183,7 +183,7 @@ async fn an_upstream_that_does_not_accept_is_504() {
 #[tokio::test]
 async fn what_a_page_elsewhere_sends_is_refused_and_a_public_name_is_known() {
     let upstream = Upstream::json("{}").await;
-    let harness = Harness::start_with(|config| config.public_host = Some("mcp.example".to_owned())).await;
+    let harness = Harness::start_with(|config| config.public_url = "https://mcp.example/".parse().ok()).await;
     let instance = harness.hosted("everything", &upstream.url()).await;
     let token = harness.token(instance).await;
     let authorization = format!("Bearer {}", token.credential);

@@ -62,9 +62,7 @@ impl Roles {
         let mut api = api::Config::new(admin_key, run.gateway.clone());
         api.private_upstreams = arguments.addresses.allow_private();
         let mut gateway = gateway::Config::new(GATEWAY_ID.to_owned(), data.directory("spool")?);
-        gateway.public_host =
-            arguments.gateway_url.as_ref().and_then(|url| url.host_str()).map(str::to_owned);
-        gateway.public_url = Some(run.gateway.clone());
+        gateway.public_url.clone_from(&arguments.gateway_url);
         gateway.limits = (&arguments.limits).into();
         gateway.private_upstreams = arguments.addresses.allow_private();
         let worker = worker::Config {
