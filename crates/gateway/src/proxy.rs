@@ -5,9 +5,9 @@
 mod http_sse;
 mod record;
 mod session_count;
+mod upstream_failed;
 mod way;
 
-use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ use crate::routes::{InFlight, Route, Routes};
 use crate::session::Owner;
 use crate::trace_context::TraceContext;
 use crate::traces::Traces;
-use crate::upstream::{self, Upstreams};
+use crate::upstream::Upstreams;
 use way::Way;
 
 /// Tells proxies in between not to hold an event stream back.
@@ -189,41 +189,6 @@ impl Gateway {
         }
     }
 
-    fn upstream_failed(
-        &self,
-        admitted: &Admitted,
-        way: &Way,
-        error: &hyper_util::client::legacy::Error,
-    ) -> Refusal {
-        let exchange = &admitted.exchange;
-        // What looks like a broken upstream may be the client's own body that was cut off.
-        if let Some(refusal) = exchange.body_refusal() {
-            return refuse(exchange, refusal, None, None);
-        }
-        let refusal = upstream::refusal(error);
-        match refusal {
-            // Nobody was asked.
-            Refusal::UpstreamAddressRefused => {}
-            _ if error.is_connect() => way.destination.took_no_connection(),
-            _ => way.destination.broke(),
-        }
-        let refusal = match refusal {
-            // A replica that takes no connections any more has taken its sessions with it.
-            Refusal::UpstreamUnreachable if way.destination.hosted && way.has_session() => {
-                Refusal::SessionUnknown
-            }
-            refusal => refusal,
-        };
-        let route = &admitted.lease.route;
-        tracing::warn!(
-            error = error as &dyn Error,
-            instance = %route.id,
-            trace_id = admitted.trace.trace_id,
-            "request to upstream"
-        );
-        refuse(exchange, refusal, Some(chain(error)), None)
-    }
-
     /// Passes the answer on, unless it must not be seen. A stream of HTTP+SSE names `messages` to the client.
     async fn answer(
         &self,
@@ -295,18 +260,6 @@ fn unseen(status: StatusCode) -> Option<Refusal> {
         _ if status.is_redirection() => Some(Refusal::UpstreamRedirected),
         _ => None,
     }
-}
-
-/// An error with its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 fn json(document: String) -> Response<Answer> {

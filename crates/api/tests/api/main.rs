@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod access;
+mod client_config;
 mod commands;
 mod contract;
+mod credentials;
 mod events;
 mod fuzz;
 mod hostile;

@@ -8,8 +8,9 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use url::Url;
 
+use super::upstream_failed::chain;
 use super::way::SESSION_PARAMETER;
-use super::{Admitted, Gateway, Way, chain};
+use super::{Admitted, Gateway, Way};
 use crate::endpoint::Rewriter;
 use crate::refusal::Refusal;
 
