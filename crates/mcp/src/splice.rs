@@ -107,6 +107,12 @@ impl<'a> Edits<'a> {
     pub fn insert(&mut self, object: &Range<usize>, members: impl Into<Cow<'a, str>>) {
         let start = object.start + 1;
         let mut members = members.into();
+        if let Some((_, before)) = self.list.iter_mut().find(|(place, _)| *place == (start..start)) {
+            // Those have seen to the comma before what follows.
+            members.to_mut().push(',');
+            *before.to_mut() = format!("{members}{before}");
+            return;
+        }
         if self.text.as_bytes().get(space(self.text.as_bytes(), start)) != Some(&b'}') {
             members.to_mut().push(',');
         }

@@ -89,6 +89,17 @@ proptest! {
     }
 }
 
+#[test]
+fn members_go_into_one_object_one_after_the_other() {
+    for (text, expected) in [("{}", r#"{"b":2,"a":1}"#), (r#"{"c":3}"#, r#"{"b":2,"a":1,"c":3}"#)] {
+        let object = find(text, &[]).unwrap();
+        let mut edits = Edits::of(text);
+        edits.insert(&object, r#""a":1"#);
+        edits.insert(&object, r#""b":2"#);
+        assert_eq!(edits.apply(), expected);
+    }
+}
+
 /// A JSON pointer also leads into arrays.
 fn is_object_path(value: &Value, path: &[&str]) -> bool {
     path.iter().try_fold(value, |value, key| value.as_object()?.get(*key)).is_some()
