@@ -11,6 +11,7 @@ mod parameters;
 mod rewrite;
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -31,15 +32,19 @@ use crate::wire::{Ending, Over, Wire};
 use calls::{Call, Calls};
 pub(crate) use introduction::{INITIALIZE_TIMEOUT, Introduction, NotIntroduced, initialize_params, outcome};
 pub(crate) use parameters::Parameters;
-pub(crate) use rewrite::{Outgoing, line, meta};
+pub(crate) use rewrite::{Outgoing, into_meta, line, meta};
 
 /// Calls of one child at a time.
 const CALLS_MAX: usize = 4096;
+/// For how long a server may speak about a call that was given up, unless it answers it first.
+const GIVEN_UP_KEPT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Link {
     wire: Rc<Wire>,
     key: Key,
     calls: RefCell<Calls>,
+    /// The calls that were given up and not answered since, oldest first, at most [`CALLS_MAX`].
+    given_up: RefCell<VecDeque<(u64, Instant)>>,
     /// The streams that calls of this child were given, for as long as somebody may read them.
     streams: RefCell<Vec<Weak<Stream>>>,
     /// Messages for clients.
@@ -92,6 +97,7 @@ impl Link {
             wire: wire.clone(),
             key,
             calls: RefCell::default(),
+            given_up: RefCell::default(),
             streams: RefCell::default(),
             outgoing: Meter::default(),
             bytes_max: bridge.config.session_bytes_max,
@@ -147,17 +153,6 @@ impl Link {
         stream
     }
 
-    /// Notes a call and gives the child its request. The number names the call from then on.
-    pub(crate) async fn call(&self, request: Outgoing<'_>, asker: Asker) -> Result<u64, CallRefused> {
-        let (number, line) = self.begin(request, asker)?;
-        // A child that is gone has failed the call already.
-        let sent = self.wire.send(vec![line]).await;
-        if sent.is_err() && self.calls.borrow_mut().remove(number).is_some() {
-            return Err(CallRefused::Over);
-        }
-        Ok(number)
-    }
-
     /// Notes a call. Its number names it from then on, and the line is for the child.
     pub(crate) fn begin(&self, request: Outgoing<'_>, asker: Asker) -> Result<(u64, Bytes), CallRefused> {
         if self.is_over() {
@@ -180,6 +175,7 @@ impl Link {
         let text = String::from_utf8(text).map_err(|_| Over)?;
         let (sender, answer) = oneshot::channel();
         let number = self.calls.borrow_mut().add(Call::of_the_bridge(sender));
+        let _asked = Asked { link: self, number };
         let line = rewrite::with_id(&text, number).ok_or(Over)?;
         self.wire.send(vec![line]).await?;
         answer.await.map_err(|_| Over)
@@ -211,6 +207,12 @@ impl Link {
             return;
         }
         self.last_used.set(Instant::now());
+        let mut given_up = self.given_up.borrow_mut();
+        if given_up.len() >= CALLS_MAX {
+            given_up.pop_front();
+        }
+        given_up.push_back((number, Instant::now()));
+        drop(given_up);
         let notification = rewrite::cancellation(number);
         let wire = self.wire.clone();
         spawn_local(async move { wire.send(vec![notification]).await });
@@ -225,8 +227,27 @@ impl Link {
         !self.key.client.is_empty()
     }
 
+    /// Whether the server may still speak about a call that was given up.
+    fn is_in_doubt(&self) -> bool {
+        let mut given_up = self.given_up.borrow_mut();
+        given_up.retain(|(_, at)| at.elapsed() < GIVEN_UP_KEPT);
+        !given_up.is_empty()
+    }
+
     fn is_stateless(&self) -> bool {
         self.key.era == Era::Stateless
+    }
+}
+
+/// A question of the bridge, which is forgotten when nobody waits for the answer any more.
+struct Asked<'a> {
+    link: &'a Link,
+    number: u64,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.link.calls.borrow_mut().remove(self.number);
     }
 }
 

@@ -101,7 +101,12 @@ impl Links {
     pub(crate) fn forget(&self, bridge: &Bridge, link: &Rc<Link>, ending: Ending) {
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slots.get_mut(link.key()) else { return };
+        let before = slot.links.len();
         slot.links.retain(|other| !Rc::ptr_eq(other, link));
+        // One that nobody was led to, as that of a probe, or that was ended here, says nothing about the next.
+        if slot.links.len() == before {
+            return;
+        }
         if link.is_proven() {
             slot.failures = 0;
             slot.not_before = None;

@@ -30,7 +30,7 @@ pub(super) async fn open(
     request: &Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
     if request.method() != Method::GET {
-        return Err(Refusal::NoSuchMethodOfStream);
+        return Err(Refusal::NoSuchMethodOfStream("GET"));
     }
     guard::accepts(request.headers(), &["text/event-stream"])?;
     let client = request.headers().get(CLIENT).and_then(|client| client.to_str().ok());
@@ -48,7 +48,7 @@ pub(super) async fn open(
 /// Takes messages of a session; what comes of them goes to its stream.
 pub(super) async fn take(bridge: &Rc<Bridge>, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
     if request.method() != Method::POST {
-        return Err(Refusal::NoSuchMethodOfStream);
+        return Err(Refusal::NoSuchMethodOfStream("POST"));
     }
     let session = session(bridge, request.uri().query())?;
     guard::json(request.headers())?;

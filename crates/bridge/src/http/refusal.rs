@@ -25,7 +25,7 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 /// Why a request is refused. Its text is the message of the JSON-RPC error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("there is nothing here: MCP is served at /mcp")]
+    #[error("there is nothing here: MCP is served at /mcp, its older HTTP+SSE at /sse")]
     NoSuchPath,
     #[error("use POST, GET or DELETE")]
     NoSuchMethod,
@@ -58,8 +58,9 @@ pub(crate) enum Refusal {
     NoSession { id: Option<Box<RawValue>> },
     #[error("no session: open a stream with GET /sse, and send messages where its endpoint event says")]
     NoStream,
+    /// With the only method that the address takes.
     #[error("a stream of HTTP+SSE is opened with GET, and its messages are sent with POST")]
-    NoSuchMethodOfStream,
+    NoSuchMethodOfStream(&'static str),
     #[error("the session does not exist or is over: initialize a new one")]
     UnknownSession,
     #[error("the session is initialised already: leave Mcp-Session-Id out to open another")]
@@ -102,8 +103,8 @@ impl Refusal {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Self::NoSuchMethodOfStream = self {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, POST"));
+        if let Self::NoSuchMethodOfStream(allowed) = self {
+            headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
         if let Self::NoSuchMethod = self {
             headers.insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
@@ -133,7 +134,7 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::NoSuchPath | Self::UnknownSession => StatusCode::NOT_FOUND,
-            Self::NoSuchMethod | Self::NoSuchMethodOfStream | Self::OnlyPost => {
+            Self::NoSuchMethod | Self::NoSuchMethodOfStream(_) | Self::OnlyPost => {
                 StatusCode::METHOD_NOT_ALLOWED
             }
             Self::NoCredential => StatusCode::UNAUTHORIZED,
@@ -174,7 +175,7 @@ impl Refusal {
             Self::Stateless { fault, .. } => fault.code(),
             Self::NoSuchPath
             | Self::NoSuchMethod
-            | Self::NoSuchMethodOfStream
+            | Self::NoSuchMethodOfStream(_)
             | Self::OnlyPost
             | Self::NoLink(_)
             | Self::NoCredential

@@ -74,6 +74,7 @@ impl Link {
         let number = Id::read(response.id).and_then(rewrite::number);
         let call = number.and_then(|number| self.calls.borrow_mut().remove(number));
         let Some(call) = call else {
+            self.given_up.borrow_mut().retain(|(given_up, _)| Some(*given_up) != number);
             tracing::debug!(bytes = response.raw.len(), "the server answered a call that does not wait");
             return;
         };
@@ -144,12 +145,14 @@ impl Link {
         call.answer(result.into());
     }
 
-    /// stdio does not say which call a log line or an unknown notification belongs to. With one that it can belong to,
-    /// there is no doubt; otherwise it goes to nobody.
+    /// stdio does not say which call a log line or an unknown notification belongs to. It goes to the only call that it
+    /// can belong to, and otherwise to nobody: what a server still says of a call that was given up must not reach
+    /// another client.
     fn route_uncorrelated(&self, notification: &Notification<'_>) {
         let log = notification.method == "notifications/message";
         let calls = self.calls.borrow();
         let meant = match (self.is_stateless(), log) {
+            _ if !self.serves_one_client() && self.is_in_doubt() => None,
             (true, true) => calls.only(|call| call.logs),
             (true, false) => calls.only(|call| !call.listens),
             (false, _) if self.serves_one_client() => calls.only(|_| true),
@@ -215,9 +218,12 @@ impl Link {
         if self.outgoing.bytes() <= self.bytes_max {
             return;
         }
-        let streams = self.streams.borrow();
-        let streams = streams.iter().filter_map(std::rc::Weak::upgrade);
-        let Some(slowest) = streams.max_by_key(|stream| stream.kept().0) else { return };
+        let streams: Vec<_> = self.streams.borrow().iter().filter_map(std::rc::Weak::upgrade).collect();
+        // What whole answers take that are being read makes no stream too slow.
+        if streams.iter().map(|stream| stream.kept().0).sum::<usize>() <= self.bytes_max {
+            return;
+        }
+        let Some(slowest) = streams.into_iter().max_by_key(|stream| stream.kept().0) else { return };
         let (bytes, _) = slowest.kept();
         if bytes > 0 {
             tracing::warn!(bytes, "a client read its stream too slowly and is cut off");

@@ -83,6 +83,24 @@ impl<'a> Outgoing<'a> {
     }
 }
 
+/// Puts members into `params._meta` of a message. What stands there and is no object has no meaning, and goes.
+pub(crate) fn into_meta(edits: &mut Edits<'_>, text: &str, members: &str) {
+    let is_object = |place: &Range<usize>| text[place.clone()].starts_with('{');
+    match (splice::find(text, &["params", "_meta"]), splice::find(text, &["params"])) {
+        (Some(meta), _) if is_object(&meta) => edits.insert(&meta, members.to_owned()),
+        (Some(meta), _) => edits.replace(meta, format!("{{{members}}}")),
+        (None, Some(params)) if is_object(&params) => {
+            edits.insert(&params, format!("\"_meta\":{{{members}}}"));
+        }
+        (None, Some(params)) => edits.replace(params, format!("{{\"_meta\":{{{members}}}}}")),
+        (None, None) => {
+            if let Some(message) = splice::find(text, &[]) {
+                edits.insert(&message, format!("\"params\":{{\"_meta\":{{{members}}}}}"));
+            }
+        }
+    }
+}
+
 /// The text on one line.
 pub(crate) fn line(text: String) -> Bytes {
     match message::line(&text) {

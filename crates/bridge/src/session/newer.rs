@@ -16,8 +16,7 @@ use mcp::splice::{self, Edits};
 use serde_json::value::RawValue;
 
 use super::Session;
-use super::shared::refused_text;
-use crate::link::{Asker, Introduction, Link, Outgoing, meta};
+use crate::link::{Asker, Introduction, Link, Outgoing, into_meta, meta};
 use input::Round;
 
 /// Resources that a session subscribes to.
@@ -93,16 +92,7 @@ impl Newer {
         if let Some(level) = &*self.level.borrow() {
             members.push_str(&format!(",\"{}\":{level}", meta::LOG_LEVEL));
         }
-        let object =
-            |path: &[&str]| splice::find(text, path).filter(|place| text[place.clone()].starts_with('{'));
-        match (object(&["params", "_meta"]), object(&["params"]), object(&[])) {
-            (Some(meta), _, _) => edits.insert(&meta, members),
-            (None, Some(params), _) => edits.insert(&params, format!("\"_meta\":{{{members}}}")),
-            (None, None, Some(message)) => {
-                edits.insert(&message, format!("\"params\":{{\"_meta\":{{{members}}}}}"));
-            }
-            (None, None, None) => {}
-        }
+        into_meta(edits, text, &members);
     }
 
     /// A call that the client has given up is not asked about any more.
@@ -163,8 +153,10 @@ impl Session {
         let Ok(Body::One(Message::Request(request))) = message::parse(request.as_bytes()) else { return };
         let mut outgoing = Outgoing::of(&request);
         newer.complete(&mut outgoing.edits, request.raw);
-        if let Ok(number) = link.call(outgoing, Asker::Listener(Rc::downgrade(self))).await {
+        if let Ok((number, line)) = link.begin(outgoing, Asker::Listener(Rc::downgrade(self))) {
+            // Whoever comes while the line waits for the child must find it.
             *newer.listening.borrow_mut() = Some((Rc::downgrade(link), number));
+            let _ = link.tell(line).await;
         }
     }
 
@@ -191,12 +183,9 @@ impl Session {
             outgoing.edits.insert(&params, more);
         }
         outgoing.wants_logs(newer.level.borrow().is_some());
-        match link.call(outgoing, Asker::Session(Rc::downgrade(self), id.clone())).await {
-            Ok(number) => self.numbered(&id, number),
-            Err(refused) => {
-                newer.calls.borrow_mut().remove(&id);
-                self.fail(&id, refused_text(refused));
-            }
+        let asker = Asker::Session(Rc::downgrade(self), id.clone());
+        if !self.begin_at(link, outgoing, asker, &id).await {
+            newer.calls.borrow_mut().remove(&id);
         }
     }
 }

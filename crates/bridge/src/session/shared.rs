@@ -152,10 +152,22 @@ impl Session {
             return;
         }
         let asker = Asker::Session(Rc::downgrade(self), id.clone());
-        match link.call(Outgoing::of(request), asker).await {
-            Ok(number) => self.numbered(&id, number),
+        self.begin_at(link, Outgoing::of(request), asker, &id).await;
+    }
+
+    /// Gives a child a call of the session; `false` if the client is told that it was refused. The call can be cancelled
+    /// from the beginning, also while its line waits for the child.
+    pub(super) async fn begin_at(&self, link: &Link, request: Outgoing<'_>, asker: Asker, id: &Id) -> bool {
+        match link.begin(request, asker) {
+            Ok((number, line)) => {
+                self.numbered(id, number);
+                // A child that is gone fails the call.
+                let _ = link.tell(line).await;
+                true
+            }
             Err(refused) => {
-                self.fail(&id, refused_text(refused));
+                self.fail(id, refused_text(refused));
+                false
             }
         }
     }
@@ -210,7 +222,7 @@ fn cancelled_id(notification: &Notification<'_>) -> Option<Id> {
     Id::read_text(&params[id])
 }
 
-pub(super) fn refused_text(refused: CallRefused) -> &'static str {
+fn refused_text(refused: CallRefused) -> &'static str {
     match refused {
         CallRefused::IdInUse => "a request with the same id waits for its answer",
         CallRefused::TooMany => "the server has too many calls in flight",

@@ -11,7 +11,7 @@ use mcp::message::{Notification, Request};
 use mcp::splice::{self, Edits};
 use serde_json::value::RawValue;
 
-use crate::link::{Introduction, Link, meta};
+use crate::link::{Introduction, Link, into_meta, meta};
 use crate::session::Stream;
 
 /// The members of a filter, the capability that each needs, and the notification that it lets through.
@@ -136,19 +136,9 @@ impl Listener {
 
     /// The notification with the subscription that it goes to.
     fn labelled(&self, text: &str) -> Bytes {
-        let object =
-            |path: &[&str]| splice::find(text, path).filter(|place| text[place.clone()].starts_with('{'));
         let label = format!("\"{}\":{}", meta::SUBSCRIPTION, self.id);
         let mut edits = Edits::of(text);
-        match (object(&["params", "_meta"]), object(&["params"]), object(&[])) {
-            (Some(meta), _, _) => edits.insert(&meta, label),
-            (None, Some(params), _) => edits.insert(&params, format!("\"_meta\":{{{label}}}")),
-            (None, None, Some(message)) => {
-                edits.remove(&message, "params");
-                edits.insert(&message, format!("\"params\":{{\"_meta\":{{{label}}}}}"));
-            }
-            (None, None, None) => {}
-        }
+        into_meta(&mut edits, text, &label);
         crate::link::line(edits.apply())
     }
 

@@ -135,6 +135,26 @@ async fn a_client_that_leaves_has_cancelled() {
 
 // Two threads, so that requests are sent and connections closed while the test waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_a_server_says_after_a_call_was_given_up_reaches_no_other_client() {
+    let bridge = start(&[]);
+    let report = || {
+        let log = json!({"io.modelcontextprotocol/logLevel": "info"});
+        json!({"name": "report", "arguments": {"parts": 1, "bytes": 1}, "_meta": log})
+    };
+    let logged = bridge.stateless(1, "tools/call", report()).send().await.unwrap();
+    assert_eq!(Events::of(logged).messages().await.len(), 2, "there is only one call that it can be about");
+    let params = json!({"name": "silence", "arguments": {}});
+    let silent = tokio::spawn(bridge.stateless(2, "tools/call", params).send());
+    bridge.log_line("silent");
+    silent.abort();
+    bridge.log_line("cancelled ");
+    let answer = bridge.stateless(3, "tools/call", report()).send().await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "application/json", "nothing came before the answer");
+    assert_eq!(answer.json::<Value>().await.unwrap()["id"], 3);
+}
+
+// Two threads, so that requests are sent and connections closed while the test waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_subscription_bears_the_id_of_its_client() {
     let bridge = start(&[]);
     let listen = async |id: i64| {

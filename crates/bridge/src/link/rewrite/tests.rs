@@ -80,3 +80,19 @@ fn a_message_for_a_child_has_one_line() {
     let Message::Request(request) = read(text) else { panic!("{text}") };
     assert_eq!(Outgoing::of(&request).line(2), "{\"jsonrpc\":\"2.0\", \"id\":2,  \"method\":\"m\"}");
 }
+
+#[test]
+fn members_come_into_meta_whatever_stands_there() {
+    for (text, expected) in [
+        (r#"{"id":1}"#, r#"{"params":{"_meta":{"a":1}},"id":1}"#),
+        (r#"{"params":{}}"#, r#"{"params":{"_meta":{"a":1}}}"#),
+        (r#"{"params":{"b":1.0}}"#, r#"{"params":{"_meta":{"a":1},"b":1.0}}"#),
+        (r#"{"params":{"_meta":{"b":2}}}"#, r#"{"params":{"_meta":{"a":1,"b":2}}}"#),
+        (r#"{"params":{"_meta":7}}"#, r#"{"params":{"_meta":{"a":1}}}"#),
+        (r#"{"params":null,"id":1}"#, r#"{"params":{"_meta":{"a":1}},"id":1}"#),
+    ] {
+        let mut edits = Edits::of(text);
+        into_meta(&mut edits, text, r#""a":1"#);
+        assert_eq!(edits.apply(), expected, "{text}");
+    }
+}
