@@ -24,6 +24,6 @@ pub use error::Error;
 pub use insert::MAX_ROWS_PER_INSERT;
 pub use line_query::LineQuery;
 pub use migration::Migrated;
-pub use record::{ContainerLine, Level, Stream, TraceEvent, TraceRecord};
+pub use record::{ContainerLine, Fields, Level, Place, Stream, TraceEvent, TraceRecord};
 pub use trace_query::{Cursor, TraceQuery};
 pub use usage::TokenUsage;

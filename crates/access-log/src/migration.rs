@@ -18,7 +18,7 @@ use crate::error::Error;
 const BOOKKEEPING: &str = include_str!("../../../clickhouse/migrations/0000_bookkeeping.sql");
 
 /// All migrations in their order; a test compares the list with the folder.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         name: "0001_access_log",
         sql: include_str!("../../../clickhouse/migrations/0001_access_log.sql"),
@@ -30,6 +30,14 @@ const MIGRATIONS: [Migration; 3] = [
     Migration {
         name: "0003_token_usage",
         sql: include_str!("../../../clickhouse/migrations/0003_token_usage.sql"),
+    },
+    Migration {
+        name: "0004_access_log_details",
+        sql: include_str!("../../../clickhouse/migrations/0004_access_log_details.sql"),
+    },
+    Migration {
+        name: "0005_container_log_details",
+        sql: include_str!("../../../clickhouse/migrations/0005_container_log_details.sql"),
     },
 ];
 

@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use access_log::{Client, ContainerLine, Error, MAX_ROWS_PER_INSERT, TraceRecord};
+use access_log::{Client, ContainerLine, Error, MAX_ROWS_PER_INSERT, Place, TraceRecord};
 use bytes::Bytes;
 use domain::retention_plan::Days;
 use serde::de::DeserializeOwned;
@@ -29,6 +29,8 @@ const STOPPED_DELAY: Duration = Duration::from_secs(30);
 pub(crate) trait Row: DeserializeOwned + Send + Sync + 'static {
     const STREAM: DataStream;
 
+    fn set_place(&mut self, place: Place);
+
     fn insert(
         client: &Client,
         token: &str,
@@ -40,6 +42,10 @@ pub(crate) trait Row: DeserializeOwned + Send + Sync + 'static {
 impl Row for TraceRecord {
     const STREAM: DataStream = DataStream::Traces;
 
+    fn set_place(&mut self, place: Place) {
+        self.place = place;
+    }
+
     async fn insert(client: &Client, token: &str, rows: &[Self], retention: &Retention) -> Result<(), Error> {
         client.insert_traces(token, rows, |instance| retention.days(instance).access_log).await
     }
@@ -47,6 +53,10 @@ impl Row for TraceRecord {
 
 impl Row for ContainerLine {
     const STREAM: DataStream = DataStream::Logs;
+
+    fn set_place(&mut self, place: Place) {
+        self.place = place;
+    }
 
     async fn insert(client: &Client, token: &str, rows: &[Self], retention: &Retention) -> Result<(), Error> {
         client.insert_lines(token, rows, |instance| retention.days(instance).container_log).await
@@ -133,8 +143,8 @@ struct Target<'a> {
 /// Inserts a batch; if ClickHouse will never take it, message by message.
 async fn insert_batch<R: Row>(store: &Store, target: &Target<'_>, batch: &Batch) -> Result<(), Unavailable> {
     let mut rows = Vec::new();
-    for message in &batch.messages {
-        match store::decode::<Vec<R>>(message) {
+    for (sequence, message) in &batch.messages {
+        match rows_of::<R>(*sequence, message) {
             Ok(decoded) => rows.extend(decoded),
             Err(error) => bury::<R>(store, message, &error).await?,
         }
@@ -143,14 +153,27 @@ async fn insert_batch<R: Row>(store: &Store, target: &Target<'_>, batch: &Batch)
         return Ok(());
     };
     tracing::warn!(error = &error as &dyn std::error::Error, "batch refused, inserting message by message");
-    for (index, message) in batch.messages.iter().enumerate() {
-        let Ok(rows) = store::decode::<Vec<R>>(message) else { continue };
+    for (index, (sequence, message)) in batch.messages.iter().enumerate() {
+        let Ok(rows) = rows_of::<R>(*sequence, message) else { continue };
         let token = format!("{}/{index}", batch.deduplication_token);
         if let Err(error) = insert_rows::<R>(target, &token, &rows).await {
             bury::<R>(store, message, &error).await?;
         }
     }
     Ok(())
+}
+
+/// The rows of a message, each with its place.
+fn rows_of<R: Row>(
+    sequence: u64,
+    message: &Bytes,
+) -> Result<Vec<R>, impl std::error::Error + Send + Sync + 'static> {
+    store::decode::<Vec<R>>(message).map(|mut rows| {
+        for (index, row) in (0..).zip(&mut rows) {
+            row.set_place(Place { sequence, index });
+        }
+        rows
+    })
 }
 
 /// Inserts rows, waiting out an absent ClickHouse. An error is final.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use access_log::testing::Engine;
-use access_log::{ContainerLine, Level, LineQuery, Stream, TraceEvent, TraceQuery, TraceRecord};
+use access_log::{ContainerLine, LineQuery, Place, Stream, TraceEvent, TraceQuery, TraceRecord};
 use domain::InstanceId;
 use domain::retention_plan::{Days, Event as PlanEvent, RetentionPlanDecider, Set};
 use jiff::Timestamp;
@@ -35,33 +35,24 @@ fn run_projector(store: Store, client: access_log::Client) -> Running {
 }
 
 fn record(instance: Uuid, number: u32) -> TraceRecord {
+    // Recent, since old rows leave by themselves, and in the order of the numbers.
+    let time = Timestamp::now() + jiff::SignedDuration::from_millis(i64::from(number));
     TraceRecord {
-        // Recent, since old rows leave by themselves, and in the order of the numbers.
-        time: Timestamp::now() + jiff::SignedDuration::from_millis(i64::from(number)),
-        level: Level::Info,
-        event: TraceEvent::Request,
         trace_id: format!("{number:032x}"),
         span_id: format!("{number:016x}"),
         instance_id: instance,
         instance_name: "everything".to_owned(),
-        token_id: Uuid::nil(),
-        token_label: String::new(),
         gateway_id: "gateway-1".to_owned(),
-        session_id: String::new(),
         protocol_version: "2025-11-25".to_owned(),
         http_method: "POST".to_owned(),
         path: "/mcp-gateway/everything/mcp".to_owned(),
         rpc_method: "tools/call".to_owned(),
         rpc_id: number.to_string(),
         tool: "echo".to_owned(),
-        status: 0,
-        latency_ns: 0,
         request_bytes: 1,
-        response_bytes: 0,
         client_address: "127.0.0.1".to_owned(),
-        user_agent: String::new(),
         content_type: "application/json".to_owned(),
-        error: String::new(),
+        ..TraceRecord::new(time, TraceEvent::Request)
     }
 }
 
@@ -144,14 +135,10 @@ async fn what_cannot_be_read_goes_to_the_dead_letters_and_holds_up_nothing() {
     let (store, instance, replica) = (server.store().await, Uuid::now_v7(), Uuid::now_v7());
 
     store.publish(DataStream::Logs, "x", "bad", "this is no array of lines".into()).await.unwrap();
-    let line = ContainerLine {
-        time: Timestamp::now(),
-        instance_id: instance,
-        replica_id: replica,
-        stream: Stream::Stderr,
-        text: "Starting default (STDIO) server...".to_owned(),
-    };
+    let text = "Starting default (STDIO) server...".to_owned();
+    let line = ContainerLine::new(Timestamp::now(), instance, replica, Stream::Stderr, text);
     store.publish(DataStream::Logs, "x", "good", store::encode(&[&line]).into()).await.unwrap();
+    let line = ContainerLine { place: Place { sequence: 2, index: 0 }, ..line };
     let projector = run_projector(server.store_as(Role::Projector).await, client.clone());
 
     let arrived = async {
@@ -209,12 +196,8 @@ async fn rows_are_kept_for_as_long_as_the_plan_of_their_instance_says() {
     let projector = run_projector(server.store_as(Role::Projector).await, client.clone());
     set_plan(&store, planned, 90, 30).await;
 
-    let line = |instance_id| ContainerLine {
-        time: Timestamp::now(),
-        instance_id,
-        replica_id: Uuid::nil(),
-        stream: Stream::Stdout,
-        text: "kept".to_owned(),
+    let line = |instance| {
+        ContainerLine::new(Timestamp::now(), instance, Uuid::nil(), Stream::Stdout, "kept".to_owned())
     };
     let lines = [line(planned), line(unplanned)];
     store.publish(DataStream::Logs, "x", "lines", store::encode(&lines).into()).await.unwrap();

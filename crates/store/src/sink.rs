@@ -30,7 +30,8 @@ const BATCH_WAIT: Duration = Duration::from_millis(250);
 pub struct Batch {
     pub first_sequence: u64,
     pub last_sequence: u64,
-    pub messages: Vec<Bytes>,
+    /// With the sequence of each.
+    pub messages: Vec<(u64, Bytes)>,
     /// The same for the same batch, whoever hands it out again.
     pub deduplication_token: String,
     /// How many messages before this batch the stream dropped before anybody took them, or may not have arrived.
@@ -159,7 +160,7 @@ impl Sink {
         Batch {
             first_sequence: *first,
             last_sequence: *last,
-            messages: messages.into_iter().map(|(_, payload)| payload).collect(),
+            messages,
             deduplication_token: format!("{}/{stream}:{first}-{last}", self.stream.name()),
             lost,
         }

@@ -90,13 +90,7 @@ async fn pump(store: Store, instance: InstanceId, replica: ReplicaId, queue: Arc
     while let Some(batch) = queue.next_batch(BATCH_DELAY).await {
         let lines: Vec<ContainerLine> = batch
             .into_iter()
-            .map(|line| ContainerLine {
-                time: line.time,
-                instance_id: instance.0,
-                replica_id: replica.0,
-                stream: line.stream,
-                text: line.text,
-            })
+            .map(|line| ContainerLine::new(line.time, instance.0, replica.0, line.stream, line.text))
             .collect();
         // Under the same id a batch counts once within the stream's window of duplicates, which is half an hour
         // (`nats/streams/LOGS.json`). One that was stored without an answer and is tried for longer comes twice.

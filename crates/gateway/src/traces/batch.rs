@@ -44,9 +44,7 @@ mod tests {
     fn longest() -> TraceRecord {
         let (short, long) = ("x".repeat(TEXT_BYTES_MAX), "x".repeat(3 * TEXT_BYTES_MAX));
         TraceRecord {
-            time: Timestamp::MAX,
             level: Level::Error,
-            event: TraceEvent::AuthFailed,
             trace_id: short.clone(),
             span_id: short.clone(),
             instance_id: Uuid::max(),
@@ -69,6 +67,7 @@ mod tests {
             user_agent: short.clone(),
             content_type: short.clone(),
             error: short,
+            ..TraceRecord::new(Timestamp::MAX, TraceEvent::AuthFailed)
         }
     }
 

@@ -96,7 +96,7 @@ impl Harness {
         let collecting = async {
             while !enough(&records) {
                 let batch = self.sink.next().await.expect("read traces");
-                for message in batch.messages {
+                for (_, message) in batch.messages {
                     let read: Vec<TraceRecord> = store::decode(&message).expect("decode traces");
                     records.extend(read.into_iter().filter(|record| record.http_method != "PUT"));
                 }

@@ -163,7 +163,7 @@ impl Platform {
         let mut lines = vec![];
         loop {
             let batch = timeout(PATIENCE, sink.next()).await.expect("the line comes in time").unwrap();
-            for message in batch.messages {
+            for (_, message) in batch.messages {
                 lines.extend(store::decode::<Vec<access_log::ContainerLine>>(&message).unwrap());
             }
             if lines.iter().any(|line| is_last(&line.text)) {
