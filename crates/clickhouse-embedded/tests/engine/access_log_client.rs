@@ -155,6 +155,44 @@ async fn a_repeated_batch_is_not_counted_twice_behind_a_materialised_view() {
 }
 
 #[tokio::test]
+async fn calls_and_errors_are_counted_once_and_outlive_their_rows() {
+    let engine = Engine::start();
+    let client = migrated(&engine).await;
+    let midnight = at(0).checked_add(jiff::SignedDuration::from_hours(24)).unwrap();
+    let end = |time, number: i64, event, error: &str| TraceRecord {
+        event,
+        error: error.to_owned(),
+        error_class: error.to_owned(),
+        latency_ns: 1_000_000 * (number as u64 + 1),
+        ..record(time, number)
+    };
+    // Half of them on the day before, so that one insert is two blocks.
+    let time = |n: i64| if n % 2 == 0 { midnight } else { midnight - jiff::SignedDuration::from_nanos(1) };
+    let mut batch: Vec<_> = (0..100).map(|n| end(time(n), n, TraceEvent::Response, "")).collect();
+    batch.push(end(midnight, 100, TraceEvent::Error, "upstream_unreachable"));
+    batch.push(end(midnight, 101, TraceEvent::RateLimited, "rate_limited"));
+    batch.push(end(midnight, 102, TraceEvent::SseEnd, ""));
+    batch.push(TraceRecord { http_method: "GET".to_owned(), ..end(midnight, 103, TraceEvent::Response, "") });
+    for token in ["TRACES 1-104", "TRACES 1-104", "TRACES 105-208", "TRACES 105-208"] {
+        client.insert_traces(token, &batch, |_| 7).await.unwrap();
+    }
+    engine.client().query("TRUNCATE TABLE mcpcan.access_log").execute().await.unwrap();
+    let calls = |what: &str| format!("SELECT toUInt64({what}) FROM mcpcan.calls_per_minute");
+    for (what, expected) in [
+        ("sum(calls)", 204),
+        ("uniqExact(minute)", 2),
+        ("sum(errors)", 4),
+        ("sum(refused)", 2),
+        ("sum(request_bytes)", 204 * 120),
+        ("round(quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(latency_ns)[2] / 1e6 / 3)", 95 / 3 + 1),
+    ] {
+        assert_eq!(number(&engine, &calls(what)).await, expected, "{what}");
+    }
+    let errors = "SELECT toUInt64(sum(errors)) FROM mcpcan.errors_per_hour WHERE error_class = example";
+    assert_eq!(number(&engine, errors).await, 4);
+}
+
+#[tokio::test]
 async fn the_use_of_a_token_is_counted_once_and_outlives_its_rows() {
     let engine = Engine::start();
     let client = migrated(&engine).await;
