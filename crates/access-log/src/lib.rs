@@ -16,6 +16,7 @@ pub mod record;
 mod row;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trace_filter;
 pub mod trace_query;
 pub mod usage;
 
@@ -25,5 +26,6 @@ pub use insert::MAX_ROWS_PER_INSERT;
 pub use line_query::LineQuery;
 pub use migration::Migrated;
 pub use record::{ContainerLine, Fields, Level, Place, Stream, TraceEvent, TraceRecord};
+pub use trace_filter::TraceFilter;
 pub use trace_query::{Cursor, TraceQuery};
 pub use usage::TokenUsage;

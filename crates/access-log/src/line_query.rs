@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::record::ContainerLine;
 use crate::row::LineRow;
-use crate::trace_query::nanoseconds;
+use crate::trace_filter::nanoseconds;
 
 /// Lines in one answer, at most.
 pub const MAX_LINES_PER_QUERY: u32 = 10_000;

@@ -3,8 +3,9 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use ::access_log::trace_query::{DEFAULT_ROWS_PER_SEARCH, MAX_FILTER_BYTES, MAX_ROWS_PER_SEARCH};
-use ::access_log::{Cursor, Level, TraceEvent, TraceQuery, TraceRecord};
+use ::access_log::trace_filter::MAX_FILTER_BYTES;
+use ::access_log::trace_query::{DEFAULT_ROWS_PER_SEARCH, MAX_ROWS_PER_SEARCH};
+use ::access_log::{Cursor, Level, TraceEvent, TraceFilter, TraceQuery, TraceRecord};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::TokenId;
@@ -90,8 +91,7 @@ impl SearchAccessLog {
             MAX_ROWS_PER_SEARCH,
             &mut violations,
         );
-        let mut query = TraceQuery {
-            instance_id: None,
+        let mut filter = TraceFilter {
             trace_id: text("trace", self.trace, &mut violations),
             token_id: token_id.map(|id| id.0),
             token_label: text("token", token_label, &mut violations),
@@ -102,14 +102,14 @@ impl SearchAccessLog {
             status: word("status", self.status.as_deref(), &mut violations),
             since: moment("since", self.since.as_deref(), now, &mut violations),
             until: moment("until", self.until.as_deref(), now, &mut violations),
-            after: cursor(self.cursor.as_deref(), &mut violations),
-            limit,
+            ..TraceFilter::default()
         };
+        let after = cursor(self.cursor.as_deref(), &mut violations);
         violations.into_result()?;
         if let Some(instance) = self.instance {
-            query.instance_id = Some(app.directory.instance_id(&instance)?.0);
+            filter.instance_id = Some(app.directory.instance_id(&instance)?.0);
         }
-        Ok(query)
+        Ok(TraceQuery { filter, after, limit })
     }
 }
 

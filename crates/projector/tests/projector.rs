@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use access_log::testing::Engine;
-use access_log::{ContainerLine, LineQuery, Place, Stream, TraceEvent, TraceQuery, TraceRecord};
+use access_log::{ContainerLine, LineQuery, Place, Stream, TraceEvent, TraceFilter, TraceQuery, TraceRecord};
 use domain::InstanceId;
 use domain::retention_plan::{Days, Event as PlanEvent, RetentionPlanDecider, Set};
 use jiff::Timestamp;
@@ -69,7 +69,8 @@ async fn publish(store: &Store, instance: Uuid, numbers: std::ops::Range<u32>) {
 
 /// Waits until the access log holds `count` rows of an instance, and gives their numbers in order.
 async fn rows(client: &access_log::Client, instance: Uuid, count: usize) -> Vec<String> {
-    let query = TraceQuery { instance_id: Some(instance), limit: 1000, ..TraceQuery::default() };
+    let filter = TraceFilter { instance_id: Some(instance), ..TraceFilter::default() };
+    let query = TraceQuery { limit: 1000, ..TraceQuery::from(filter) };
     let search = async {
         loop {
             match client.search(&query).await {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use access_log::{
     ContainerLine, Cursor, Error, Fields, Level, LineQuery, MAX_ROWS_PER_INSERT, Place, Stream, TokenUsage,
-    TraceEvent, TraceQuery, TraceRecord,
+    TraceEvent, TraceFilter, TraceQuery, TraceRecord,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -230,14 +230,20 @@ fn varied() -> Vec<TraceRecord> {
         .map(|n| {
             let mut row = record(at(n * 1_000_000_000), n);
             row.level = Level::ALL[n as usize % 5];
-            row.event = TraceEvent::ALL[n as usize % 6];
+            row.event = TraceEvent::ALL[n as usize % 7];
             row.instance_id = Uuid::from_u128(n as u128 % 3);
             row.token_id = Uuid::from_u128(n as u128 % 4);
             row.token_label = format!("label '{}'?", n % 4);
             row.rpc_method = if n % 2 == 0 { "tools/call" } else { "ping" }.to_owned();
             row.tool = format!("tool-{}", n % 3);
             row.status = 200 + (n % 2) as u16;
-            row.error = "ö\\\n\0".to_owned();
+            row.replica_id = Uuid::from_u128(5 + n as u128 % 2);
+            row.session_id = format!("session-{}", n % 2);
+            row.token_header = ["authorization: bearer", "x-api-key"][n as usize % 2].to_owned();
+            row.latency_ns = 1_000 * n as u64;
+            row.error_class = ["", "tool"][n as usize % 2].to_owned();
+            row.error = ["", "'Ö\\\n\0", "'ö\\\n\0"][n as usize % 3].to_owned();
+            row.body = format!("{{\"id\":\"Order_{}%\"}}", n % 3);
             row
         })
         .collect()
@@ -250,42 +256,36 @@ async fn every_filter_finds_its_rows_newest_first() {
     let rows = varied();
     client.insert_traces("TRACES 1-12", &rows, |_| 7).await.unwrap();
 
-    let all = TraceQuery::default();
-    type Keeps = fn(&TraceRecord) -> bool;
-    let cases: [(TraceQuery, Keeps); 13] = [
-        (all.clone(), |_| true),
-        (TraceQuery { instance_id: Some(Uuid::from_u128(1)), ..all.clone() }, |row| {
-            row.instance_id.as_u128() == 1
-        }),
-        (TraceQuery { trace_id: Some(format!("{:032x}", 5)), ..all.clone() }, |row| row.rpc_id == "4"),
-        (TraceQuery { token_id: Some(Uuid::from_u128(3)), ..all.clone() }, |row| row.token_id.as_u128() == 3),
-        (TraceQuery { token_label: Some("label '2'?".to_owned()), ..all.clone() }, |row| {
-            row.token_id.as_u128() == 2
-        }),
-        (TraceQuery { level: Some(Level::Warn), ..all.clone() }, |row| row.level >= Level::Warn),
-        (TraceQuery { event: Some(TraceEvent::SseEnd), ..all.clone() }, |row| {
-            row.event == TraceEvent::SseEnd
-        }),
-        (TraceQuery { rpc_method: Some("ping".to_owned()), ..all.clone() }, |row| row.rpc_method == "ping"),
-        (TraceQuery { tool: Some("tool-2".to_owned()), ..all.clone() }, |row| row.tool == "tool-2"),
-        (TraceQuery { status: Some(201), ..all.clone() }, |row| row.status == 201),
-        (TraceQuery { since: Some(at(5_000_000_000)), ..all.clone() }, |row| row.time >= at(5_000_000_000)),
-        (TraceQuery { until: Some(at(5_000_000_000)), ..all.clone() }, |row| row.time < at(5_000_000_000)),
-        (
-            TraceQuery {
-                status: Some(200),
-                tool: Some("tool-0".to_owned()),
-                level: Some(Level::Debug),
-                ..all
-            },
-            |row| row.rpc_id == "6",
-        ),
+    let text = |text: &str| Some(text.to_owned());
+    let all = TraceFilter::default();
+    let filters = [
+        all.clone(),
+        TraceFilter { instance_id: Some(Uuid::from_u128(1)), ..all.clone() },
+        TraceFilter { replica_id: Some(Uuid::from_u128(6)), ..all.clone() },
+        TraceFilter { trace_id: Some(format!("{:032x}", 5)), ..all.clone() },
+        TraceFilter { session_id: text("session-1"), ..all.clone() },
+        TraceFilter { token_id: Some(Uuid::from_u128(3)), ..all.clone() },
+        TraceFilter { token_label: text("label '2'?"), ..all.clone() },
+        TraceFilter { token_header: text("x-api-key"), ..all.clone() },
+        TraceFilter { level: Some(Level::Warn), ..all.clone() },
+        TraceFilter { event: Some(TraceEvent::SseEnd), ..all.clone() },
+        TraceFilter { rpc_method: text("ping"), ..all.clone() },
+        TraceFilter { tool: text("tool-2"), ..all.clone() },
+        TraceFilter { status: Some(201), ..all.clone() },
+        TraceFilter { error_class: text("tool"), ..all.clone() },
+        TraceFilter { latency_min_ns: Some(7_000), ..all.clone() },
+        TraceFilter { text: text("ORDER_1%"), ..all.clone() },
+        TraceFilter { text: text("'ö\\"), ..all.clone() },
+        TraceFilter { since: Some(at(5_000_000_000)), ..all.clone() },
+        TraceFilter { until: Some(at(5_000_000_000)), ..all.clone() },
+        TraceFilter { status: Some(200), tool: text("tool-0"), level: Some(Level::Debug), ..all },
     ];
-    for (query, keeps) in cases {
-        let mut expected: Vec<_> = rows.iter().filter(|row| keeps(row)).cloned().collect();
+    for (number, filter) in filters.into_iter().enumerate() {
+        let mut expected: Vec<_> = rows.iter().filter(|row| filter.matches(row)).cloned().collect();
         expected.reverse();
-        assert!(!expected.is_empty());
-        assert_eq!(client.search(&query).await.unwrap(), expected, "{query:?}");
+        let some_but_not_all = !expected.is_empty() && expected.len() < rows.len();
+        assert!(number == 0 || some_but_not_all, "{filter:?}");
+        assert_eq!(client.search(&filter.clone().into()).await.unwrap(), expected, "{filter:?}");
     }
 }
 

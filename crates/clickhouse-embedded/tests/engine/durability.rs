@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use access_log::TraceQuery;
+use access_log::TraceFilter;
 
 use crate::access_log_client::{at, record};
 use crate::harness::{self, Engine};
@@ -72,7 +72,8 @@ async fn every_acknowledged_batch_survives_a_kill_in_the_middle_of_inserts() {
     let client = engine.access_log();
     for first in &batches {
         let trace_id = Some(record(at(*first), *first).trace_id);
-        let found = client.search(&TraceQuery { trace_id, ..TraceQuery::default() }).await.unwrap();
+        let filter = TraceFilter { trace_id, ..TraceFilter::default() };
+        let found = client.search(&filter.into()).await.unwrap();
         assert_eq!(found.len(), 1, "batch {first}");
     }
     assert!(count(&engine).await >= 100 * batches.len() as u64);
