@@ -1,14 +1,11 @@
 //! The access log: who called what, newest first.
 
-use std::fmt::Display;
-use std::str::FromStr;
+mod select;
 
-use ::access_log::trace_filter::MAX_FILTER_BYTES;
 use ::access_log::trace_query::{DEFAULT_ROWS_PER_SEARCH, MAX_ROWS_PER_SEARCH};
-use ::access_log::{Cursor, Level, TraceEvent, TraceFilter, TraceQuery, TraceRecord};
+use ::access_log::{Cursor, TraceQuery, TraceRecord};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::TokenId;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -16,44 +13,18 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::error::Error;
 use crate::extract::Query;
-use crate::moment::{Moment, moment};
 use crate::paging::{self, Page};
-use crate::violation::{Place, Violations};
+use crate::violation::Violations;
+use select::{SelectTraces, Span};
 
 /// The query of `GET /access-logs`. What is not given lets everything through.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchAccessLog {
-    /// By id, which also finds the rows of an instance that was deleted, or by name.
-    instance: Option<String>,
-    /// The trace id.
-    #[schemars(length(max = MAX_FILTER_BYTES))]
-    trace: Option<String>,
-    /// By id or by label.
-    #[schemars(length(max = MAX_FILTER_BYTES))]
-    token: Option<String>,
-    /// This level or a graver one.
-    #[schemars(with = "Option<Level>")]
-    level: Option<String>,
-    /// What happened.
-    #[schemars(with = "Option<TraceEvent>")]
-    event: Option<String>,
-    /// The JSON-RPC method; `rpc_method`, as rows have it, is understood too.
-    #[serde(alias = "rpc_method")]
-    #[schemars(length(max = MAX_FILTER_BYTES))]
-    method: Option<String>,
-    /// The name of a tool, prompt or resource.
-    #[schemars(length(max = MAX_FILTER_BYTES))]
-    tool: Option<String>,
-    /// The HTTP status.
-    #[schemars(with = "Option<u16>")]
-    status: Option<String>,
-    /// From this moment on.
-    #[schemars(with = "Option<Moment>")]
-    since: Option<String>,
-    /// Before this moment.
-    #[schemars(with = "Option<Moment>")]
-    until: Option<String>,
+    #[serde(flatten)]
+    select: SelectTraces,
+    #[serde(flatten)]
+    span: Span,
     /// How many of them, at most.
     #[schemars(with = "Option<u32>", range(min = 1, max = MAX_ROWS_PER_SEARCH))]
     limit: Option<String>,
@@ -82,8 +53,6 @@ fn next_cursor(items: &[TraceRecord], limit: u32) -> Option<String> {
 impl SearchAccessLog {
     fn check(self, app: &App, now: Timestamp) -> Result<TraceQuery, Error> {
         let mut violations = Violations::default();
-        let token_id = self.token.as_ref().and_then(|token| token.parse::<TokenId>().ok());
-        let token_label = self.token.filter(|_| token_id.is_none());
         let limit = paging::bounded(
             "limit",
             self.limit.as_deref(),
@@ -91,49 +60,11 @@ impl SearchAccessLog {
             MAX_ROWS_PER_SEARCH,
             &mut violations,
         );
-        let mut filter = TraceFilter {
-            trace_id: text("trace", self.trace, &mut violations),
-            token_id: token_id.map(|id| id.0),
-            token_label: text("token", token_label, &mut violations),
-            level: word("level", self.level.as_deref(), &mut violations),
-            event: word("event", self.event.as_deref(), &mut violations),
-            rpc_method: text("method", self.method, &mut violations),
-            tool: text("tool", self.tool, &mut violations),
-            status: word("status", self.status.as_deref(), &mut violations),
-            since: moment("since", self.since.as_deref(), now, &mut violations),
-            until: moment("until", self.until.as_deref(), now, &mut violations),
-            ..TraceFilter::default()
-        };
         let after = cursor(self.cursor.as_deref(), &mut violations);
+        let filter = self.select.check(&mut violations);
+        let filter = self.span.bound(filter, now, &mut violations);
         violations.into_result()?;
-        if let Some(instance) = self.instance {
-            filter.instance_id = Some(app.directory.instance_id(&instance)?.0);
-        }
-        Ok(TraceQuery { filter, after, limit })
-    }
-}
-
-/// A filter on a text.
-fn text(parameter: &str, text: Option<String>, violations: &mut Violations) -> Option<String> {
-    if text.as_ref().is_some_and(|text| text.len() > MAX_FILTER_BYTES) {
-        let place = Place::Parameter(parameter.to_owned());
-        violations.add(place, format!("a filter has at most {MAX_FILTER_BYTES} bytes"));
-    }
-    text
-}
-
-/// A filter with few values, whose type says what is wrong with others.
-fn word<T: FromStr<Err: Display>>(
-    parameter: &str,
-    text: Option<&str>,
-    violations: &mut Violations,
-) -> Option<T> {
-    match text?.parse() {
-        Ok(word) => Some(word),
-        Err(error) => {
-            violations.add(Place::Parameter(parameter.to_owned()), error.to_string());
-            None
-        }
+        Ok(TraceQuery { filter: self.select.at(&app.directory, filter)?, after, limit })
     }
 }
 

@@ -97,6 +97,16 @@ async fn an_access_log_that_is_away_is_said_to_be_away() {
 }
 
 #[tokio::test]
+async fn a_filter_that_is_not_known_or_given_twice_is_refused() {
+    let platform = Platform::start().await;
+    for query in ["instanse=x", "level=info&level=warn", "since=1h&since=2h", "limit=1&limit=2"] {
+        let answer = platform.client.get(&format!("/access-logs?{query}")).await;
+        answer.problem(StatusCode::BAD_REQUEST, "invalid_query");
+    }
+    platform.stop().await;
+}
+
+#[tokio::test]
 async fn an_api_that_is_cut_off_from_the_log_does_not_count_as_ready() {
     let mut platform = Platform::start().await;
     platform.create("everything").await;

@@ -1,0 +1,122 @@
+//! Which rows of the access log a request means: the parameters that search, tail and export share.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use ::access_log::trace_filter::MAX_FILTER_BYTES;
+use ::access_log::{Level, TraceEvent, TraceFilter};
+use domain::TokenId;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::directory::Directory;
+use crate::error::Error;
+use crate::moment::{Moment, moment};
+use crate::violation::{Place, Violations};
+
+/// What rows have to be like. What is not given lets everything through.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct SelectTraces {
+    /// By id, which also finds the rows of an instance that was deleted, or by name.
+    instance: Option<String>,
+    /// The trace id.
+    #[schemars(length(max = MAX_FILTER_BYTES))]
+    trace: Option<String>,
+    /// By id or by label.
+    #[schemars(length(max = MAX_FILTER_BYTES))]
+    token: Option<String>,
+    /// This level or a graver one.
+    #[schemars(with = "Option<Level>")]
+    level: Option<String>,
+    /// What happened.
+    #[schemars(with = "Option<TraceEvent>")]
+    event: Option<String>,
+    /// The JSON-RPC method; `rpc_method`, as rows have it, is understood too.
+    #[serde(alias = "rpc_method")]
+    #[schemars(length(max = MAX_FILTER_BYTES))]
+    method: Option<String>,
+    /// The name of a tool, prompt or resource.
+    #[schemars(length(max = MAX_FILTER_BYTES))]
+    tool: Option<String>,
+    /// The HTTP status.
+    #[schemars(with = "Option<u16>")]
+    status: Option<String>,
+}
+
+/// From when to when.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct Span {
+    /// From this moment on.
+    #[schemars(with = "Option<Moment>")]
+    since: Option<String>,
+    /// Before this moment.
+    #[schemars(with = "Option<Moment>")]
+    until: Option<String>,
+}
+
+impl SelectTraces {
+    /// The filters that can be understood without knowing any instance.
+    pub(crate) fn check(&self, violations: &mut Violations) -> TraceFilter {
+        let token_id = self.token.as_ref().and_then(|token| token.parse::<TokenId>().ok());
+        let token_label = self.token.as_ref().filter(|_| token_id.is_none());
+        TraceFilter {
+            trace_id: text("trace", self.trace.as_ref(), violations),
+            token_id: token_id.map(|id| id.0),
+            token_label: text("token", token_label, violations),
+            level: word("level", self.level.as_deref(), violations),
+            event: word("event", self.event.as_deref(), violations),
+            rpc_method: text("method", self.method.as_ref(), violations),
+            tool: text("tool", self.tool.as_ref(), violations),
+            status: word("status", self.status.as_deref(), violations),
+            ..TraceFilter::default()
+        }
+    }
+
+    /// The same at the instance that is meant.
+    ///
+    /// # Errors
+    /// There is no instance of that name.
+    pub(crate) fn at(&self, directory: &Directory, filter: TraceFilter) -> Result<TraceFilter, Error> {
+        let instance =
+            self.instance.as_deref().map(|instance| directory.instance_id(instance)).transpose()?;
+        Ok(TraceFilter { instance_id: instance.map(|id| id.0), ..filter })
+    }
+}
+
+impl Span {
+    pub(crate) fn bound(
+        &self,
+        filter: TraceFilter,
+        now: Timestamp,
+        violations: &mut Violations,
+    ) -> TraceFilter {
+        let since = moment("since", self.since.as_deref(), now, violations);
+        let until = moment("until", self.until.as_deref(), now, violations);
+        TraceFilter { since, until, ..filter }
+    }
+}
+
+/// A filter on a text.
+fn text(parameter: &str, text: Option<&String>, violations: &mut Violations) -> Option<String> {
+    if text.is_some_and(|text| text.len() > MAX_FILTER_BYTES) {
+        let place = Place::Parameter(parameter.to_owned());
+        violations.add(place, format!("a filter has at most {MAX_FILTER_BYTES} bytes"));
+    }
+    text.cloned()
+}
+
+/// A filter with few values, whose type says what is wrong with others.
+fn word<T: FromStr<Err: Display>>(
+    parameter: &str,
+    text: Option<&str>,
+    violations: &mut Violations,
+) -> Option<T> {
+    match text?.parse() {
+        Ok(word) => Some(word),
+        Err(error) => {
+            violations.add(Place::Parameter(parameter.to_owned()), error.to_string());
+            None
+        }
+    }
+}

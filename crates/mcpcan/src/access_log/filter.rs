@@ -1,0 +1,68 @@
+//! Which rows are meant: the options that search, tail and export share.
+
+use clap::Args;
+
+/// Filters; all that are given must match.
+#[derive(Debug, Args)]
+pub(super) struct Filter {
+    /// Name or id of an instance.
+    #[arg(long)]
+    instance: Option<String>,
+    /// A trace id, the client's own or the one the gateway made (X-Trace-Id).
+    #[arg(long, value_name = "ID")]
+    trace: Option<String>,
+    /// Id or label of a token.
+    #[arg(long, value_name = "ID|LABEL")]
+    token: Option<String>,
+    /// At least this level: trace, debug, info, warn, error.
+    #[arg(long)]
+    level: Option<String>,
+    /// One kind of row: request, response, sse_start, sse_end, error, auth_failed, rate_limited.
+    #[arg(long)]
+    event: Option<String>,
+    /// A JSON-RPC method, such as tools/call.
+    #[arg(long)]
+    method: Option<String>,
+    /// A tool, prompt or resource by name.
+    #[arg(long)]
+    tool: Option<String>,
+    /// An HTTP status.
+    #[arg(long)]
+    status: Option<u16>,
+}
+
+/// From when to when.
+#[derive(Debug, Args)]
+pub(super) struct Span {
+    /// Not before: a time (RFC 3339) or how long ago, such as 5m.
+    #[arg(long, value_name = "TIME|AGO")]
+    since: Option<String>,
+    /// Before this time, or before so long ago.
+    #[arg(long, value_name = "TIME|AGO")]
+    until: Option<String>,
+}
+
+impl Filter {
+    pub(super) fn query(self) -> Vec<(&'static str, String)> {
+        given([
+            ("instance", self.instance),
+            ("trace", self.trace),
+            ("token", self.token),
+            ("level", self.level),
+            ("event", self.event),
+            ("method", self.method),
+            ("tool", self.tool),
+            ("status", self.status.map(|status| status.to_string())),
+        ])
+    }
+}
+
+impl Span {
+    pub(super) fn query(self) -> Vec<(&'static str, String)> {
+        given([("since", self.since), ("until", self.until)])
+    }
+}
+
+fn given<const N: usize>(parameters: [(&'static str, Option<String>); N]) -> Vec<(&'static str, String)> {
+    parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
