@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::client::Client;
 use crate::error::Error;
@@ -17,6 +18,9 @@ pub const MAX_ROWS_PER_SEARCH: u32 = 1_000;
 
 /// Rows in one answer when nobody says.
 pub const DEFAULT_ROWS_PER_SEARCH: u32 = 100;
+
+/// How far back a search goes before it looks at everything.
+const NEWEST_FIRST: [SignedDuration; 2] = [SignedDuration::from_hours(1), SignedDuration::from_hours(24)];
 
 /// One page of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,10 +92,26 @@ impl FromStr for Cursor {
 impl Client {
     /// The rows that match, newest first, at most `query.limit` of them.
     ///
+    /// What is newest is looked for in the newest stretch of time first, so that a page costs the same however much lies
+    /// behind it.
+    ///
     /// # Errors
     /// [`Error::InvalidQuery`] for a filter outside its bounds, [`Error::Unavailable`] while ClickHouse is away.
     pub async fn search(&self, query: &TraceQuery) -> Result<Vec<TraceRecord>, Error> {
         check(query)?;
+        let mut records = Vec::new();
+        for stretch in stretches(query, Timestamp::now()) {
+            let limit = query.limit.saturating_sub(u32::try_from(records.len()).unwrap_or(u32::MAX));
+            let filter = TraceFilter { since: stretch.since, until: stretch.until, ..query.filter.clone() };
+            records.extend(self.newest(&TraceQuery { filter, after: query.after, limit }).await?);
+            if records.len() >= usize::try_from(query.limit).unwrap_or(usize::MAX) {
+                break;
+            }
+        }
+        Ok(records)
+    }
+
+    async fn newest(&self, query: &TraceQuery) -> Result<Vec<TraceRecord>, Error> {
         let operation = "search traces";
         let mut conditions = query.filter.conditions()?;
         if let Some(Cursor { time_ns, place }) = query.after {
@@ -119,6 +139,34 @@ impl Client {
     }
 }
 
+/// A stretch of time: from a moment on, before a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stretch {
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+}
+
+/// The stretches to look into one after the other, newest first. Together they are what the query asks for.
+fn stretches(query: &TraceQuery, now: Timestamp) -> Vec<Stretch> {
+    let TraceFilter { since, until, .. } = query.filter;
+    let mut until = until;
+    let mut found = Vec::new();
+    // An index leads to what is rare, wherever it lies.
+    let is_rare = query.filter.trace_id.is_some() || query.filter.text.is_some();
+    let from_cursor = query.after.and_then(|after| Timestamp::from_nanosecond(after.time_ns.into()).ok());
+    let end = [Some(now), until, from_cursor].into_iter().flatten().min();
+    for length in NEWEST_FIRST.into_iter().filter(|_| !is_rare) {
+        let Some(start) = end.and_then(|end| end.checked_sub(length).ok()) else { break };
+        if since.is_some_and(|since| since >= start) {
+            break;
+        }
+        found.push(Stretch { since: Some(start), until });
+        until = Some(start);
+    }
+    found.push(Stretch { since, until });
+    found
+}
+
 fn check(query: &TraceQuery) -> Result<(), Error> {
     if !(1..=MAX_ROWS_PER_SEARCH).contains(&query.limit) {
         return Err(Error::InvalidQuery {
@@ -141,6 +189,32 @@ mod tests {
         let text = cursor.to_string();
         assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'));
         assert_eq!(text.parse(), Ok(cursor));
+    }
+
+    #[test]
+    fn the_newest_hour_is_looked_at_first_and_nothing_twice() {
+        let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        let now = at("2026-05-02T12:00:00Z").unwrap();
+        let of = |filter: TraceFilter, after| {
+            stretches(&TraceQuery { filter, after, limit: 1 }, now)
+                .into_iter()
+                .map(|Stretch { since, until }| (since, until))
+                .collect::<Vec<_>>()
+        };
+        let (hour, day) = (at("2026-05-02T11:00:00Z"), at("2026-05-01T12:00:00Z"));
+        let all = TraceFilter::default();
+        // Rows may bear a time that is a little ahead of this clock.
+        assert_eq!(of(all.clone(), None), [(hour, None), (day, hour), (None, day)]);
+        let since = at("2026-05-02T09:00:00Z");
+        assert_eq!(of(TraceFilter { since, ..all.clone() }, None), [(hour, None), (since, hour)]);
+        let until = at("2026-05-02T10:00:00Z");
+        let range = TraceFilter { since, until, ..all.clone() };
+        assert_eq!(of(range, None), [(since, until)]);
+        let trace_id = Some("a".to_owned());
+        assert_eq!(of(TraceFilter { trace_id, ..all.clone() }, None), [(None, None)]);
+        let time_ns = i64::try_from(until.unwrap().as_nanosecond()).unwrap();
+        let after = Some(Cursor { time_ns, place: Place::default() });
+        assert_eq!(of(all, after)[0], (since, None));
     }
 
     #[test]
