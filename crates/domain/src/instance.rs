@@ -21,6 +21,7 @@ mod decide;
 mod edit;
 mod error;
 mod event;
+mod logging;
 pub mod profile;
 mod state;
 mod undo;
@@ -38,6 +39,7 @@ pub use event::{
     ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting, ReplicaStopped, Restarted, Scaled,
     ServerInfo, Started, Stopped,
 };
+pub use logging::{Capture, Logging};
 pub use profile::Profile;
 pub use state::{Live, ReplicaState, Stage, State};
 pub use undo::undo;

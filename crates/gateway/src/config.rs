@@ -7,6 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::limits::Limits;
+use crate::masking::MASKED_KEYS;
 use crate::traces::Losses;
 
 /// The largest body of a request, in bytes, unless configured otherwise.
@@ -44,6 +45,8 @@ pub struct Config {
     pub private_upstreams: bool,
     /// How much anybody may ask.
     pub limits: Limits,
+    /// Names of JSON members and header fields whose values are masked in the access log.
+    pub masked_keys: Vec<String>,
     /// Counts the trace events that were dropped. Keep a clone to read them.
     pub losses: Arc<Losses>,
 }
@@ -61,6 +64,7 @@ impl Config {
             public_url: None,
             private_upstreams: true,
             limits: Limits::default(),
+            masked_keys: MASKED_KEYS.map(str::to_owned).to_vec(),
             losses: Arc::default(),
         }
     }

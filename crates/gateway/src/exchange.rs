@@ -3,42 +3,56 @@
 //!
 //! An exchange writes `request` once it has been passed on, `sse_start` when the answer is an event stream, and at
 //! its end exactly one of `response` (a POST or DELETE that was answered, in whichever form, even if nobody waited for
-//! the end of the body), `sse_end` (a GET stream), `auth_failed`, or `error` (the gateway answered in its own name, or
-//! the answer broke off). Neither credentials nor query strings nor session ids get in here.
+//! the end of the body), `sse_end` (a GET stream), `auth_failed`, `rate_limited`, or `error` (the gateway answered in its
+//! own name, or the answer broke off). What they say is in `outcome`.
 
 mod answer_scan;
+mod kept;
+mod outcome;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use access_log::{Level, TraceEvent, TraceRecord};
+use access_log::{Level, TraceEvent};
+use domain::instance::Capture;
 use http::{HeaderMap, Method, StatusCode, header};
 use jiff::Timestamp;
-use mcp::scan::{Scanner, Summary, Text};
+use mcp::scan::{Scanner, Text};
 use parking_lot::Mutex;
 
 use crate::headers;
 use crate::refusal::Refusal;
-use crate::traces::Traces;
+use crate::routes::Destination;
+use crate::traces::{Answer, Body, Call, Entry, Head, Rpc, Traces};
 use answer_scan::AnswerScan;
+use kept::kept;
+use outcome::Outcome;
 
-/// The longest text of a field that somebody else chooses, in bytes. With these fields full, a batch still fits into
-/// a message.
+/// The longest text of a field that somebody else chooses, in bytes.
 pub(crate) const TEXT_BYTES_MAX: usize = 512;
 
 /// One request and its answer.
 pub(crate) struct Exchange {
     started: Instant,
     traces: Traces,
+    call: Arc<Call>,
     state: Mutex<State>,
 }
 
 struct State {
-    /// What every record of this exchange says.
-    record: TraceRecord,
     is_get: bool,
     request: Option<Scanner>,
+    request_body: Option<Body>,
+    request_bytes: u64,
+    /// What was found in the request, and after how many bytes.
+    rpc: (Arc<Rpc>, u64),
+    destination: Option<Arc<Destination>>,
     answer: AnswerScan,
+    answer_says: Answer,
+    answer_head: Option<Arc<Head>>,
+    answer_body: Option<Body>,
+    response_bytes: u64,
+    first_byte_ns: u64,
     /// Why the request's body was cut off, if it was.
     body_refusal: Option<Refusal>,
     passed_on: bool,
@@ -63,32 +77,39 @@ pub(crate) enum End {
 }
 
 impl Exchange {
-    /// Opens the exchange of a request whose facts are in `record`.
-    pub(crate) fn begin(
-        traces: Traces,
-        record: TraceRecord,
-        method: &Method,
-        headers: &HeaderMap,
-    ) -> Arc<Self> {
-        let scan = method == Method::POST && headers::is_identity_coded(headers);
+    /// Opens the exchange of a request whose facts are in `call`.
+    pub(crate) fn begin(traces: Traces, call: Call, headers: &HeaderMap) -> Arc<Self> {
+        let is_read = call.method == Method::POST && headers::is_identity_coded(headers);
+        let kind = if is_read { kept(headers, call.capture) } else { None };
         let state = State {
-            record,
-            is_get: method == Method::GET,
-            request: scan.then(Scanner::new),
+            is_get: call.method == Method::GET,
+            request: is_read.then(Scanner::new),
+            request_body: kind.map(Body::of),
+            request_bytes: 0,
+            rpc: (Arc::default(), 0),
+            destination: None,
             answer: AnswerScan::Opaque,
+            answer_says: Answer::default(),
+            answer_head: None,
+            answer_body: None,
+            response_bytes: 0,
+            first_byte_ns: 0,
             body_refusal: None,
             passed_on: false,
             finished: false,
         };
-        Arc::new(Self { started: Instant::now(), traces, state: Mutex::new(state) })
+        Arc::new(Self { started: Instant::now(), traces, call: Arc::new(call), state: Mutex::new(state) })
     }
 
     /// The next bytes of the request's body.
     pub(crate) fn request_data(&self, chunk: &[u8]) {
         let mut state = self.state.lock();
-        state.record.request_bytes += chunk.len() as u64;
+        state.request_bytes += chunk.len() as u64;
         if let Some(scanner) = &mut state.request {
             scanner.feed(chunk);
+        }
+        if let Some(body) = &mut state.request_body {
+            body.prefix.feed(chunk);
         }
     }
 
@@ -102,44 +123,75 @@ impl Exchange {
         self.state.lock().body_refusal
     }
 
-    /// The request is with the upstream: its body has ended, or an answer has begun before that.
+    /// Where the request goes.
+    pub(crate) fn leads_to(&self, destination: &Arc<Destination>) {
+        self.state.lock().destination = Some(destination.clone());
+    }
+
+    /// The request is with the upstream as a whole.
     pub(crate) fn passed_on(&self) {
+        self.pass_on(true);
+    }
+
+    /// An answer has begun, which may be before the request's body has ended.
+    pub(crate) fn is_answered(&self) {
+        self.pass_on(false);
+    }
+
+    fn pass_on(&self, is_whole: bool) {
         let mut state = self.state.lock();
         if std::mem::replace(&mut state.passed_on, true) || state.finished {
             return;
         }
-        state.read_request();
-        self.traces.push(state.record.clone());
+        let body = state.request_body.take();
+        let body = if is_whole || state.is_get { body } else { body.map(Body::cut) };
+        let outcome =
+            Outcome { event: TraceEvent::Request, level: Level::Info, class: "", error: String::new() };
+        let entry = self.entry(&mut state, outcome);
+        let first = Entry { time: self.call.started, latency_ns: 0, is_first: true, body, ..entry };
+        self.traces.push(first);
     }
 
     /// The head of the upstream's answer.
     pub(crate) fn answer_begins(&self, status: StatusCode, headers: &HeaderMap, session: Option<String>) {
-        self.passed_on();
+        self.is_answered();
         let is_stream = headers::is_event_stream(headers);
         let mut state = self.state.lock();
-        state.record.status = status.as_u16();
-        state.record.content_type = bounded(headers.get(header::CONTENT_TYPE));
-        if let Some(session) = session {
-            state.record.session_id = session;
+        let content_type = bounded(headers.get(header::CONTENT_TYPE));
+        let status = status.as_u16();
+        state.answer_says = Answer { status, session, content_type: Some(content_type), ..Answer::default() };
+        if self.call.capture != Capture::Off {
+            state.answer_head = Some(Arc::new(Head::of(headers, self.call.capture)));
         }
+        let kept = kept(headers, self.call.capture);
         state.answer = match headers::is_identity_coded(headers) {
             false => AnswerScan::Opaque,
-            true if is_stream => AnswerScan::Events(Box::default()),
-            true if headers::media_type(headers).eq_ignore_ascii_case("application/json") => {
-                AnswerScan::Json(Scanner::new())
+            true if is_stream => AnswerScan::events(kept.is_some()),
+            true => {
+                state.answer_body = kept.map(Body::of);
+                let is_json = headers::media_type(headers).eq_ignore_ascii_case("application/json");
+                if is_json { AnswerScan::Json(Scanner::new()) } else { AnswerScan::Opaque }
             }
-            true => AnswerScan::Opaque,
         };
         if is_stream {
-            self.traces.push(self.at_now(&state, TraceEvent::SseStart, Level::Info, String::new()));
+            let outcome =
+                Outcome { event: TraceEvent::SseStart, level: Level::Info, class: "", error: String::new() };
+            let entry = self.entry(&mut state, outcome);
+            self.traces.push(entry);
         }
     }
 
     /// The next bytes of the answer's body.
     pub(crate) fn answer_data(&self, chunk: &[u8]) {
         let mut state = self.state.lock();
-        state.record.response_bytes += chunk.len() as u64;
+        if state.response_bytes == 0 && !chunk.is_empty() {
+            state.first_byte_ns = self.elapsed_ns();
+        }
+        state.response_bytes += chunk.len() as u64;
         state.answer.feed(chunk);
+        if let Some(body) = &mut state.answer_body {
+            body.prefix.feed(chunk);
+        }
     }
 
     /// The id of the call that waits for its answer, as it stands in the request; none if there is none, or if it is too
@@ -160,68 +212,72 @@ impl Exchange {
         if std::mem::replace(&mut state.finished, true) {
             return;
         }
-        state.read_request();
-        let status = state.record.status;
-        let (event, level, error) = match state.as_seen(end) {
-            End::Complete => {
-                let error = state.read_answer();
-                let event =
-                    if state.is_get && status == 200 { TraceEvent::SseEnd } else { TraceEvent::Response };
-                // A server without a stream of its own says 405 to every client that asks for one.
-                let usual = state.is_get && status == StatusCode::METHOD_NOT_ALLOWED.as_u16();
-                (event, if usual { Level::Info } else { level(status, &error) }, error)
+        let end = state.as_seen(end);
+        if let Some(summary) = state.answer.summary() {
+            let says = outcome::of_message(summary);
+            state.answer_says =
+                Answer { protocol_version: says.protocol_version, ..state.answer_says.clone() };
+            if matches!(end, End::Complete) {
+                state.answer_says.rpc_error_code = says.rpc_error_code;
+                state.answer_says.is_error = says.is_error;
             }
-            End::Refused(refusal, detail) => {
-                state.record.status = refusal.status().as_u16();
-                let error = match detail {
-                    Some(detail) => format!("{}: {refusal}: {detail}", refusal.code()),
-                    None => format!("{}: {refusal}", refusal.code()),
-                };
-                let is_auth = refusal.is_about_credentials();
-                let event = if is_auth { TraceEvent::AuthFailed } else { TraceEvent::Error };
-                (event, level(state.record.status, &error), error)
-            }
-            End::Broken(detail) => {
-                (TraceEvent::Error, Level::Error, format!("the upstream broke off: {detail}"))
-            }
-            // A client ends a GET stream by going away: there is no other way.
-            End::ClientGone if state.is_get && status == 200 => {
-                (TraceEvent::SseEnd, Level::Info, String::new())
-            }
-            End::ClientGone => (TraceEvent::Error, Level::Warn, "the client went away".to_owned()),
-            End::CutOff(why) | End::Lost(why) if state.is_get && status == 200 => {
-                (TraceEvent::SseEnd, Level::Info, why.to_owned())
-            }
-            End::CutOff(why) | End::Lost(why) => (TraceEvent::Error, Level::Warn, why.to_owned()),
-        };
-        self.traces.push(self.at_now(&state, event, level, error));
+        }
+        if let End::Refused(refusal, _) = &end {
+            state.answer_says.status = refusal.status().as_u16();
+        }
+        let outcome = outcome::of(&end, state.is_get, &state.answer_says, state.answer.summary());
+        let body = state.answer.take_message().or_else(|| state.answer_body.take());
+        let is_first = !state.passed_on;
+        let entry = self.entry(&mut state, outcome);
+        self.traces.push(Entry { is_first, body, ..entry });
     }
 
-    fn at_now(&self, state: &State, event: TraceEvent, level: Level, error: String) -> TraceRecord {
-        let latency = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let error = truncated(&error);
-        TraceRecord {
+    /// What is known now. The head of the answer goes with the first entry that is asked for after it.
+    fn entry(&self, state: &mut State, outcome: Outcome) -> Entry {
+        let rpc = state.read_request();
+        let level = outcome.level_of(&rpc.method);
+        Entry {
+            call: self.call.clone(),
             time: Timestamp::now(),
-            event,
+            event: outcome.event,
             level,
-            latency_ns: latency,
-            error,
-            ..state.record.clone()
+            latency_ns: self.elapsed_ns(),
+            first_byte_ns: state.first_byte_ns,
+            rpc,
+            destination: state.destination.clone(),
+            answer: state.answer_says.clone(),
+            request_bytes: state.request_bytes,
+            response_bytes: state.response_bytes,
+            error_class: outcome.class,
+            error: outcome.error,
+            is_first: false,
+            answer_head: state.answer_head.take(),
+            body: None,
         }
+    }
+
+    fn elapsed_ns(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
 impl State {
-    /// Takes what the scanner has found in the request into the record.
-    fn read_request(&mut self) {
-        let Some(scanner) = &self.request else { return };
-        let summary = scanner.summary();
-        self.record.rpc_method = text(summary.method.as_ref());
-        self.record.rpc_id = text(summary.id.as_ref());
-        self.record.tool = text(summary.target());
-        if self.record.protocol_version.is_empty() {
-            self.record.protocol_version = text(summary.protocol_version.as_ref());
+    /// What the scanner has found in the request.
+    fn read_request(&mut self) -> Arc<Rpc> {
+        let (known, bytes) = &mut self.rpc;
+        if *bytes != self.request_bytes
+            && let Some(scanner) = &self.request
+        {
+            let summary = scanner.summary();
+            *known = Arc::new(Rpc {
+                method: text(summary.method.as_ref()),
+                id: text(summary.id.as_ref()),
+                target: text(summary.target()),
+                protocol_version: text(summary.protocol_version.as_ref()),
+            });
+            *bytes = self.request_bytes;
         }
+        known.clone()
     }
 
     /// An end that comes after the answer to a call breaks nothing off: a client may go as soon as it has read it.
@@ -232,35 +288,6 @@ impl State {
             }
             end => end,
         }
-    }
-
-    /// Takes what the scanner has found in the answer into the record; gives what the answer says went wrong.
-    fn read_answer(&mut self) -> String {
-        let Some(summary) = self.answer.summary() else { return String::new() };
-        let error = answer_error(summary);
-        // What was agreed on counts, not what the client asked for.
-        if let Some(version) = &summary.protocol_version {
-            self.record.protocol_version = version.text.clone();
-        }
-        error
-    }
-}
-
-fn answer_error(summary: &Summary) -> String {
-    match (summary.error, summary.error_code, summary.is_error) {
-        (true, Some(code), _) => format!("json-rpc error {code}"),
-        (true, None, _) => "json-rpc error".to_owned(),
-        (false, _, true) => "the tool reported an error".to_owned(),
-        (false, _, false) => String::new(),
-    }
-}
-
-fn level(status: u16, error: &str) -> Level {
-    match status {
-        500.. => Level::Error,
-        400.. => Level::Warn,
-        _ if error.is_empty() => Level::Info,
-        _ => Level::Warn,
     }
 }
 

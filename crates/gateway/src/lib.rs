@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! server ─▶ proxy ─▶ admission (credential, tokens, verified, oauth, limits), routes ─▶ upstream
-//!             │  └─▶ body (both ways) ─▶ exchange ─▶ traces ─▶ publisher ─▶ NATS, or the spool
+//!             │  └─▶ body (both ways) ─▶ exchange ─▶ traces ─▶ publisher (masking) ─▶ NATS, or the spool
 //!             └─▶ refusal, headers, session, trace_context
 //! ```
 
@@ -23,6 +23,7 @@ mod headers;
 mod keep_alive;
 mod lease;
 mod limits;
+mod masking;
 mod oauth;
 mod opening;
 mod path;
@@ -42,6 +43,7 @@ pub use limits::{
     ANSWER_WAIT, FAILURES, InvalidRate, Limits, OPEN_PER_TOKEN_MAX, Rate, SESSIONS_PER_TOKEN_MAX,
     STREAM_IDLE, WRITE_WAIT,
 };
+pub use masking::MASKED_KEYS;
 pub use traces::Losses;
 
 use std::sync::Arc;
@@ -59,11 +61,12 @@ use crate::admission::Admission;
 use crate::following::Following;
 use crate::lease::Closing;
 use crate::limits::Rates;
+use crate::masking::Masking;
 use crate::opening::open_waiting;
 use crate::proxy::Gateway;
 use crate::routes::Routes;
 use crate::tokens::Tokens;
-use crate::traces::{Publisher, Spool, Traces};
+use crate::traces::{Publisher, Recorder, Spool, Traces};
 use crate::upstream::Upstreams;
 
 /// The role's name in the readiness report.
@@ -94,7 +97,9 @@ pub async fn run(
         () = context.shutdown.cancelled() => return Ok(()),
     }
     let (traces, records) = Traces::queue(config.losses.clone());
-    let publisher = Publisher::new(store.clone(), &config.gateway_id, records, config.losses.clone(), spool);
+    let masking = Masking::new(config.masked_keys.iter().map(String::as_str));
+    let recorder = Recorder { gateway_id: config.gateway_id, masking };
+    let publisher = Publisher::new(store.clone(), recorder, records, config.losses.clone(), spool);
     let finish = CancellationToken::new();
     let mut publishing = tokio::spawn(publisher.run(finish.clone()));
     let mut beside = JoinSet::new();
@@ -106,7 +111,6 @@ pub async fn run(
     beside.spawn(async move { match clock.watch_clock().await {} });
     let public_host = config.public_url.as_ref().and_then(Url::host_str).map(str::to_owned);
     let gateway = Gateway {
-        gateway_id: config.gateway_id,
         request_body_bytes_max: config.request_body_bytes_max,
         names: Names::new(listener.local_addr().context("read the address")?, public_host),
         admission: Admission::new(tokens, store.vault().clone(), &config.limits),

@@ -46,7 +46,6 @@ const X_ACCEL_BUFFERING: header::HeaderName = header::HeaderName::from_static("x
 
 /// Everything that a request needs.
 pub(crate) struct Gateway {
-    pub(crate) gateway_id: String,
     pub(crate) request_body_bytes_max: u64,
     /// What requests may call it.
     pub(crate) names: Names,
@@ -117,8 +116,8 @@ impl Gateway {
             Err(Foreign::Origin) => Err(Refusal::ForeignOrigin.into()),
         };
         let asked = grant.as_ref().err().map(|denied| self.asked(denied, &parts, protection.as_deref()));
-        let record = self.record(client, &parts, &trace, route.as_deref(), grant.as_deref().ok());
-        let exchange = Exchange::begin(self.traces.clone(), record, &parts.method, &parts.headers);
+        let call = self.call(client, &parts, &trace, route.as_ref(), &grant);
+        let exchange = Exchange::begin(self.traces.clone(), call, &parts.headers);
         let method = parts.method.clone();
         let answered = match (route, grant) {
             (Some(route), Ok(grant)) => {
@@ -156,6 +155,7 @@ impl Gateway {
             Ok(checked) => checked,
             Err(refusal) => return Err(refuse(exchange, refusal, None, Some(body))),
         };
+        exchange.leads_to(&way.destination);
         let open_request = match admitted.lease.grant.uses.open(self.limits.open_per_token_max) {
             Ok(open_request) => open_request,
             Err(refusal) => return Err(refuse(exchange, refusal, None, Some(body))),
@@ -201,7 +201,7 @@ impl Gateway {
         let owner = admitted.owner();
         let exchange = admitted.exchange.clone();
         let (mut parts, mut body) = answer.into_parts();
-        exchange.passed_on();
+        exchange.is_answered();
         if let Some(refusal) = unseen(parts.status) {
             let detail = format!("status {}", parts.status.as_u16());
             return Err(refuse(&exchange, refusal, Some(detail), None));

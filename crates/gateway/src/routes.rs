@@ -106,6 +106,12 @@ impl Route {
         upstream.ok_or(Refusal::SessionUnknown)?.destination()
     }
 
+    /// Whether the platform sends its upstreams a field of this name, given in lower case.
+    pub(crate) fn has_secret_field(&self, name: &str) -> bool {
+        let names = self.upstreams.iter().flat_map(|upstream| upstream.fields.headers.keys());
+        names.into_iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
     fn open(&self) -> Result<(), Refusal> {
         self.closed.map_or(Ok(()), Err)
     }

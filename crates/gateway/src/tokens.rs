@@ -76,6 +76,11 @@ impl Life {
 }
 
 impl Grant {
+    /// Whether the platform sends upstreams a field of this name for the token, given in lower case.
+    pub(crate) fn has_secret_field(&self, name: &str) -> bool {
+        self.fields.headers.keys().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
     /// What an access token of an issuer grants. No clock watches over it: whoever holds on to it asks [`Grant::over`].
     pub(crate) fn of_principal(
         token: TokenId,

@@ -20,6 +20,8 @@ pub(crate) struct TraceContext {
     pub(crate) trace_id: String,
     /// The gateway's own span: 16 hexadecimal digits.
     pub(crate) span_id: String,
+    /// The span that the client named as the caller's; empty if it named none.
+    pub(crate) parent_span_id: String,
     flags: String,
     /// Whether the client sent a `traceparent` that is valid: only then is its `tracestate` worth anything.
     continued: bool,
@@ -30,12 +32,14 @@ impl TraceContext {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let random = Uuid::new_v4().simple().to_string();
         let span_id = Uuid::new_v4().simple().to_string().split_off(16);
-        if let Some((trace_id, flags)) = only(headers, &TRACEPARENT).and_then(parse_traceparent) {
-            return Self { trace_id: trace_id.to_owned(), span_id, flags: flags.to_owned(), continued: true };
+        if let Some((trace_id, parent, flags)) = only(headers, &TRACEPARENT).and_then(parse_traceparent) {
+            let [trace_id, parent_span_id, flags] = [trace_id, parent, flags].map(str::to_owned);
+            return Self { trace_id, span_id, parent_span_id, flags, continued: true };
         }
         let own = only(headers, &X_TRACE_ID).filter(|id| is_trace_id(id));
         let trace_id = own.map_or(random, str::to_owned);
-        Self { trace_id, span_id, flags: SAMPLED.to_owned(), continued: false }
+        let parent_span_id = String::new();
+        Self { trace_id, span_id, parent_span_id, flags: SAMPLED.to_owned(), continued: false }
     }
 
     /// Puts the ids into the request to the upstream. An `X-Trace-Id` that is no W3C trace id goes on as it is, and
@@ -71,8 +75,8 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     }
 }
 
-/// Trace id and flags of `version-trace_id-parent_id-flags`. Later versions may append fields.
-fn parse_traceparent(text: &str) -> Option<(&str, &str)> {
+/// Trace id, parent id and flags of `version-trace_id-parent_id-flags`. Later versions may append fields.
+fn parse_traceparent(text: &str) -> Option<(&str, &str, &str)> {
     let mut parts = text.splitn(5, '-');
     let (version, trace_id, parent_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let valid = is_hex(version, 2)
@@ -82,7 +86,7 @@ fn parse_traceparent(text: &str) -> Option<(&str, &str)> {
         && is_hex(parent_id, 16)
         && !is_zero(parent_id)
         && is_hex(flags, 2);
-    valid.then_some((trace_id, flags))
+    valid.then_some((trace_id, parent_id, flags))
 }
 
 fn is_trace_id(text: &str) -> bool {

@@ -6,40 +6,85 @@
 //! once after NATS has gone.
 
 mod batch;
+mod call;
+mod entry;
+mod head;
 mod losses;
+mod prefix;
 mod publisher;
 mod spool;
 
+pub(crate) use call::{Call, QUERY_BYTES_MAX};
+pub(crate) use entry::{Answer, Body, BodyKind, Entry, Recorder, Rpc};
+pub(crate) use head::Head;
 pub use losses::Losses;
+pub(crate) use prefix::Prefix;
 pub(crate) use publisher::Publisher;
 pub(crate) use spool::Spool;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use access_log::TraceRecord;
 use tokio::sync::mpsc;
 
-/// How many trace events wait in memory at most: about 30 MB of them.
-const QUEUE_RECORDS_MAX: usize = 65_536;
+/// How many trace events wait in memory at most.
+const QUEUE_ENTRIES_MAX: usize = 65_536;
+/// How much they may take there, about, in bytes.
+const QUEUE_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Where trace events are handed in. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Traces {
-    queue: mpsc::Sender<TraceRecord>,
+    queue: mpsc::Sender<Entry>,
+    bytes: Arc<AtomicUsize>,
     losses: Arc<Losses>,
+}
+
+/// Where they come out.
+pub(crate) struct Entries {
+    queue: mpsc::Receiver<Entry>,
+    bytes: Arc<AtomicUsize>,
 }
 
 impl Traces {
     /// An empty queue and its other end.
-    pub(crate) fn queue(losses: Arc<Losses>) -> (Self, mpsc::Receiver<TraceRecord>) {
-        let (queue, records) = mpsc::channel(QUEUE_RECORDS_MAX);
-        (Self { queue, losses }, records)
+    pub(crate) fn queue(losses: Arc<Losses>) -> (Self, Entries) {
+        let (queue, entries) = mpsc::channel(QUEUE_ENTRIES_MAX);
+        let bytes = Arc::<AtomicUsize>::default();
+        (Self { queue, bytes: bytes.clone(), losses }, Entries { queue: entries, bytes })
     }
 
     /// Hands in a trace event. Never waits; a full queue drops it and counts it.
-    pub(crate) fn push(&self, record: TraceRecord) {
-        if let Err(error) = self.queue.try_send(record) {
-            self.losses.add(error.into_inner().instance_id, 1);
+    pub(crate) fn push(&self, entry: Entry) {
+        let (instance, bytes) = (entry.instance(), entry.bytes());
+        let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if waiting + bytes > QUEUE_BYTES_MAX || self.queue.try_send(entry).is_err() {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.losses.add(instance, 1);
         }
+    }
+}
+
+impl Entries {
+    /// The next one; none when nobody can hand in any more.
+    async fn next(&mut self) -> Option<Entry> {
+        let entry = self.queue.recv().await?;
+        Some(self.taken(entry))
+    }
+
+    /// The next one that is there already.
+    fn try_next(&mut self) -> Option<Entry> {
+        let entry = self.queue.try_recv().ok()?;
+        Some(self.taken(entry))
+    }
+
+    /// Takes no more in.
+    fn close(&mut self) {
+        self.queue.close();
+    }
+
+    fn taken(&self, entry: Entry) -> Entry {
+        self.bytes.fetch_sub(entry.bytes(), Ordering::Relaxed);
+        entry
     }
 }

@@ -55,6 +55,26 @@ impl From<&GatewayLimits> for Limits {
     }
 }
 
+/// What a gateway keeps out of the access log, besides what it knows to be a credential.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Masked {
+    /// Names of header fields and JSON members whose values the access log does not get, in place of these. A name that
+    /// ends with one of them counts too; case, `-`, `_` and `.` do not.
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        default_values_t = gateway::MASKED_KEYS.map(str::to_owned)
+    )]
+    mask_keys: Vec<String>,
+}
+
+impl Masked {
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.mask_keys.clone()
+    }
+}
+
 /// Where proxied instances may lead, as the api and the gateways are told.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct UpstreamAddresses {

@@ -16,7 +16,7 @@ use url::Url;
 use crate::backing::{ClickhouseArguments, NatsArguments, SealedNatsArguments, read_secret};
 use crate::data_directory::DataDirectory;
 use crate::failure::Failure;
-use crate::gateway_limits::{GatewayLimits, UpstreamAddresses};
+use crate::gateway_limits::{GatewayLimits, Masked, UpstreamAddresses};
 use crate::open_files;
 
 /// What a role logs unless `MCPCAN_LOG` says otherwise.
@@ -102,6 +102,8 @@ pub(crate) struct GatewayArguments {
     #[command(flatten)]
     limits: GatewayLimits,
     #[command(flatten)]
+    masked: Masked,
+    #[command(flatten)]
     nats: SealedNatsArguments,
     #[command(flatten)]
     process: ProcessArguments,
@@ -151,6 +153,7 @@ pub(crate) fn gateway(arguments: GatewayArguments, data: Option<PathBuf>) -> Res
         let mut config = gateway::Config::new(arguments.id.clone(), data.directory("spool")?);
         config.public_url.clone_from(&arguments.gateway_url);
         config.limits = (&arguments.limits).into();
+        config.masked_keys = arguments.masked.keys();
         config.private_upstreams = arguments.addresses.allow_private();
         let store = arguments.nats.connect(Role::Gateway).await?;
         gateway::run(config, store, context, bind(arguments.listen).await?).await

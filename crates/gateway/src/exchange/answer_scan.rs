@@ -3,6 +3,8 @@
 use mcp::scan::{Scanner, Summary};
 use mcp::sse::{Piece, Splitter};
 
+use crate::traces::{Body, BodyKind, Prefix};
+
 /// The scan of one answer.
 #[derive(Debug, Default)]
 #[expect(clippy::large_enum_variant, reason = "most answers are JSON, and each has exactly one scan")]
@@ -27,9 +29,31 @@ struct Message {
     has_data: bool,
     /// The last message that answers a request: neither a notification nor a request of the server.
     answer: Option<Summary>,
+    kept: Option<Kept>,
+}
+
+/// What is kept of messages, if anything is: of the one that passes, and of the one that was the answer.
+#[derive(Debug, Default)]
+struct Kept {
+    passing: Prefix,
+    answer: Option<Prefix>,
 }
 
 impl AnswerScan {
+    /// The scan of an event stream, which may keep the beginning of the answering message.
+    pub(crate) fn events(keeps: bool) -> Self {
+        let mut events = Box::<EventScan>::default();
+        events.message.kept = keeps.then(Kept::default);
+        Self::Events(events)
+    }
+
+    /// What was kept of the answering message of an event stream: its data, without the form of the stream around it.
+    pub(crate) fn take_message(&mut self) -> Option<Body> {
+        let Self::Events(events) = self else { return None };
+        let prefix = events.message.kept.as_mut()?.answer.take()?;
+        Some(Body { kind: BodyKind::Json, prefix })
+    }
+
     /// Reads the next bytes of the body.
     pub(crate) fn feed(&mut self, chunk: &[u8]) {
         match self {
@@ -66,17 +90,28 @@ impl Message {
     fn take(&mut self, piece: Piece<'_>) {
         match piece {
             // The lines of one event's data are joined by line feeds (WHATWG HTML section 9.2.6).
-            Piece::DataLine if self.has_data => self.scanner.feed(b"\n"),
+            Piece::DataLine if self.has_data => self.feed(b"\n"),
             Piece::DataLine => self.has_data = true,
-            Piece::Data(bytes) => self.scanner.feed(bytes),
+            Piece::Data(bytes) => self.feed(bytes),
             Piece::End => {
                 let summary = std::mem::take(&mut self.scanner).into_summary();
+                let kept = self.kept.as_mut().map(|kept| std::mem::take(&mut kept.passing));
                 self.has_data = false;
                 if summary.method.is_none() && (summary.result || summary.error) {
                     self.answer = Some(summary);
+                    if let Some(known) = &mut self.kept {
+                        known.answer = kept;
+                    }
                 }
             }
             Piece::Event(_) | Piece::Id(_) | Piece::Retry(_) | Piece::FieldTooLong => {}
+        }
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        self.scanner.feed(bytes);
+        if let Some(kept) = &mut self.kept {
+            kept.passing.feed(bytes);
         }
     }
 }
@@ -86,7 +121,7 @@ mod tests {
     use super::*;
 
     fn events(chunks: &[&str]) -> AnswerScan {
-        let mut scan = AnswerScan::Events(Box::default());
+        let mut scan = AnswerScan::events(false);
         for chunk in chunks {
             scan.feed(chunk.as_bytes());
         }

@@ -8,8 +8,13 @@ use access_log::TraceRecord;
 use bytes::Bytes;
 use uuid::Uuid;
 
-/// How many trace events a batch has at most. Full of the longest texts, it stays below the largest message.
-pub(super) const RECORDS_MAX: usize = 256;
+/// How many trace events a batch has at most.
+const RECORDS_MAX: u16 = 256;
+/// A batch is full once it has more than this, in bytes. With the largest record behind that, it stays far below the
+/// largest message.
+const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// The marker of a MessagePack array whose length takes 16 bits.
+const ARRAY_16: u8 = 0xdc;
 
 /// Encoded trace events.
 #[derive(Clone, Debug)]
@@ -21,59 +26,117 @@ pub(super) struct Batch {
     pub(super) by_instance: BTreeMap<Uuid, u64>,
 }
 
-impl Batch {
-    pub(super) fn new(records: &[TraceRecord]) -> Self {
-        let mut by_instance = BTreeMap::new();
-        for record in records {
-            *by_instance.entry(record.instance_id).or_default() += 1;
+/// A batch that is being filled.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    count: u16,
+    records: Vec<u8>,
+    by_instance: BTreeMap<Uuid, u64>,
+}
+
+impl Gathering {
+    pub(super) fn add(&mut self, record: &TraceRecord) {
+        if self.records.is_empty() {
+            self.records.extend([ARRAY_16, 0, 0]);
         }
-        Self { id: Uuid::new_v4(), records: store::encode(&records).into(), by_instance }
+        self.records.extend(store::encode(record));
+        self.count += 1;
+        self.records[1..3].copy_from_slice(&self.count.to_be_bytes());
+        *self.by_instance.entry(record.instance_id).or_default() += 1;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.count == RECORDS_MAX || self.records.len() > BATCH_BYTES_MAX
+    }
+
+    pub(super) fn into_batch(self) -> Batch {
+        Batch { id: Uuid::new_v4(), records: self.records.into(), by_instance: self.by_instance }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use access_log::{Level, TraceEvent};
+    use access_log::{Fields, Level, TraceEvent};
     use jiff::Timestamp;
     use store::data_stream::MESSAGE_BYTES_MAX;
 
     use super::*;
     use crate::exchange::TEXT_BYTES_MAX;
+    use crate::traces::head::FIELDS_BYTES_MAX;
+    use crate::traces::prefix::BODY_BYTES_MAX;
 
-    /// Every text as long as it can get: what the scanner replaces in a text makes it up to three times as long.
+    /// Every text as long as it can get.
     fn longest() -> TraceRecord {
-        let (short, long) = ("x".repeat(TEXT_BYTES_MAX), "x".repeat(3 * TEXT_BYTES_MAX));
+        let long = "x".repeat(TEXT_BYTES_MAX);
+        // What is no UTF-8 in a value is replaced by three bytes for each.
+        let fields = Fields::from([(String::new(), "x".repeat(3 * FIELDS_BYTES_MAX))]);
         TraceRecord {
             level: Level::Error,
-            trace_id: short.clone(),
-            span_id: short.clone(),
+            trace_id: long.clone(),
+            span_id: "x".repeat(16),
+            parent_span_id: "x".repeat(16),
             instance_id: Uuid::max(),
-            instance_name: short.clone(),
+            instance_name: long.clone(),
+            replica_id: Uuid::max(),
             token_id: Uuid::max(),
-            token_label: short.clone(),
+            token_label: long.clone(),
+            token_header: long.clone(),
             gateway_id: "x".repeat(64),
             session_id: "x".repeat(16),
-            protocol_version: short.clone(),
-            http_method: short.clone(),
-            path: short.clone(),
-            rpc_method: short.clone(),
-            rpc_id: short.clone(),
-            tool: long,
+            protocol_version: long.clone(),
+            http_method: long.clone(),
+            path: long.clone(),
+            rpc_method: long.clone(),
+            rpc_id: long.clone(),
+            tool: long.clone(),
             status: u16::MAX,
+            rpc_error_code: i32::MIN,
+            is_error: true,
             latency_ns: u64::MAX,
+            first_byte_ns: u64::MAX,
             request_bytes: u64::MAX,
             response_bytes: u64::MAX,
             client_address: "x".repeat(64),
-            user_agent: short.clone(),
-            content_type: short.clone(),
-            error: short,
+            user_agent: long.clone(),
+            content_type: long.clone(),
+            error_class: long.clone(),
+            error: long,
+            headers: fields.clone(),
+            response_headers: fields.clone(),
+            cookies: fields.clone(),
+            form: fields,
+            body: "x".repeat(BODY_BYTES_MAX),
+            is_body_cut: true,
             ..TraceRecord::new(Timestamp::MAX, TraceEvent::AuthFailed)
         }
     }
 
     #[test]
     fn the_largest_batch_fits_into_a_message() {
-        let batch = Batch::new(&vec![longest(); RECORDS_MAX]);
-        assert!(batch.records.len() <= MESSAGE_BYTES_MAX, "{} bytes", batch.records.len());
+        let mut gathering = Gathering::default();
+        while !gathering.is_full() {
+            gathering.add(&longest());
+        }
+        let batch = gathering.into_batch();
+        assert!(batch.records.len() <= MESSAGE_BYTES_MAX / 2, "{} bytes", batch.records.len());
+        let read: Vec<TraceRecord> = store::decode(&batch.records).expect("a batch is an array of records");
+        assert!(read.iter().all(|record| *record == longest()));
+    }
+
+    #[test]
+    fn small_records_are_many_to_a_batch() {
+        let mut gathering = Gathering::default();
+        let record = TraceRecord::new(Timestamp::UNIX_EPOCH, TraceEvent::Request);
+        while !gathering.is_full() {
+            gathering.add(&record);
+        }
+        let batch = gathering.into_batch();
+        assert_eq!(batch.by_instance, BTreeMap::from([(Uuid::nil(), RECORDS_MAX.into())]));
+        let read: Vec<TraceRecord> = store::decode(&batch.records).expect("a batch is an array of records");
+        assert_eq!(read.len(), usize::from(RECORDS_MAX));
     }
 }

@@ -9,19 +9,17 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access_log::TraceRecord;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use service::CancellationToken;
 use store::{DataStream, Store, Unavailable};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Losses;
-use super::batch::{Batch, RECORDS_MAX};
+use super::batch::{Batch, Gathering};
 use super::spool::{Frame, Spool};
+use super::{Entries, Entry, Losses, Recorder};
 
 /// How long a trace event waits for others to travel with.
 const BATCH_WAIT: Duration = Duration::from_millis(50);
@@ -39,7 +37,8 @@ const FINISH_WAIT_MAX: Duration = Duration::from_secs(2);
 pub(crate) struct Publisher {
     store: Store,
     gateway_id: Arc<str>,
-    records: mpsc::Receiver<TraceRecord>,
+    recorder: Recorder,
+    entries: Entries,
     losses: Arc<Losses>,
     spool: Spool,
     /// Whether the spool has not taken the last batch: why is logged once, not for every batch.
@@ -61,15 +60,16 @@ enum Replay {
 impl Publisher {
     pub(crate) fn new(
         store: Store,
-        gateway_id: &str,
-        records: mpsc::Receiver<TraceRecord>,
+        recorder: Recorder,
+        entries: Entries,
         losses: Arc<Losses>,
         spool: Spool,
     ) -> Self {
         Self {
             store,
-            gateway_id: gateway_id.into(),
-            records,
+            gateway_id: recorder.gateway_id.as_str().into(),
+            recorder,
+            entries,
             losses,
             spool,
             refused: false,
@@ -84,7 +84,7 @@ impl Publisher {
         let mut report = tokio::time::interval(REPORT_INTERVAL);
         // Set while events wait for others to travel with. The queue is left alone meanwhile, so that handing in an
         // event does not wake this task for each of them.
-        let mut batch_due: Option<(Instant, TraceRecord)> = None;
+        let mut batch_due: Option<(Instant, Entry)> = None;
         loop {
             let due = batch_due.as_ref().map(|(due, _)| *due);
             tokio::select! {
@@ -95,34 +95,34 @@ impl Publisher {
                 }
                 result = step(&mut self.replay), if !self.spool.is_empty() => self.replayed(result).await,
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.collect(batch_due.take().map(|(_, record)| record)).await;
+                    self.collect(batch_due.take().map(|(_, entry)| entry)).await;
                 }
-                record = self.records.recv(), if due.is_none() => match record {
-                    Some(record) => batch_due = Some((Instant::now() + BATCH_WAIT, record)),
+                entry = self.entries.next(), if due.is_none() => match entry {
+                    Some(entry) => batch_due = Some((Instant::now() + BATCH_WAIT, entry)),
                     None => break,
                 },
                 _ = report.tick() => self.report(),
             }
         }
-        self.records.close();
-        self.collect(batch_due.take().map(|(_, record)| record)).await;
+        self.entries.close();
+        self.collect(batch_due.take().map(|(_, entry)| entry)).await;
         self.finish().await;
     }
 
     /// Sends everything that lies in the queue, behind `first`.
-    async fn collect(&mut self, first: Option<TraceRecord>) {
-        let mut records: Vec<TraceRecord> = first.into_iter().collect();
-        loop {
-            while records.len() < RECORDS_MAX
-                && let Ok(record) = self.records.try_recv()
-            {
-                records.push(record);
+    async fn collect(&mut self, first: Option<Entry>) {
+        let mut gathering = Gathering::default();
+        let mut next = first;
+        while let Some(entry) = next.take().or_else(|| self.entries.try_next()) {
+            gathering.add(&self.recorder.record(entry));
+            if gathering.is_full() {
+                self.dispatch(std::mem::take(&mut gathering).into_batch()).await;
+                // Making records takes a processor, which requests wait for too.
+                tokio::task::yield_now().await;
             }
-            if records.is_empty() {
-                return;
-            }
-            self.dispatch(Batch::new(&records)).await;
-            records.clear();
+        }
+        if !gathering.is_empty() {
+            self.dispatch(gathering.into_batch()).await;
         }
     }
 

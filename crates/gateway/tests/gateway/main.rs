@@ -4,6 +4,7 @@
 //! as the MCP server behind it; `client` asks. Needs the nats-server that `make tools` fetches, or the one that
 //! `MCPCAN_NATS_SERVER` names.
 
+mod capture;
 mod client;
 mod harness;
 mod upstream;

@@ -48,10 +48,13 @@ async fn an_address_that_fails_too_often_is_told_to_wait_and_valid_tokens_pass()
     assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [401, 401, 401, 429]);
     assert_eq!((verdict(&answers[3]), code(&answers[3]).as_str()), ((429, Some("1")), "too_many_failures"));
     assert_eq!(send(&token.credential).await.status, 200, "many clients may share an address");
-    let records = harness.traces(|records| count(records, TraceEvent::AuthFailed) == 4).await;
-    let failed: Vec<_> = records.iter().filter(|record| record.event == TraceEvent::AuthFailed).collect();
+    let limited = TraceEvent::RateLimited;
+    let records = harness.traces(|records| count(records, limited) == 1).await;
+    let failed = [TraceEvent::AuthFailed, limited];
+    let failed: Vec<_> = records.iter().filter(|record| failed.contains(&record.event)).collect();
     assert!(failed.iter().all(|record| record.level == Level::Warn && record.client_address == "127.0.0.1"));
-    assert_eq!(failed[3].status, 429);
+    assert_eq!((failed.len(), failed[3].status, failed[3].event), (4, 429, limited));
+    assert_eq!(failed[3].error_class, "too_many_failures");
 }
 
 #[tokio::test]

@@ -1,17 +1,39 @@
 //! What a call leaves in TRACES.
 
-use access_log::{Level, TraceEvent, TraceRecord};
+use access_log::{Fields, Level, TraceEvent, TraceRecord};
 use http_body_util::BodyExt;
 
-use crate::harness::{Harness, count, path};
+use crate::harness::{Harness, count, hosted, path};
 use crate::upstream::{Upstream, full, json};
 
 const CALL: &str =
     r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hi"}}}"#;
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const RESULT: &str = r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"Echo: hi"}]}}"#;
 
 fn ended(records: &[TraceRecord]) -> bool {
     count(records, TraceEvent::Response) == 1
+}
+
+/// Each has the header fields of its side, masked.
+fn assert_fields(request: &TraceRecord, response: &TraceRecord, host: &str) {
+    let length = CALL.len().to_string();
+    let expected = [
+        ("accept", "application/json, text/event-stream"),
+        ("authorization", "***"),
+        ("content-length", &length),
+        ("content-type", "application/json"),
+        ("host", host),
+        ("mcp-protocol-version", "2025-11-25"),
+        ("traceparent", TRACEPARENT),
+        ("user-agent", "test/1"),
+    ];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(request.headers, Fields::from(expected));
+    let mut answered: Vec<_> = response.response_headers.keys().map(String::as_str).collect();
+    answered.retain(|name| *name != "date");
+    assert_eq!(answered, ["content-type", "mcp-session-id", "x-trace-id"]);
+    assert_eq!(response.response_headers["mcp-session-id"], "***");
 }
 
 #[tokio::test]
@@ -25,12 +47,14 @@ async fn a_call_leaves_its_request_and_its_response() {
     })
     .await;
     let mut harness = Harness::start().await;
-    let instance = harness.hosted("everything", &upstream.url()).await;
+    let instance = harness.create("everything", hosted()).await;
+    let replica = harness.replica(instance, &upstream.url()).await;
     let token = harness.token(instance).await;
     let headers = [
         ("authorization", &*format!("Bearer {}", token.credential)),
         ("mcp-protocol-version", "2025-11-25"),
         ("user-agent", "test/1"),
+        ("traceparent", TRACEPARENT),
     ];
     let answer = harness.client().send_with("POST", "/mcp-gateway/everything/mcp", &headers, CALL).await;
     assert_eq!((answer.status, answer.text()), (200, RESULT));
@@ -40,6 +64,10 @@ async fn a_call_leaves_its_request_and_its_response() {
     let records = harness.traces(ended).await;
     let [request, response] = &records[..] else { panic!("two records, not {records:#?}") };
     let expected = TraceRecord {
+        headers: request.headers.clone(),
+        parent_span_id: "00f067aa0ba902b7".to_owned(),
+        replica_id: replica.0,
+        token_header: "authorization: bearer".to_owned(),
         trace_id,
         span_id: request.span_id.clone(),
         instance_id: instance.0,
@@ -61,12 +89,17 @@ async fn a_call_leaves_its_request_and_its_response() {
     };
     assert_eq!(*request, expected);
     assert!(response.latency_ns > 0 && response.time > request.time);
+    assert!((1..=response.latency_ns).contains(&response.first_byte_ns));
+    assert_fields(request, response, &harness.gateway.address.to_string());
     assert_eq!(response.session_id.len(), 16, "a short digest");
     let expected = TraceRecord {
         time: response.time,
         event: TraceEvent::Response,
         status: 200,
         latency_ns: response.latency_ns,
+        first_byte_ns: response.first_byte_ns,
+        headers: Fields::new(),
+        response_headers: response.response_headers.clone(),
         session_id: response.session_id.clone(),
         response_bytes: RESULT.len() as u64,
         ..expected
@@ -94,15 +127,19 @@ async fn an_answer_that_is_an_error_is_told_from_one_that_is_not() {
     }
     let records = harness.traces(|records| count(records, TraceEvent::Response) == 3).await;
     let ends = records.iter().filter(|record| record.event == TraceEvent::Response);
-    let ends: Vec<_> = ends.map(|end| (end.status, end.level, end.error.as_str())).collect();
+    let ends: Vec<_> = ends
+        .map(|end| (end.status, end.rpc_error_code, end.is_error, &*end.error_class, &*end.error))
+        .collect();
     assert_eq!(
         ends,
         [
-            (200, Level::Warn, "json-rpc error -32602"),
-            (200, Level::Warn, "the tool reported an error"),
-            (404, Level::Warn, ""),
+            (200, -32602, false, "rpc_error", "json-rpc error -32602"),
+            (200, 0, true, "tool_error", "the tool reported an error"),
+            (404, 0, false, "upstream_status", ""),
         ]
     );
+    let is_end = |record: &&TraceRecord| record.event == TraceEvent::Response;
+    assert!(records.iter().filter(is_end).all(|end| end.level == Level::Warn));
 }
 
 #[tokio::test]
@@ -128,4 +165,26 @@ async fn a_clients_trace_id_is_kept_and_goes_on_to_the_upstream() {
     assert_eq!(seen[0].headers["traceparent"], expected);
     assert_eq!(seen[1].headers["x-trace-id"], "order-4711");
     assert!(!seen[1].headers.contains_key("traceparent"));
+}
+
+#[tokio::test]
+async fn what_clients_say_on_their_own_is_below_what_somebody_asked_for() {
+    let upstream = Upstream::json(RESULT).await;
+    let mut harness = Harness::start().await;
+    let instance = harness.hosted("everything", &upstream.url()).await;
+    let token = harness.token(instance).await;
+    for method in ["tools/call", "tools/list", "ping", "notifications/initialized"] {
+        let message = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"{method}"}}"#);
+        harness.client().send("POST", &path(instance), &token.credential, &message).await;
+    }
+    let records = harness.traces(|records| count(records, TraceEvent::Response) == 4).await;
+    let levels: Vec<_> = records.iter().map(|record| (&*record.rpc_method, record.level)).collect();
+    for (method, level) in [
+        ("tools/call", Level::Info),
+        ("tools/list", Level::Debug),
+        ("ping", Level::Trace),
+        ("notifications/initialized", Level::Trace),
+    ] {
+        assert_eq!(levels.iter().filter(|found| **found == (method, level)).count(), 2, "{levels:?}");
+    }
 }

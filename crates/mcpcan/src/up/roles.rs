@@ -64,6 +64,7 @@ impl Roles {
         let mut gateway = gateway::Config::new(GATEWAY_ID.to_owned(), data.directory("spool")?);
         gateway.public_url.clone_from(&arguments.gateway_url);
         gateway.limits = (&arguments.limits).into();
+        gateway.masked_keys = arguments.masked.keys();
         gateway.private_upstreams = arguments.addresses.allow_private();
         let worker = worker::Config {
             data: data.path().to_owned(),

@@ -1,0 +1,106 @@
+//! What of a call is recorded, and that no secret is, wherever a request or an answer has one.
+
+use access_log::{TraceEvent, TraceRecord};
+use domain::token::Kind;
+use domain::token::credential::encode_basic;
+use http::Response;
+use http_body_util::BodyExt;
+
+use crate::harness::{Harness, count, path};
+use crate::upstream::Upstream;
+
+/// What no record may hold; each is in a place of its own.
+const SECRETS: [&str; 9] = [
+    "hidden-in-x-vault-token",
+    "hidden-in-cookie",
+    "hidden-in-proxy-authorization",
+    "hidden-in-form",
+    "hidden-in-query",
+    "hidden-in-answer-header",
+    "hidden-in-answer-api-key",
+    "hidden-upstream-credential",
+    "hidden-in-client-secret",
+];
+
+/// A message with a secret wherever one has room: `{secret}` is the caller's own credential.
+const MESSAGE: &str = r#"{"jsonrpc":"2.0","id":"{secret}","method":"tools/call","params":{"name":"tool-{secret}",
+    "arguments":{"plain":"{secret}","password":"hidden-in-client-secret","list":[{"deep":{"clientSecret":"hidden-in-client-secret"}}]}}}"#;
+
+#[tokio::test]
+async fn no_secret_of_a_call_gets_into_a_record() {
+    let upstream = Upstream::start(|request| async move {
+        let body = request.into_body().collect().await.expect("the whole request").to_bytes();
+        let message = String::from_utf8_lossy(&body).into_owned();
+        let result = serde_json::json!({"jsonrpc": "2.0", "id": 1, "result": {
+            "content": [{"type": "text", "text": message}, {"type": "text", "text": "hidden-upstream-credential"}],
+            "structuredContent": {"apiKey": "hidden-in-client-secret"},
+        }});
+        Response::builder()
+            .header("content-type", "application/json")
+            .header("mcp-session-id", "hidden-in-answer-header")
+            .header("x-service-token", "hidden-in-answer-header")
+            .header("api-key", "hidden-in-answer-api-key")
+            .header("set-cookie", "a=hidden-in-answer-header")
+            .body(BodyExt::boxed(http_body_util::Full::from(result.to_string())))
+            .expect("a response")
+    })
+    .await;
+    let mut harness = Harness::start().await;
+    let own = [("x-upstream", "hidden-upstream-credential")];
+    let instance = harness.proxied("remote", &upstream.url(), &own).await;
+    let generated = harness.token(instance).await.credential;
+    let made_up = harness.issue_custom(instance, Kind::XApiKey, "made-up-by-somebody").await.credential;
+    let basic = encode_basic("ann", "another-that-was-made-up");
+    harness.issue_custom(instance, Kind::Basic, &basic).await;
+    let presented = [
+        ("authorization", format!("Bearer {generated}"), generated.clone()),
+        ("x-api-key", made_up.clone(), made_up.clone()),
+        ("authorization", format!("bAsIc {}", basic.as_str()), "another-that-was-made-up".to_owned()),
+        // Not let in at all.
+        ("api-key", "nobody-knows-this-one".to_owned(), "nobody-knows-this-one".to_owned()),
+    ];
+    for (name, value, secret) in &presented {
+        call(&harness, &path(instance), (name, value), secret).await;
+    }
+    let records = harness.traces(|records| count(records, TraceEvent::Response) >= 3).await;
+    let text = format!("{records:?}");
+    let presented = presented.iter().flat_map(|(_, value, secret)| [value.as_str(), secret.as_str()]);
+    for secret in SECRETS.into_iter().chain(presented).chain([basic.as_str()]) {
+        assert!(!text.contains(secret), "{secret} got into the log: {records:#?}");
+    }
+    let headers: Vec<_> = ends(&records).map(|end| end.token_header.as_str()).collect();
+    assert_eq!(headers, ["authorization: bearer", "x-api-key", "authorization: basic"]);
+    let first = records.iter().find(|record| !record.headers.is_empty()).expect("a request has a head");
+    assert_eq!(first.cookies.keys().collect::<Vec<_>>(), ["console", "other"]);
+    assert_eq!(first.form.keys().collect::<Vec<_>>(), ["page", "sessionId"]);
+    assert_eq!(first.headers["x-plain"], "in plain sight");
+}
+
+fn ends(records: &[TraceRecord]) -> impl Iterator<Item = &TraceRecord> {
+    records.iter().filter(|record| record.event == TraceEvent::Response)
+}
+
+/// A call that has the credential in its place, and in every other one.
+async fn call(harness: &Harness, path: &str, credential: (&str, &str), secret: &str) {
+    let message = MESSAGE.replace("{secret}", secret);
+    let path = format!("{path}?page=hidden-in-query&sessionId=hidden-in-query&hidden-in-query");
+    let user_agent = format!("agent/{secret}");
+    let cookie = format!("console=hidden-in-cookie; other={secret}");
+    let bearer = format!("Bearer {secret}");
+    let tracestate = format!("vendor={secret}");
+    let headers = [
+        credential,
+        ("user-agent", &user_agent),
+        ("cookie", &cookie),
+        ("proxy-authorization", "Basic hidden-in-proxy-authorization"),
+        ("x-forwarded-authorization", &bearer),
+        ("x-vault-token", "hidden-in-x-vault-token"),
+        ("x-trace-id", secret),
+        ("tracestate", &tracestate),
+        ("mcp-protocol-version", secret),
+        ("x-odd", secret),
+        ("x-upstream", "hidden-in-form"),
+        ("x-plain", "in plain sight"),
+    ];
+    harness.client().send_with("POST", &path, &headers, &message).await;
+}
