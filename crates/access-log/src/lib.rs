@@ -27,5 +27,5 @@ pub use line_query::LineQuery;
 pub use migration::Migrated;
 pub use record::{ContainerLine, Fields, Level, Place, Stream, TraceEvent, TraceRecord};
 pub use trace_filter::TraceFilter;
-pub use trace_query::{Cursor, TraceQuery};
+pub use trace_query::{Cursor, LevelCounts, TraceQuery};
 pub use usage::TokenUsage;

@@ -6,12 +6,14 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
 use crate::error::Error;
 use crate::record::{Place, TraceRecord};
 use crate::row::TraceRow;
-use crate::trace_filter::{TraceFilter, Value};
+use crate::trace_filter::{Conditions, TraceFilter, Value};
 
 /// Rows in one answer, at most.
 pub const MAX_ROWS_PER_SEARCH: u32 = 1_000;
@@ -42,6 +44,16 @@ impl From<TraceFilter> for TraceQuery {
     fn from(filter: TraceFilter) -> Self {
         Self { filter, ..Self::default() }
     }
+}
+
+/// How many rows there are of each level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LevelCounts {
+    pub trace: u64,
+    pub debug: u64,
+    pub info: u64,
+    pub warn: u64,
+    pub error: u64,
 }
 
 /// A place in the order of a search: new rows do not move it, so paging neither skips nor repeats a row.
@@ -111,8 +123,36 @@ impl Client {
         Ok(records)
     }
 
+    /// What happened under one trace id, oldest first, at most [`MAX_ROWS_PER_SEARCH`] rows.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    pub async fn trace(&self, trace_id: &str) -> Result<Vec<TraceRecord>, Error> {
+        let filter = TraceFilter { trace_id: Some(trace_id.to_owned()), ..TraceFilter::default() };
+        filter.check()?;
+        self.records(filter.conditions()?, &format!("time, sequence, index LIMIT {MAX_ROWS_PER_SEARCH}"))
+            .await
+    }
+
+    /// How many rows of each level match.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    pub async fn count_by_level(&self, filter: &TraceFilter) -> Result<LevelCounts, Error> {
+        filter.check()?;
+        let conditions = filter.conditions()?;
+        // Without names, because one that is also a column's would stand for it in the conditions.
+        let sql = format!(
+            "SELECT countIf(level = 'trace'), countIf(level = 'debug'), countIf(level = 'info'), \
+             countIf(level = 'warn'), countIf(level = 'error') FROM mcpcan.access_log WHERE {}",
+            conditions.sql()
+        );
+        let counts = conditions.bind(self.query(&sql)).fetch_one::<(u64, u64, u64, u64, u64)>();
+        let (trace, debug, info, warn, error) = self.within("count traces", counts).await?;
+        Ok(LevelCounts { trace, debug, info, warn, error })
+    }
+
     async fn newest(&self, query: &TraceQuery) -> Result<Vec<TraceRecord>, Error> {
-        let operation = "search traces";
         let mut conditions = query.filter.conditions()?;
         if let Some(Cursor { time_ns, place }) = query.after {
             // The first condition lets the server skip whole days and granules, the second is exact.
@@ -123,12 +163,13 @@ impl Client {
             );
             conditions.values.extend([place.sequence.to_string(), place.index.to_string()].map(Value::Text));
         }
-        let sql = format!(
-            "SELECT ?fields FROM mcpcan.access_log WHERE {} \
-             ORDER BY time DESC, sequence DESC, index DESC LIMIT {}",
-            conditions.sql(),
-            query.limit
-        );
+        self.records(conditions, &format!("time DESC, sequence DESC, index DESC LIMIT {}", query.limit)).await
+    }
+
+    async fn records(&self, conditions: Conditions, order: &str) -> Result<Vec<TraceRecord>, Error> {
+        let operation = "search traces";
+        let sql =
+            format!("SELECT ?fields FROM mcpcan.access_log WHERE {} ORDER BY {order}", conditions.sql());
         let bound = conditions.bind(self.query(&sql));
         let mut cursor = bound.fetch::<TraceRow<'_>>().map_err(|error| Error::during(operation, error))?;
         let mut records = Vec::new();

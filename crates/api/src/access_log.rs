@@ -2,8 +2,9 @@
 
 mod select;
 
+use ::access_log::trace_filter::MAX_FILTER_BYTES;
 use ::access_log::trace_query::{DEFAULT_ROWS_PER_SEARCH, MAX_ROWS_PER_SEARCH};
-use ::access_log::{Cursor, TraceQuery, TraceRecord};
+use ::access_log::{Cursor, LevelCounts, TraceQuery, TraceRecord};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::extract::Query;
+use crate::extract::{Path, Query};
 use crate::paging::{self, Page};
 use crate::violation::Violations;
 use select::{SelectTraces, Span};
@@ -42,6 +43,40 @@ pub(crate) async fn search_access_log(
     let items = app.access_log.search(&query).await?;
     let next_cursor = next_cursor(&items, query.limit);
     Ok(axum::Json(Page { items, next_cursor }).into_response())
+}
+
+/// The query of `GET /access-logs/counts`. What is not given lets everything through.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CountAccessLog {
+    #[serde(flatten)]
+    select: SelectTraces,
+    #[serde(flatten)]
+    span: Span,
+}
+
+/// `GET /access-logs/counts`
+pub(crate) async fn count_access_log(
+    State(app): State<App>,
+    Query(query): Query<CountAccessLog>,
+) -> Result<axum::Json<LevelCounts>, Error> {
+    let mut violations = Violations::default();
+    let filter = query.select.check(&mut violations);
+    let filter = query.span.bound(filter, Timestamp::now(), &mut violations);
+    violations.into_result()?;
+    let filter = query.select.at(&app.directory, filter)?;
+    Ok(axum::Json(app.access_log.count_by_level(&filter).await?))
+}
+
+/// `GET /access-logs/traces/{trace}`: its rows in the order in which they happened.
+pub(crate) async fn show_trace(
+    State(app): State<App>,
+    Path(trace): Path<String>,
+) -> Result<axum::Json<Page<TraceRecord>>, Error> {
+    if trace.len() > MAX_FILTER_BYTES {
+        return Err(Error::InvalidPath);
+    }
+    Ok(axum::Json(Page { items: app.access_log.trace(&trace).await?, next_cursor: None }))
 }
 
 /// Only a full page may have a next one.

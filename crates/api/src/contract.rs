@@ -12,6 +12,7 @@ pub(crate) mod templates;
 pub(crate) mod tokens;
 pub(crate) mod views;
 
+use ::access_log::trace_filter::MAX_FILTER_BYTES;
 use schemars::{Schema, json_schema};
 
 use crate::state::KINDS;
@@ -35,6 +36,10 @@ pub(crate) fn path_parameter(name: &str) -> (&'static str, Schema) {
         "id" => (
             "An id; of an instance or a template also the name that it had then. A plan has those of its instance.",
             text(),
+        ),
+        "trace" => (
+            "A trace id, the client's own or the one that the gateway made.",
+            json_schema!({ "type": "string", "minLength": 1, "maxLength": MAX_FILTER_BYTES }),
         ),
         "view" => ("The name of a view.", text()),
         "sequence" => (

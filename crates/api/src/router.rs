@@ -61,6 +61,8 @@ fn guarded_routes() -> Routes {
         .delete("/templates/{template}", templates::delete_template, contract::templates::delete())
         .post("/templates/{template}/instantiate", templates::instantiate_template, contract::templates::instantiate())
         .get("/access-logs", access_log::search_access_log, contract::access_logs::search())
+        .get("/access-logs/counts", access_log::count_access_log, contract::access_logs::count())
+        .get("/access-logs/traces/{trace}", access_log::show_trace, contract::access_logs::show_trace())
         .get("/commands/{command}", commands::show_command, contract::commands::show())
         .get("/events", events::tail_events, contract::events::tail())
         .get("/events/verify", events::verify_events, contract::events::verify())

@@ -1,7 +1,9 @@
 //! `access-log`: what went through the gateway. One file per command.
 
+mod count;
 mod filter;
 mod search;
+mod trace;
 
 use clap::Subcommand;
 
@@ -13,10 +15,16 @@ use crate::rest::Rest;
 pub(crate) enum Command {
     /// Find requests and responses, newest first.
     Search(search::Arguments),
+    /// Show all that happened under one trace id, in its order.
+    Trace(trace::Arguments),
+    /// Count the rows of each level.
+    Count(count::Arguments),
 }
 
 pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result<(), Failure> {
     match command {
         Command::Search(arguments) => search::run(arguments, rest, output).await,
+        Command::Trace(arguments) => trace::run(arguments, rest, output).await,
+        Command::Count(arguments) => count::run(arguments, rest, output).await,
     }
 }

@@ -1,14 +1,16 @@
 //! Which rows of the access log a request means: the parameters that search, tail and export share.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
 use ::access_log::trace_filter::MAX_FILTER_BYTES;
 use ::access_log::{Level, TraceEvent, TraceFilter};
 use domain::TokenId;
-use jiff::Timestamp;
-use schemars::JsonSchema;
+use jiff::{SignedDuration, Timestamp};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use uuid::Uuid;
 
 use crate::directory::Directory;
 use crate::error::Error;
@@ -42,6 +44,42 @@ pub(crate) struct SelectTraces {
     /// The HTTP status.
     #[schemars(with = "Option<u16>")]
     status: Option<String>,
+    /// The replica that answered, by id.
+    #[schemars(with = "Option<Uuid>")]
+    replica: Option<String>,
+    /// The session, as `session_id` of rows has it.
+    #[schemars(length(max = MAX_FILTER_BYTES))]
+    session: Option<String>,
+    /// The header field of the credential, as `token_header` of rows has it.
+    #[schemars(length(max = MAX_FILTER_BYTES))]
+    header: Option<String>,
+    /// What kind of thing went wrong, as `error_class` of rows has it.
+    #[schemars(length(max = MAX_FILTER_BYTES))]
+    error_class: Option<String>,
+    /// Only what took so long, or longer.
+    #[schemars(with = "Option<Length>")]
+    min_latency: Option<String>,
+    /// A part of the error or of the body that was kept, whatever the case of its letters.
+    #[schemars(length(max = MAX_FILTER_BYTES))]
+    text: Option<String>,
+}
+
+/// The form of a length of time that always works. Others that mean the same do too: `1s 500ms`, `PT1.5S`.
+struct Length;
+
+impl JsonSchema for Length {
+    fn schema_name() -> Cow<'static, str> {
+        "Length".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A length of time.",
+            "type": "string",
+            "pattern": "^[0-9]{1,6}(ns|us|ms|s|m)$",
+            "examples": ["250ms", "2s"],
+        })
+    }
 }
 
 /// From when to when.
@@ -69,18 +107,26 @@ impl SelectTraces {
             rpc_method: text("method", self.method.as_ref(), violations),
             tool: text("tool", self.tool.as_ref(), violations),
             status: word("status", self.status.as_deref(), violations),
+            replica_id: word("replica", self.replica.as_deref(), violations),
+            session_id: text("session", self.session.as_ref(), violations),
+            token_header: text("header", self.header.as_ref(), violations),
+            error_class: text("error_class", self.error_class.as_ref(), violations),
+            latency_min_ns: length("min_latency", self.min_latency.as_deref(), violations),
+            text: text("text", self.text.as_ref(), violations),
             ..TraceFilter::default()
         }
     }
 
-    /// The same at the instance that is meant.
+    /// The same at the instance that is meant: the one that is named, or the only one that the token opens.
     ///
     /// # Errors
     /// There is no instance of that name.
     pub(crate) fn at(&self, directory: &Directory, filter: TraceFilter) -> Result<TraceFilter, Error> {
         let instance =
             self.instance.as_deref().map(|instance| directory.instance_id(instance)).transpose()?;
-        Ok(TraceFilter { instance_id: instance.map(|id| id.0), ..filter })
+        let of_token =
+            || filter.token_id.and_then(|id| directory.token(TokenId(id))).map(|token| token.instance);
+        Ok(TraceFilter { instance_id: instance.or_else(of_token).map(|id| id.0), ..filter })
     }
 }
 
@@ -104,6 +150,17 @@ fn text(parameter: &str, text: Option<&String>, violations: &mut Violations) -> 
         violations.add(place, format!("a filter has at most {MAX_FILTER_BYTES} bytes"));
     }
     text.cloned()
+}
+
+/// A filter on how long something took, in nanoseconds.
+fn length(parameter: &str, text: Option<&str>, violations: &mut Violations) -> Option<u64> {
+    let length = text?.parse::<SignedDuration>().ok();
+    let length = length.and_then(|length| u64::try_from(length.as_nanos()).ok());
+    if length.is_none() {
+        let place = Place::Parameter(parameter.to_owned());
+        violations.add(place, "a length of time such as `250ms` or `2s` was expected".to_owned());
+    }
+    length
 }
 
 /// A filter with few values, whose type says what is wrong with others.

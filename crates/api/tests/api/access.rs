@@ -9,7 +9,7 @@ use crate::platform::{ADMIN_KEY, Platform, WAIT};
 /// How often a condition that is awaited is looked at.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-const ROUTES: [(&str, &str); 16] = [
+const ROUTES: [(&str, &str); 18] = [
     ("GET", "/instances"),
     ("POST", "/instances"),
     ("GET", "/instances/x"),
@@ -26,6 +26,8 @@ const ROUTES: [(&str, &str); 16] = [
     ("GET", "/instances/x/config"),
     ("GET", "/instances/x/logs"),
     ("GET", "/access-logs"),
+    ("GET", "/access-logs/counts"),
+    ("GET", "/access-logs/traces/x"),
 ];
 
 #[tokio::test]
@@ -88,7 +90,12 @@ async fn what_is_not_there_and_what_cannot_be_done_are_told_apart() {
 async fn an_access_log_that_is_away_is_said_to_be_away() {
     let platform = Platform::start().await;
     platform.create("everything").await;
-    for path in ["/access-logs?instance=everything&since=5m", "/instances/everything/logs"] {
+    for path in [
+        "/access-logs?instance=everything&since=5m",
+        "/access-logs/counts?level=error",
+        "/access-logs/traces/0af7651916cd43dd8448eb211c80319c",
+        "/instances/everything/logs",
+    ] {
         let answer = platform.client.get(path).await;
         answer.problem(StatusCode::SERVICE_UNAVAILABLE, "access_log_unavailable");
         assert_eq!(answer.header("retry-after"), "1");

@@ -46,7 +46,8 @@ async fn the_document_is_for_everybody_and_leads_to_every_route() {
             .replace("{sequence}", "1")
             .replace("{aggregate}", "instance")
             .replace("{id}", "x")
-            .replace("{view}", "instances");
+            .replace("{view}", "instances")
+            .replace("{trace}", "x");
         assert!(!path.contains('{'), "{path}: what stands for this parameter here?");
         let method = Method::from_bytes(UNKNOWN_METHOD.as_bytes()).unwrap();
         let request = match path.strip_prefix("/api/v1") {

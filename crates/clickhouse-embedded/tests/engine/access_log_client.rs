@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use access_log::trace_filter::MAX_FILTER_BYTES;
 use access_log::{
-    ContainerLine, Cursor, Error, Fields, Level, LineQuery, MAX_ROWS_PER_INSERT, Place, Stream, TokenUsage,
-    TraceEvent, TraceFilter, TraceQuery, TraceRecord,
+    ContainerLine, Cursor, Error, Fields, Level, LevelCounts, LineQuery, MAX_ROWS_PER_INSERT, Place, Stream,
+    TokenUsage, TraceEvent, TraceFilter, TraceQuery, TraceRecord,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -286,7 +287,39 @@ async fn every_filter_finds_its_rows_newest_first() {
         let some_but_not_all = !expected.is_empty() && expected.len() < rows.len();
         assert!(number == 0 || some_but_not_all, "{filter:?}");
         assert_eq!(client.search(&filter.clone().into()).await.unwrap(), expected, "{filter:?}");
+        let of = |level| expected.iter().filter(|row| row.level == level).count() as u64;
+        let counts = LevelCounts {
+            trace: of(Level::Trace),
+            debug: of(Level::Debug),
+            info: of(Level::Info),
+            warn: of(Level::Warn),
+            error: of(Level::Error),
+        };
+        assert_eq!(client.count_by_level(&filter).await.unwrap(), counts, "{filter:?}");
     }
+}
+
+#[tokio::test]
+async fn a_text_may_be_as_long_as_its_bound() {
+    let engine = Engine::start();
+    let client = migrated(&engine).await;
+    let text = Some("0".repeat(MAX_FILTER_BYTES));
+    let filter = TraceFilter { text, ..TraceFilter::default() };
+    assert_eq!(client.count_by_level(&filter).await.unwrap(), LevelCounts::default());
+    assert_eq!(client.search(&filter.into()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_trace_is_shown_in_the_order_in_which_it_happened() {
+    let engine = Engine::start();
+    let client = migrated(&engine).await;
+    let rows: Vec<_> = (0..9_i64)
+        .map(|n| TraceRecord { trace_id: ["a", "b"][n as usize % 2].to_owned(), ..record(at(n / 4), n) })
+        .collect();
+    client.insert_traces("TRACES 1-9", &rows, |_| 7).await.unwrap();
+    let of = |trace: &str| rows.iter().filter(|row| row.trace_id == trace).cloned().collect::<Vec<_>>();
+    assert_eq!(client.trace("a").await.unwrap(), of("a"));
+    assert_eq!(client.trace("c").await.unwrap(), []);
 }
 
 #[tokio::test]

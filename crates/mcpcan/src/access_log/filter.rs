@@ -29,6 +29,24 @@ pub(super) struct Filter {
     /// An HTTP status.
     #[arg(long)]
     status: Option<u16>,
+    /// Id of the replica that answered.
+    #[arg(long, value_name = "ID")]
+    replica: Option<String>,
+    /// A session, as rows have it in `session_id`.
+    #[arg(long, value_name = "DIGEST")]
+    session: Option<String>,
+    /// The header field of the credential, such as x-api-key or "authorization: bearer".
+    #[arg(long, value_name = "FIELD")]
+    header: Option<String>,
+    /// What kind of thing went wrong, as rows have it in `error_class`.
+    #[arg(long, value_name = "CLASS")]
+    error_class: Option<String>,
+    /// Only what took so long, such as 250ms or 2s.
+    #[arg(long, value_name = "LENGTH")]
+    min_latency: Option<String>,
+    /// A part of the error, or of the body where the instance keeps bodies.
+    #[arg(long)]
+    text: Option<String>,
 }
 
 /// From when to when.
@@ -53,6 +71,12 @@ impl Filter {
             ("method", self.method),
             ("tool", self.tool),
             ("status", self.status.map(|status| status.to_string())),
+            ("replica", self.replica),
+            ("session", self.session),
+            ("header", self.header),
+            ("error_class", self.error_class),
+            ("min_latency", self.min_latency),
+            ("text", self.text),
         ])
     }
 }
