@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::InstanceId;
-use domain::instance::{Access, RemoteTransport};
+use domain::instance::{Access, Logging, RemoteTransport};
 use http::{HeaderMap, Uri};
 use mcp::protocol::{Era, Revision};
 use parking_lot::RwLock;
@@ -31,6 +31,8 @@ pub(crate) struct Route {
     pub(crate) name: String,
     /// Cancelled when the instance is stopped or deleted; streams to it end then.
     pub(crate) ended: CancellationToken,
+    /// How much of the calls is recorded, and whether answers wait for that.
+    pub(crate) logging: Logging,
     /// Whose access tokens are accepted beside the instance's own tokens.
     pub(crate) protection: Option<Arc<Protection>>,
     /// Why requests go nowhere now, whatever upstreams there are.
@@ -172,6 +174,7 @@ impl Routes {
             id: row.id,
             name: name.clone(),
             ended,
+            logging: row.profile.logging,
             protection,
             closed,
             upstreams,

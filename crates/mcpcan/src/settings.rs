@@ -15,7 +15,7 @@ pub(crate) use whole::{AccessSettings, NewSettings};
 use crate::failure::Failure;
 
 /// What documents say of settings, for [`crate::output::details`].
-pub(crate) const SHOWN: [(&str, &str); 19] = [
+pub(crate) const SHOWN: [(&str, &str); 21] = [
     ("access", "/access"),
     ("transport", "/transport"),
     ("image", "/image"),
@@ -35,6 +35,8 @@ pub(crate) const SHOWN: [(&str, &str); 19] = [
     ("labels", "/labels"),
     ("notes", "/notes"),
     ("icon", "/icon"),
+    ("capture", "/logging/capture"),
+    ("strict", "/logging/strict"),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -52,6 +54,24 @@ pub(crate) enum Transport {
     Stdio,
     Sse,
     StreamableHttp,
+}
+
+/// How much of the calls the access log gets. Secrets are masked in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Capture {
+    /// Who called what and what came of it.
+    Off,
+    /// Header fields and the names of cookies and form fields too.
+    Metadata,
+    /// The beginnings of requests and answers too.
+    Bodies,
+}
+
+/// The members of `logging` that options name.
+fn logging(capture: Option<Capture>, strict: Option<bool>) -> Map<String, Value> {
+    let given =
+        [("capture", capture.map(|capture| json!(wire_name(capture)))), ("strict", strict.map(Value::Bool))];
+    given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// Whom a process of the server serves.

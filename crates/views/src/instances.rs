@@ -116,7 +116,7 @@ impl InstanceRow {
 
 impl View for Instances {
     const NAME: &'static str = "instances";
-    const VERSION: u16 = 4;
+    const VERSION: u16 = 5;
 
     type Row = InstanceRow;
 

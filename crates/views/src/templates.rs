@@ -31,7 +31,7 @@ pub struct TemplateRow {
 
 impl View for Templates {
     const NAME: &'static str = "templates";
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
 
     type Row = TemplateRow;
 

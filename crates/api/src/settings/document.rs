@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Sealed;
 use domain::instance::{
-    Access, HostedTransport, Mount, Process, Profile, Remote, RemoteTransport, Resources, Source,
+    Access, HostedTransport, Logging, Mount, Process, Profile, Remote, RemoteTransport, Resources, Source,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,6 +17,8 @@ pub(crate) struct ProfileDocument<'a> {
     notes: &'a str,
     /// Empty, or the address of a picture.
     icon: &'a str,
+    /// How much of the calls is recorded, and whether answers wait for that.
+    logging: Logging,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -63,7 +65,8 @@ pub(crate) struct RemoteDocument<'a> {
 
 impl<'a> ProfileDocument<'a> {
     pub(crate) fn new(profile: &'a Profile) -> Self {
-        ProfileDocument { labels: &profile.labels, notes: &profile.notes, icon: &profile.icon }
+        let Profile { labels, notes, icon, logging } = profile;
+        ProfileDocument { labels, notes, icon, logging: *logging }
     }
 }
 

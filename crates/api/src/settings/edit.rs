@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use domain::Name;
-use domain::instance::{Change, Process, Resource};
+use domain::instance::{Capture, Change, Process, Resource};
 use serde::{Deserialize, Serialize};
 
 use super::checked::{CheckedEdit, NewEdit};
@@ -42,6 +42,7 @@ struct SomeSettings {
     labels: Member<Entries<String>>,
     notes: Member<String>,
     icon: Member<String>,
+    logging: Member<Object<SomeLogging>>,
     command: Member<Object<SomeCommand>>,
     image: Member<String>,
     ports: Member<Vec<u32>>,
@@ -52,6 +53,13 @@ struct SomeSettings {
     transport: Member<Transport>,
     url: Member<String>,
     headers: Member<Entries<SecretText>>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct SomeLogging {
+    capture: Member<Capture>,
+    strict: Member<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -141,6 +149,12 @@ impl SomeSettings {
         rules::profile::check_notes(edit.notes.as_deref().unwrap_or_default(), violations);
         edit.icon = self.icon.or_default();
         rules::profile::check_icon(edit.icon.as_deref().unwrap_or_default(), violations);
+        let logging = match self.logging {
+            Member::Absent => SomeLogging::default(),
+            Member::Null => SomeLogging { capture: Member::Null, strict: Member::Null },
+            Member::Value(Object(logging)) => logging,
+        };
+        (edit.capture, edit.strict) = (logging.capture.or_default(), logging.strict.or_default());
         edit.image = self.image.into_change();
         if let Some(Change::Set(image)) = &edit.image {
             rules::image::check_image(image, violations);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::Name;
-use domain::instance::{CommandLine, Hosted, Process, Profile, RemoteTransport, Source};
+use domain::instance::{Capture, CommandLine, Hosted, Logging, Process, Profile, RemoteTransport, Source};
 use serde::{Deserialize, Serialize};
 
 use super::checked::{NewAccess, NewInstance, NewRemote, NewTemplate};
@@ -39,6 +39,8 @@ struct Whole {
     labels: Option<BTreeMap<String, String>>,
     notes: Option<String>,
     icon: Option<String>,
+    /// Hosted and proxied instances may have it.
+    logging: Option<Object<LoggingForm>>,
     access: Option<AccessMode>,
     transport: Option<Transport>,
     /// Hosted instances have it, unless an image's own entry point is run, and no others.
@@ -82,6 +84,14 @@ struct Command {
     env: BTreeMap<String, SecretText>,
 }
 
+/// What is not said is as it is by default.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct LoggingForm {
+    capture: Option<Capture>,
+    strict: Option<bool>,
+}
+
 impl CreateInstance {
     /// # Errors
     /// `Error::Invalid` or `Error::Unprocessable` with every rule that the request breaks.
@@ -120,7 +130,8 @@ impl ReplaceAccess {
     /// `Error::Invalid` or `Error::Unprocessable` with every rule that the request breaks.
     pub(crate) fn check(self) -> Result<NewAccess, Error> {
         let mut violations = Violations::default();
-        let is_foreign = |member: &str| ["name", "from", "labels", "notes", "icon"].contains(&member);
+        let is_foreign =
+            |member: &str| ["name", "from", "labels", "notes", "icon", "logging"].contains(&member);
         self.0.refuse(is_foreign, "this is no part of the access mode", &mut violations);
         let access = self.0.check_access(&mut violations);
         violations.into_result()?;
@@ -137,6 +148,7 @@ impl Whole {
             ("labels", self.labels.is_some()),
             ("notes", self.notes.is_some()),
             ("icon", self.icon.is_some()),
+            ("logging", self.logging.is_some()),
             ("access", self.access.is_some()),
             ("transport", self.transport.is_some()),
             ("command", self.command.is_some()),
@@ -160,12 +172,23 @@ impl Whole {
             labels: self.labels.take().unwrap_or_default(),
             notes: self.notes.take().unwrap_or_default(),
             icon: self.icon.take().unwrap_or_default(),
+            logging: self.check_logging(&mut violations),
         };
         rules::profile::check(&profile, &mut violations);
         let access = self.check_access(&mut violations);
         violations.into_result()?;
         let (name, access) = name.zip(access).expect("what is missing was noted as a violation");
         Ok(NewInstance { name, profile, access })
+    }
+
+    fn check_logging(&mut self, violations: &mut Violations) -> Logging {
+        let Some(Object(logging)) = self.logging.take() else { return Logging::default() };
+        if self.access == Some(AccessMode::Direct) {
+            let detail = "clients of a direct instance never meet the gateway, which records";
+            violations.add_beyond_form_at(&["logging"], detail);
+        }
+        let LoggingForm { capture, strict } = logging;
+        Logging { capture: capture.unwrap_or_default(), strict: strict.unwrap_or_default() }
     }
 
     fn check_name(&self, violations: &mut Violations) -> Option<Name> {

@@ -19,7 +19,8 @@ async fn a_created_instance_shows_at_once() {
     assert_eq!(
         created,
         json!({
-            "id": id, "name": "everything", "labels": {}, "notes": "", "icon": "", "template": null,
+            "id": id, "name": "everything", "labels": {}, "notes": "", "icon": "",
+            "logging": {"capture": "metadata", "strict": false}, "template": null,
             "access": "hosted", "transport": "stdio", "process": "auto", "authorization": null,
             "command": {"program": "npx", "args": ["-y", "server"], "env": ["API_KEY"]},
             "ports": [], "mounts": {}, "replicas_wanted": 1,

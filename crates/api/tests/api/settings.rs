@@ -12,7 +12,7 @@ async fn an_instance_is_created_with_all_its_settings() {
     let mut body = hosted("everything");
     let settings = json!({
         "labels": {"team": "a"}, "notes": "ask first", "icon": "https://pictures.example/x.png",
-        "image": "ghcr.io/team/server:1", "ports": [9000, 80],
+        "logging": {"capture": "bodies", "strict": true}, "image": "ghcr.io/team/server:1", "ports": [9000, 80],
         "mounts": {"/data": {"kind": "claim", "name": "disk", "read_only": true}, "/tmp/x": {"kind": "empty"}},
         "resources": {"cpu_limit_millis": 500, "memory_request_bytes": 1_048_576},
     });
@@ -23,6 +23,7 @@ async fn an_instance_is_created_with_all_its_settings() {
         ("labels", &settings["labels"]),
         ("notes", &settings["notes"]),
         ("icon", &settings["icon"]),
+        ("logging", &settings["logging"]),
         ("image", &settings["image"]),
         ("ports", &json!([80, 9000])),
         ("mounts", &settings["mounts"]),
@@ -69,6 +70,15 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
 
     let notes = client.patch("/instances/everything", &json!({"notes": "x"})).await.expect(StatusCode::OK);
     assert_eq!(notes["generation"], edited["generation"], "notes replace nothing that runs");
+    let logging = json!({"logging": {"capture": "off"}});
+    let logging = client.patch("/instances/everything", &logging).await.expect(StatusCode::OK);
+    assert_eq!(logging["logging"], json!({"capture": "off", "strict": false}));
+    assert_eq!(logging["generation"], edited["generation"], "logging replaces nothing that runs");
+    let back = json!({"logging": {"capture": null}});
+    let request = client.request(Method::PATCH, "/instances/everything");
+    let request = request.header("content-type", "application/merge-patch+json");
+    let notes = client.send(request, back.to_string()).await.expect(StatusCode::OK);
+    assert_eq!(notes["logging"], json!({"capture": "metadata", "strict": false}));
     let again = client.patch("/instances/everything", &json!({"notes": "x"})).await.expect(StatusCode::OK);
     assert_eq!(again["revision"], notes["revision"], "a wish that is true already");
     let nothing = client.patch("/instances/everything", &json!({})).await.expect(StatusCode::OK);

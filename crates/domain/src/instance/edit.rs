@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::access::require_possible;
 use super::profile::{LABELS_MAX, Profile};
 use super::{
-    Access, CommandLine, Hosted, Mount, Process, Refusal, Remote, RemoteTransport, Resource, Source,
+    Access, Capture, CommandLine, Hosted, Mount, Process, Refusal, Remote, RemoteTransport, Resource, Source,
 };
 use crate::Sealed;
 use crate::patch::patch;
@@ -21,6 +21,10 @@ pub struct Edit {
     pub labels: BTreeMap<String, Option<String>>,
     pub notes: Option<String>,
     pub icon: Option<String>,
+    /// How much of the calls is recorded.
+    pub capture: Option<Capture>,
+    /// Whether an answer waits until its call is recorded.
+    pub strict: Option<bool>,
     /// Of a hosted instance: the whole source.
     pub source: Option<Source>,
     /// Of a hosted instance: the image alone. The command stays, and is run in the image or without one.
@@ -58,7 +62,12 @@ impl Edit {
         let access = match access {
             Access::Hosted(hosted) => Access::Hosted(self.apply_hosted(hosted)?),
             Access::Proxy(remote) => Access::Proxy(self.apply_remote(remote, access)?),
-            Access::Direct(remote) => Access::Direct(self.apply_remote(remote, access)?),
+            Access::Direct(remote) => {
+                // Its clients never meet the gateway, which would record them.
+                let logging = self.capture.is_some() || self.strict.is_some();
+                refuse_foreign(&[("logging", logging)], "direct")?;
+                Access::Direct(self.apply_remote(remote, access)?)
+            }
         };
         require_possible(&access)?;
         Ok((access, self.apply_profile(profile)?))
@@ -72,6 +81,8 @@ impl Edit {
         }
         replace(&mut profile.notes, self.notes.as_ref());
         replace(&mut profile.icon, self.icon.as_ref());
+        replace(&mut profile.logging.capture, self.capture.as_ref());
+        replace(&mut profile.logging.strict, self.strict.as_ref());
         Ok(profile)
     }
 

@@ -1,9 +1,11 @@
-//! What people note down about an instance. It changes nothing about what runs.
+//! The settings of an instance that change nothing about what runs: what people note down, and what is recorded.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::Logging;
 
 /// The longest notes, in characters.
 pub const NOTES_CHARS_MAX: usize = 4000;
@@ -11,7 +13,7 @@ pub const NOTES_CHARS_MAX: usize = 4000;
 pub const ICON_BYTES_MAX: usize = 32 * 1024;
 pub const LABELS_MAX: usize = 64;
 
-/// Labels, notes and icon.
+/// Labels, notes, icon, and how much of the calls is recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Profile {
     #[serde(default)]
@@ -22,4 +24,6 @@ pub struct Profile {
     /// Empty, or the address of a picture.
     #[serde(default)]
     pub icon: String,
+    #[serde(default)]
+    pub logging: Logging,
 }

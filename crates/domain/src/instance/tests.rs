@@ -270,18 +270,30 @@ fn an_edit_changes_what_it_names_and_replaces_what_runs() {
 }
 
 #[test]
-fn notes_and_labels_replace_nothing_that_runs() {
+fn notes_labels_and_logging_replace_nothing_that_runs() {
     let profile = Profile {
         labels: BTreeMap::from([("team".to_owned(), "a".to_owned())]),
         notes: "ask before stopping".to_owned(),
         icon: String::new(),
+        logging: Logging { capture: Capture::Bodies, strict: true },
     };
     given::<InstanceDecider>([created(hosted())])
         .when(edit(|edit| {
             edit.labels.insert("team".to_owned(), Some("a".to_owned()));
             edit.notes = Some("ask before stopping".to_owned());
+            (edit.capture, edit.strict) = (Some(Capture::Bodies), Some(true));
         }))
         .then([Event::Edited(Edited { access: hosted(), profile, generation: 1 })]);
+}
+
+#[test]
+fn a_direct_instance_has_no_logging() {
+    let refusal =
+        |setting: &str| Refusal::NotOfMode { setting: setting.to_owned(), mode: "direct".to_owned() };
+    let Access::Proxy(remote) = proxied() else { unreachable!("it is proxied") };
+    given::<InstanceDecider>([created(Access::Direct(remote))])
+        .when(edit(|edit| edit.capture = Some(Capture::Off)))
+        .then_refused(refusal("logging"));
 }
 
 #[test]

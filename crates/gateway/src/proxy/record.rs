@@ -43,7 +43,7 @@ impl Gateway {
             None => session_in_query(Some(query)).map(|id| self.session_digest(id.as_bytes())),
         };
         let path = route.map(|_| truncated(parts.uri.path()));
-        let capture = Capture::default();
+        let capture = route.map_or_else(Capture::default, |route| route.logging.capture);
         Call {
             started: Timestamp::now(),
             client,

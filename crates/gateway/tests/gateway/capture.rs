@@ -1,13 +1,16 @@
 //! What of a call is recorded, and that no secret is, wherever a request or an answer has one.
 
+use std::sync::Arc;
+
 use access_log::{TraceEvent, TraceRecord};
+use domain::instance::{Capture, Logging};
 use domain::token::Kind;
 use domain::token::credential::encode_basic;
 use http::Response;
 use http_body_util::BodyExt;
 
 use crate::harness::{Harness, count, path};
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, full};
 
 /// What no record may hold; each is in a place of its own.
 const SECRETS: [&str; 9] = [
@@ -47,7 +50,7 @@ async fn no_secret_of_a_call_gets_into_a_record() {
     .await;
     let mut harness = Harness::start().await;
     let own = [("x-upstream", "hidden-upstream-credential")];
-    let instance = harness.proxied("remote", &upstream.url(), &own).await;
+    let instance = harness.proxied_logged("remote", &upstream.url(), &own).await;
     let generated = harness.token(instance).await.credential;
     let made_up = harness.issue_custom(instance, Kind::XApiKey, "made-up-by-somebody").await.credential;
     let basic = encode_basic("ann", "another-that-was-made-up");
@@ -103,4 +106,82 @@ async fn call(harness: &Harness, path: &str, credential: (&str, &str), secret: &
         ("x-plain", "in plain sight"),
     ];
     harness.client().send_with("POST", &path, &headers, &message).await;
+}
+
+const CALL: &str = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hi","password":"hidden"}}}"#;
+const RESULT: &str = r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"Echo: hi"}]}}"#;
+
+/// What a call and its answer leave where so much is recorded.
+async fn call_recorded(capture: Capture, upstream: &Upstream, request: &str) -> Vec<TraceRecord> {
+    let mut harness = Harness::start().await;
+    let logging = Logging { capture, strict: false };
+    let instance = harness.hosted_logged("everything", &upstream.url(), logging).await;
+    let token = harness.token(instance).await;
+    let headers = [("authorization", &*format!("Bearer {}", token.credential)), ("cookie", "a=b")];
+    let path = format!("{}?c=d", path(instance));
+    assert_eq!(harness.client().send_with("POST", &path, &headers, request).await.status, 200);
+    harness.traces(|records| count(records, TraceEvent::Response) == 1).await
+}
+
+#[tokio::test]
+async fn an_instance_says_how_much_is_recorded() {
+    let upstream = Upstream::json(RESULT).await;
+    for (capture, fields, bodies) in [
+        (Capture::Off, false, ["", ""]),
+        (Capture::Metadata, true, ["", ""]),
+        (Capture::Bodies, true, [&*CALL.replace("hidden", "***"), RESULT]),
+    ] {
+        let records = call_recorded(capture, &upstream, CALL).await;
+        let [request, response] = &records[..] else { panic!("two records, not {records:#?}") };
+        let is_there = [&request.headers, &request.cookies, &request.form, &response.response_headers];
+        assert_eq!(is_there.map(|fields| !fields.is_empty()), [fields; 4], "{capture:?}");
+        assert_eq!([&*request.body, &*response.body], bodies, "{capture:?}");
+        assert!(!request.is_body_cut && !response.is_body_cut);
+        assert_eq!(
+            (&*request.tool, &*request.content_type, response.status),
+            ("echo", "application/json", 200)
+        );
+    }
+}
+
+#[tokio::test]
+async fn of_a_long_body_the_beginning_is_recorded_and_none_that_is_encoded() {
+    let result = Arc::new(format!(r#"{{"jsonrpc":"2.0","id":7,"result":"{}"}}"#, "é".repeat(20_000)));
+    for coding in ["identity", "br"] {
+        let whole = result.clone();
+        let upstream = Upstream::start(move |request| {
+            let whole = whole.clone();
+            async move {
+                request.into_body().collect().await.expect("the whole request");
+                let response = Response::builder().header("content-type", "application/json");
+                let body = http_body_util::Full::from(whole.to_string());
+                response.header("content-encoding", coding).body(BodyExt::boxed(body)).expect("a response")
+            }
+        });
+        let records = call_recorded(Capture::Bodies, &upstream.await, CALL).await;
+        let response = &records[1];
+        assert_eq!(response.is_body_cut, coding == "identity");
+        match coding {
+            "identity" => assert!(response.body.len() > 16_000 && result.starts_with(&response.body)),
+            _ => assert_eq!(response.body, ""),
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_an_event_stream_the_data_of_the_answer_is_recorded() {
+    let upstream = Upstream::start(|request| async move {
+        request.into_body().collect().await.expect("the whole request");
+        let events = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n\
+                      data: {\"jsonrpc\":\"2.0\",\"id\":7,\ndata: \"result\":{\"token\":\"hidden\"}}\n\n";
+        Response::builder()
+            .header("content-type", "text/event-stream")
+            .body(full(events))
+            .expect("a response")
+    })
+    .await;
+    let records = call_recorded(Capture::Bodies, &upstream, CALL).await;
+    assert_eq!(records.len(), 3, "{records:#?}");
+    assert!(!records[1].response_headers.is_empty() && records[2].response_headers.is_empty());
+    assert_eq!(records[2].body, "{\"jsonrpc\":\"2.0\",\"id\":7,\n\"result\":{\"token\":\"***\"}}");
 }

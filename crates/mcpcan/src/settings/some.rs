@@ -6,7 +6,7 @@ use url::Url;
 
 use super::value::{env_pair, header_pair, label_pair, mount_pair};
 use super::whole::Resources;
-use super::{Process, Transport, object, secrets, usage, wire_name, without};
+use super::{Capture, Process, Transport, logging, object, secrets, usage, wire_name, without};
 use crate::failure::Failure;
 
 /// Settings that shall be otherwise.
@@ -24,6 +24,12 @@ pub(crate) struct SomeSettings {
     /// The address of a picture, or a small picture as a data: address; "" for none.
     #[arg(long, value_name = "URL")]
     icon: Option<String>,
+    /// How much of the calls the access log gets.
+    #[arg(long, value_enum)]
+    capture: Option<Capture>,
+    /// Whether an answer waits until the row of its request is safe.
+    #[arg(long, value_name = "true|false")]
+    strict: Option<bool>,
     /// Set an environment variable; repeat for more. Kept sealed. NAME alone takes the value from this shell.
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
@@ -77,7 +83,7 @@ impl SomeSettings {
     /// Whether what runs has to be replaced for it.
     pub(crate) fn is_about_what_runs(&self) -> Result<bool, Failure> {
         let body = self.body()?;
-        Ok(body.keys().any(|key| !matches!(key.as_str(), "labels" | "notes" | "icon")))
+        Ok(body.keys().any(|key| !matches!(key.as_str(), "labels" | "notes" | "icon" | "logging")))
     }
 
     /// A JSON merge patch.
@@ -93,6 +99,7 @@ impl SomeSettings {
         set("labels", some(labels));
         set("notes", self.notes.as_ref().map(|notes| json!(notes)));
         set("icon", self.icon.as_ref().map(|icon| json!(icon)));
+        set("logging", some(logging(self.capture, self.strict)));
         set("command", some(self.command()?));
         let removed = self.remove_image.then_some(Value::Null);
         set("image", self.image.as_ref().map(|image| json!(image)).or(removed));
@@ -163,10 +170,11 @@ mod tests {
 
     #[test]
     fn only_what_is_named_is_changed_and_null_takes_away() {
-        let line = "--label a=b --remove-label c --env X=1 --remove-env Y --remove-image --cpu 0.5 --process shared -- serve -v";
+        let line = "--label a=b --remove-label c --env X=1 --remove-env Y --remove-image --cpu 0.5 --process shared \
+                    --capture bodies --strict false -- serve -v";
         let expected = json!({
             "labels": { "a": "b", "c": null }, "image": null, "resources": { "cpu_limit_millis": 500 },
-            "process": "shared",
+            "process": "shared", "logging": { "capture": "bodies", "strict": false },
             "command": { "program": "serve", "args": ["-v"], "env": { "X": "1", "Y": null } },
         });
         assert_eq!(change_of(line), Ok(expected));

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::value::{cpu, env_pair, header_pair, label_pair, memory, mount_pair};
-use super::{Access, Process, Transport, object, secrets, usage, wire_name};
+use super::{Access, Capture, Process, Transport, logging, object, secrets, usage, wire_name};
 use crate::failure::Failure;
 
 /// What an instance or a template is made of.
@@ -31,6 +31,12 @@ struct ProfileSettings {
     /// The address of a picture, or a small picture as a data: address.
     #[arg(long, value_name = "URL")]
     icon: Option<String>,
+    /// How much of the calls the access log gets (metadata if nothing is said).
+    #[arg(long, value_enum)]
+    capture: Option<Capture>,
+    /// Let each answer wait until the row of its request is safe.
+    #[arg(long)]
+    strict: bool,
 }
 
 /// How it is reached, and what is run.
@@ -122,6 +128,10 @@ impl ProfileSettings {
             if let Some(text) = text {
                 body.insert(name.to_owned(), json!(text));
             }
+        }
+        let logging = logging(self.capture, self.strict.then_some(true));
+        if !logging.is_empty() {
+            body.insert("logging".to_owned(), logging.into());
         }
         Ok(())
     }

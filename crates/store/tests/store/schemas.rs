@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use domain::claim::{Claim, ClaimDecider, CredentialId, Credentials, InstanceNames, TemplateNames};
 use domain::instance::{
-    Access, AccessChanged, Authorization, AuthorizationChanged, CommandLine, Created, Deleted, Edited,
-    Event as Instance, FailureReason, Hosted, InstanceDecider, Mount, Process, Profile, Remote,
-    RemoteTransport, Renamed, ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting,
+    Access, AccessChanged, Authorization, AuthorizationChanged, Capture, CommandLine, Created, Deleted,
+    Edited, Event as Instance, FailureReason, Hosted, InstanceDecider, Logging, Mount, Process, Profile,
+    Remote, RemoteTransport, Renamed, ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting,
     ReplicaStopped, Resources, Restarted, Scaled, ServerInfo, Source, Started, Stopped,
 };
 use domain::retention_plan::{self, RetentionPlanDecider};
@@ -81,6 +81,7 @@ fn profile() -> Profile {
         labels: BTreeMap::from([("team".to_owned(), "search".to_owned())]),
         notes: "ask before stopping".to_owned(),
         icon: "https://example.com/icon.svg".to_owned(),
+        logging: Logging { capture: Capture::Bodies, strict: true },
     }
 }
 

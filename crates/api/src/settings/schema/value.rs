@@ -139,6 +139,27 @@ pub(super) fn process() -> Schema {
     })
 }
 
+pub(super) fn logging() -> Schema {
+    json_schema!({
+        "description": "What the access log gets of the calls; what is absent or null is as it is by default. A direct \
+                        instance has none of it: its clients never meet the gateway.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "capture": {
+                "description": "`metadata`, which it is by default: who called what and what came of it, with header \
+                                fields and the names of cookies and form fields. `off`: without these. `bodies`: with \
+                                the beginnings of requests and answers too. Secrets are masked.",
+                "enum": ["off", "metadata", "bodies", null],
+            },
+            "strict": {
+                "description": "Whether an answer waits until the row of its request is safe; false by default.",
+                "type": ["boolean", "null"],
+            },
+        },
+    })
+}
+
 pub(crate) fn replicas() -> Schema {
     json_schema!({ "type": "integer", "minimum": 1, "maximum": REPLICAS_MAX })
 }

@@ -20,6 +20,8 @@ impl Edit {
         edit.labels = changes(&from_profile.labels, &to_profile.labels);
         edit.notes = new(&from_profile.notes, &to_profile.notes);
         edit.icon = new(&from_profile.icon, &to_profile.icon);
+        edit.capture = new(&from_profile.logging.capture, &to_profile.logging.capture);
+        edit.strict = new(&from_profile.logging.strict, &to_profile.logging.strict);
         Some(edit)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::instance::{self, Access, Hosted, InstanceDecider, Remote, RemoteTransport, Source};
+use domain::instance::{self, Access, Hosted, InstanceDecider, Logging, Remote, RemoteTransport, Source};
 use domain::token::credential::Generated;
 use domain::token::{self, Kind, TokenDecider};
 use domain::{Digest, InstanceId, ReplicaId, Sealed, TokenId};
@@ -32,6 +32,16 @@ impl Harness {
         let id = self.create(name, hosted()).await;
         let sealed = self.seal(id.0, credential).await;
         self.replica_ready(id, url, Some(sealed)).await;
+        id
+    }
+
+    /// A hosted instance with one ready replica at `url`, whose calls are recorded so.
+    pub(crate) async fn hosted_logged(&self, name: &str, url: &str, logging: Logging) -> InstanceId {
+        let id = InstanceId(Uuid::now_v7());
+        let mut created = instance::Created::new(name.parse().expect("a name"), hosted());
+        created.profile.logging = logging;
+        self.append::<InstanceDecider>(id, &[instance::Event::Created(created)]).await;
+        self.replica_ready(id, url, None).await;
         id
     }
 
@@ -75,6 +85,18 @@ impl Harness {
         let transport = RemoteTransport::StreamableHttp;
         let access = Access::Proxy(Remote { transport, url: url.to_owned(), headers });
         self.create_as(id, name, access).await
+    }
+
+    /// A proxied instance with header fields for its upstream, whose calls are recorded with their bodies.
+    pub(crate) async fn proxied_logged(&self, name: &str, url: &str, headers: &[(&str, &str)]) -> InstanceId {
+        let id = InstanceId(Uuid::now_v7());
+        let headers = self.seal_each(id.0, headers).await;
+        let transport = RemoteTransport::StreamableHttp;
+        let access = Access::Proxy(Remote { transport, url: url.to_owned(), headers });
+        let mut created = instance::Created::new(name.parse().expect("a name"), access);
+        created.profile.logging.capture = instance::Capture::Bodies;
+        self.append::<InstanceDecider>(id, &[instance::Event::Created(created)]).await;
+        id
     }
 
     /// A proxied instance that speaks HTTP+SSE.
