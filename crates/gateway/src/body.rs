@@ -20,6 +20,7 @@ use crate::lease::Ending;
 use crate::limits::OpenRequest;
 use crate::refusal::JSON_RPC_CODE;
 use crate::routes::InFlight;
+use crate::traces::Receipt;
 pub(crate) use request::{RequestBody, discard};
 
 /// What the gateway answers with.
@@ -52,6 +53,13 @@ pub(crate) struct AnswerBody {
     open: Open,
     /// Of a stream of HTTP+SSE.
     http_sse: Option<Box<HttpSse>>,
+    /// What waits until the record of the answer is safe: the end, and the last bytes before it.
+    held: Option<Box<Held>>,
+}
+
+struct Held {
+    receipt: Pin<Box<dyn Future<Output = bool> + Send>>,
+    last: Option<Frame<Bytes>>,
 }
 
 /// What an upstream has said already, and what rewrites the rest.
@@ -95,6 +103,8 @@ pub(crate) enum AnswerBodyError {
     Read(#[source] hyper::Error),
     #[error("the gateway has ended the answer")]
     Ended,
+    #[error("the record of the answer is not safe")]
+    NotRecorded,
 }
 
 impl AnswerBody {
@@ -103,7 +113,17 @@ impl AnswerBody {
     pub(crate) fn new(body: Incoming, form: Form, ending: Ending, silence_max: Duration, open: Open) -> Self {
         let silence = Silence { max: silence_max, timer: None, broken: false };
         let ended = body.is_end_stream();
-        let this = Self { ended, between_events: true, body, form, ending, silence, open, http_sse: None };
+        let this = Self {
+            ended,
+            between_events: true,
+            body,
+            form,
+            ending,
+            silence,
+            open,
+            http_sse: None,
+            held: None,
+        };
         if this.ended {
             this.open.exchange.finish(End::Complete);
         }
@@ -126,16 +146,41 @@ impl AnswerBody {
         Ok((!out.is_empty()).then(|| Frame::data(out.freeze())))
     }
 
-    fn passed(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+    /// What goes on of a frame now: nothing of the last one, where the end waits.
+    fn passed(&mut self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
         if let Some(data) = frame.data_ref() {
             self.open.exchange.answer_data(data);
             self.between_events = data.ends_with(b"\n\n") || data.ends_with(b"\r\n\r\n");
         }
         // A body of known length is not asked again after its last byte.
-        if self.body.is_end_stream() {
-            self.end(End::Complete);
+        match self.body.is_end_stream() {
+            true => self.complete(Some(frame)),
+            false => Some(frame),
         }
-        frame
+    }
+
+    /// What an answer that has no body waits for.
+    pub(crate) fn take_receipt(&self) -> Option<Receipt> {
+        if self.ended { self.open.exchange.take_receipt() } else { None }
+    }
+
+    /// Ends as the upstream did, with its last bytes, if there are any.
+    fn complete(&mut self, last: Option<Frame<Bytes>>) -> Option<Frame<Bytes>> {
+        self.end(End::Complete);
+        let Some(receipt) = self.open.exchange.take_receipt() else { return last };
+        self.held = Some(Box::new(Held { receipt: Box::pin(receipt.arrives()), last }));
+        None
+    }
+
+    /// What was held, once the record is safe.
+    fn poll_held(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerBodyError>>> {
+        let Some(held) = &mut self.held else { return Poll::Ready(None) };
+        let is_safe = ready!(held.receipt.as_mut().poll(context));
+        let last = self.held.take().and_then(|held| held.last);
+        Poll::Ready(if is_safe { last.map(Ok) } else { Some(Err(AnswerBodyError::NotRecorded)) })
     }
 
     fn end(&mut self, end: End) {
@@ -175,7 +220,7 @@ impl Body for AnswerBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerBodyError>>> {
         if self.ended {
-            return Poll::Ready(None);
+            return self.poll_held(context);
         }
         if let Poll::Ready(end) = self.ending.as_mut().poll(context) {
             return Poll::Ready(self.break_off(end));
@@ -196,12 +241,15 @@ impl Body for AnswerBody {
                     return Poll::Ready(Some(Err(AnswerBodyError::Read(error))));
                 }
                 None => {
-                    self.end(End::Complete);
-                    return Poll::Ready(None);
+                    self.complete(None);
+                    return self.poll_held(context);
                 }
             };
             match self.rewritten(frame) {
-                Ok(Some(frame)) => return Poll::Ready(Some(Ok(self.passed(frame)))),
+                Ok(Some(frame)) => match self.passed(frame) {
+                    Some(frame) => return Poll::Ready(Some(Ok(frame))),
+                    None => return self.poll_held(context),
+                },
                 Ok(None) => {}
                 Err(error) => {
                     self.end(End::Broken(error.to_string()));
@@ -212,7 +260,7 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended
+        self.ended && self.held.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

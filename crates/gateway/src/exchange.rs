@@ -9,6 +9,7 @@
 mod answer_scan;
 mod kept;
 mod outcome;
+mod state;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,16 +18,17 @@ use access_log::{Level, TraceEvent};
 use domain::instance::Capture;
 use http::{HeaderMap, Method, StatusCode, header};
 use jiff::Timestamp;
-use mcp::scan::{Scanner, Text};
+use mcp::scan::Scanner;
 use parking_lot::Mutex;
 
 use crate::headers;
 use crate::refusal::Refusal;
 use crate::routes::Destination;
-use crate::traces::{Answer, Body, Call, Entry, Head, Rpc, Traces};
+use crate::traces::{Acknowledge, Answer, Body, Call, Entry, Head, Receipt, Traces, receipt};
 use answer_scan::AnswerScan;
 use kept::kept;
 use outcome::Outcome;
+use state::State;
 
 /// The longest text of a field that somebody else chooses, in bytes.
 pub(crate) const TEXT_BYTES_MAX: usize = 512;
@@ -37,26 +39,6 @@ pub(crate) struct Exchange {
     traces: Traces,
     call: Arc<Call>,
     state: Mutex<State>,
-}
-
-struct State {
-    is_get: bool,
-    request: Option<Scanner>,
-    request_body: Option<Body>,
-    request_bytes: u64,
-    /// What was found in the request, and after how many bytes.
-    rpc: (Arc<Rpc>, u64),
-    destination: Option<Arc<Destination>>,
-    answer: AnswerScan,
-    answer_says: Answer,
-    answer_head: Option<Arc<Head>>,
-    answer_body: Option<Body>,
-    response_bytes: u64,
-    first_byte_ns: u64,
-    /// Why the request's body was cut off, if it was.
-    body_refusal: Option<Refusal>,
-    passed_on: bool,
-    finished: bool,
 }
 
 /// How an exchange ended.
@@ -81,23 +63,7 @@ impl Exchange {
     pub(crate) fn begin(traces: Traces, call: Call, headers: &HeaderMap) -> Arc<Self> {
         let is_read = call.method == Method::POST && headers::is_identity_coded(headers);
         let kind = if is_read { kept(headers, call.capture) } else { None };
-        let state = State {
-            is_get: call.method == Method::GET,
-            request: is_read.then(Scanner::new),
-            request_body: kind.map(Body::of),
-            request_bytes: 0,
-            rpc: (Arc::default(), 0),
-            destination: None,
-            answer: AnswerScan::Opaque,
-            answer_says: Answer::default(),
-            answer_head: None,
-            answer_body: None,
-            response_bytes: 0,
-            first_byte_ns: 0,
-            body_refusal: None,
-            passed_on: false,
-            finished: false,
-        };
+        let state = State::new(call.method == Method::GET, is_read.then(Scanner::new), kind.map(Body::of));
         Arc::new(Self { started: Instant::now(), traces, call: Arc::new(call), state: Mutex::new(state) })
     }
 
@@ -148,7 +114,9 @@ impl Exchange {
         let outcome =
             Outcome { event: TraceEvent::Request, level: Level::Info, class: "", error: String::new() };
         let entry = self.entry(&mut state, outcome);
-        let first = Entry { time: self.call.started, latency_ns: 0, is_first: true, body, ..entry };
+        let acknowledge = self.asked_for(&mut state);
+        let first =
+            Entry { time: self.call.started, latency_ns: 0, is_first: true, body, acknowledge, ..entry };
         self.traces.push(first);
     }
 
@@ -229,7 +197,24 @@ impl Exchange {
         let body = state.answer.take_message().or_else(|| state.answer_body.take());
         let is_first = !state.passed_on;
         let entry = self.entry(&mut state, outcome);
-        self.traces.push(Entry { is_first, body, ..entry });
+        let acknowledge = if matches!(end, End::Complete) { self.asked_for(&mut state) } else { None };
+        self.traces.push(Entry { is_first, body, acknowledge, ..entry });
+    }
+
+    /// What the answer waits for, if it waits: that the last event has arrived.
+    pub(crate) fn take_receipt(&self) -> Option<Receipt> {
+        self.state.lock().receipt.take()
+    }
+
+    /// Asks for a receipt where answers wait for one.
+    fn asked_for(&self, state: &mut State) -> Option<Acknowledge> {
+        let is_strict = self.call.route.as_ref().is_some_and(|route| route.logging.strict);
+        if !is_strict {
+            return None;
+        }
+        let (acknowledge, awaited) = receipt();
+        state.receipt = Some(awaited);
+        Some(acknowledge)
     }
 
     /// What is known now. The head of the answer goes with the first entry that is asked for after it.
@@ -253,46 +238,13 @@ impl Exchange {
             is_first: false,
             answer_head: state.answer_head.take(),
             body: None,
+            acknowledge: None,
         }
     }
 
     fn elapsed_ns(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
-}
-
-impl State {
-    /// What the scanner has found in the request.
-    fn read_request(&mut self) -> Arc<Rpc> {
-        let (known, bytes) = &mut self.rpc;
-        if *bytes != self.request_bytes
-            && let Some(scanner) = &self.request
-        {
-            let summary = scanner.summary();
-            *known = Arc::new(Rpc {
-                method: text(summary.method.as_ref()),
-                id: text(summary.id.as_ref()),
-                target: text(summary.target()),
-                protocol_version: text(summary.protocol_version.as_ref()),
-            });
-            *bytes = self.request_bytes;
-        }
-        known.clone()
-    }
-
-    /// An end that comes after the answer to a call breaks nothing off: a client may go as soon as it has read it.
-    fn as_seen(&self, end: End) -> End {
-        match end {
-            End::ClientGone | End::CutOff(_) | End::Lost(_) if !self.is_get && self.answer.is_answered() => {
-                End::Complete
-            }
-            end => end,
-        }
-    }
-}
-
-fn text(found: Option<&Text>) -> String {
-    found.map(|found| found.text.clone()).unwrap_or_default()
 }
 
 /// A header's value as the log may hold it.

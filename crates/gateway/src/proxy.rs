@@ -37,7 +37,7 @@ use crate::refusal::Refusal;
 use crate::routes::{InFlight, Route, Routes};
 use crate::session::Owner;
 use crate::trace_context::TraceContext;
-use crate::traces::Traces;
+use crate::traces::{Receipt, Traces};
 use crate::upstream::Upstreams;
 use way::Way;
 
@@ -202,6 +202,9 @@ impl Gateway {
         let exchange = admitted.exchange.clone();
         let (mut parts, mut body) = answer.into_parts();
         exchange.is_answered();
+        if !is_safe(exchange.take_receipt()).await {
+            return Err(refuse(&exchange, Refusal::LogUnavailable, None, None));
+        }
         if let Some(refusal) = unseen(parts.status) {
             let detail = format!("status {}", parts.status.as_u16());
             return Err(refuse(&exchange, refusal, Some(detail), None));
@@ -234,11 +237,23 @@ impl Gateway {
         let lease = admitted.lease;
         let ending = if endless { lease.ending_of_stream() } else { lease.ending_of_answer() };
         let body = AnswerBody::new(body, form, ending, self.limits.stream_idle, open);
+        // An empty body has ended already, before its head has gone out.
+        if !is_safe(body.take_receipt()).await {
+            return Err(Refusal::LogUnavailable);
+        }
         let body = match opened {
             Some(opened) => body.beginning_with(opened.first, opened.rewriter),
             None => body,
         };
         Ok(Response::from_parts(parts, Either::Right(body)))
+    }
+}
+
+/// Whether nothing has to be waited for, or it has come: the record of what is answered is safe.
+async fn is_safe(receipt: Option<Receipt>) -> bool {
+    match receipt {
+        Some(receipt) => receipt.arrives().await,
+        None => true,
     }
 }
 

@@ -115,6 +115,12 @@ pub(crate) enum Refusal {
     UpstreamRedirected,
     #[error("the gateway has too much to do: ask again a little later")]
     Overloaded { retry_after: u32 },
+    /// Of an instance that answers no call before its record is safe.
+    #[error(
+        "the access log does not take the record of this call, and the instance answers none without: the call may have \
+         been made"
+    )]
+    LogUnavailable,
     #[error("the gateway is shutting down")]
     ShuttingDown,
 }
@@ -171,6 +177,7 @@ impl Refusal {
             Self::UpstreamDenied => (S::BAD_GATEWAY, "upstream_denied"),
             Self::UpstreamRedirected => (S::BAD_GATEWAY, "upstream_redirected"),
             Self::Overloaded { .. } => (S::SERVICE_UNAVAILABLE, "overloaded"),
+            Self::LogUnavailable => (S::SERVICE_UNAVAILABLE, "log_unavailable"),
             Self::ShuttingDown => (S::SERVICE_UNAVAILABLE, "shutting_down"),
         }
     }

@@ -12,6 +12,7 @@ mod head;
 mod losses;
 mod prefix;
 mod publisher;
+mod receipt;
 mod spool;
 
 pub(crate) use call::{Call, QUERY_BYTES_MAX};
@@ -20,12 +21,13 @@ pub(crate) use head::Head;
 pub use losses::Losses;
 pub(crate) use prefix::Prefix;
 pub(crate) use publisher::Publisher;
+pub(crate) use receipt::{Acknowledge, Receipt, receipt};
 pub(crate) use spool::Spool;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// How many trace events wait in memory at most.
 const QUEUE_ENTRIES_MAX: usize = 65_536;
@@ -37,6 +39,7 @@ const QUEUE_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub(crate) struct Traces {
     queue: mpsc::Sender<Entry>,
     bytes: Arc<AtomicUsize>,
+    hurry: Arc<Notify>,
     losses: Arc<Losses>,
 }
 
@@ -44,23 +47,28 @@ pub(crate) struct Traces {
 pub(crate) struct Entries {
     queue: mpsc::Receiver<Entry>,
     bytes: Arc<AtomicUsize>,
+    /// Told when somebody waits for an event to be acknowledged.
+    hurry: Arc<Notify>,
 }
 
 impl Traces {
     /// An empty queue and its other end.
     pub(crate) fn queue(losses: Arc<Losses>) -> (Self, Entries) {
         let (queue, entries) = mpsc::channel(QUEUE_ENTRIES_MAX);
-        let bytes = Arc::<AtomicUsize>::default();
-        (Self { queue, bytes: bytes.clone(), losses }, Entries { queue: entries, bytes })
+        let (bytes, hurry) = (Arc::<AtomicUsize>::default(), Arc::<Notify>::default());
+        let traces = Self { queue, bytes: bytes.clone(), hurry: hurry.clone(), losses };
+        (traces, Entries { queue: entries, bytes, hurry })
     }
 
     /// Hands in a trace event. Never waits; a full queue drops it and counts it.
     pub(crate) fn push(&self, entry: Entry) {
-        let (instance, bytes) = (entry.instance(), entry.bytes());
+        let (instance, bytes, is_awaited) = (entry.instance(), entry.bytes(), entry.acknowledge.is_some());
         let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         if waiting + bytes > QUEUE_BYTES_MAX || self.queue.try_send(entry).is_err() {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.losses.add(instance, 1);
+        } else if is_awaited {
+            self.hurry.notify_one();
         }
     }
 }

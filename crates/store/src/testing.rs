@@ -174,6 +174,17 @@ impl TestServer {
         stream.cached_info().state.messages
     }
 
+    /// What a stream of log rows holds now, message by message.
+    pub async fn rows(&self, stream: crate::DataStream) -> Vec<bytes::Bytes> {
+        let stream =
+            self.store().await.jetstream.get_stream(stream.name()).await.expect("look at the stream");
+        let mut rows = Vec::new();
+        for sequence in stream.cached_info().state.first_sequence..=stream.cached_info().state.last_sequence {
+            rows.push(stream.get_raw_message(sequence).await.expect("nothing is deleted").payload);
+        }
+        rows
+    }
+
     /// Listens to a replay.
     pub async fn listen_to_replay(&self, name: &str) -> Replayed {
         let client = self.store().await.client;

@@ -8,6 +8,8 @@ use access_log::TraceRecord;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::receipt::Acknowledge;
+
 /// How many trace events a batch has at most.
 const RECORDS_MAX: u16 = 256;
 /// A batch is full once it has more than this, in bytes. With the largest record behind that, it stays far below the
@@ -17,13 +19,15 @@ const BATCH_BYTES_MAX: usize = 1024 * 1024;
 const ARRAY_16: u8 = 0xdc;
 
 /// Encoded trace events.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Batch {
     pub(super) id: Uuid,
     /// A MessagePack array of records.
     pub(super) records: Bytes,
     /// How many of them belong to which instance, for when they have to be dropped.
     pub(super) by_instance: BTreeMap<Uuid, u64>,
+    /// Those who wait for it.
+    pub(super) awaited: Vec<Acknowledge>,
 }
 
 /// A batch that is being filled.
@@ -32,10 +36,12 @@ pub(super) struct Gathering {
     count: u16,
     records: Vec<u8>,
     by_instance: BTreeMap<Uuid, u64>,
+    awaited: Vec<Acknowledge>,
 }
 
 impl Gathering {
-    pub(super) fn add(&mut self, record: &TraceRecord) {
+    pub(super) fn add(&mut self, record: &TraceRecord, awaited: Option<Acknowledge>) {
+        self.awaited.extend(awaited);
         if self.records.is_empty() {
             self.records.extend([ARRAY_16, 0, 0]);
         }
@@ -54,7 +60,8 @@ impl Gathering {
     }
 
     pub(super) fn into_batch(self) -> Batch {
-        Batch { id: Uuid::new_v4(), records: self.records.into(), by_instance: self.by_instance }
+        let Self { records, by_instance, awaited, .. } = self;
+        Batch { id: Uuid::new_v4(), records: records.into(), by_instance, awaited }
     }
 }
 
@@ -119,7 +126,7 @@ mod tests {
     fn the_largest_batch_fits_into_a_message() {
         let mut gathering = Gathering::default();
         while !gathering.is_full() {
-            gathering.add(&longest());
+            gathering.add(&longest(), None);
         }
         let batch = gathering.into_batch();
         assert!(batch.records.len() <= MESSAGE_BYTES_MAX / 2, "{} bytes", batch.records.len());
@@ -132,7 +139,7 @@ mod tests {
         let mut gathering = Gathering::default();
         let record = TraceRecord::new(Timestamp::UNIX_EPOCH, TraceEvent::Request);
         while !gathering.is_full() {
-            gathering.add(&record);
+            gathering.add(&record, None);
         }
         let batch = gathering.into_batch();
         assert_eq!(batch.by_instance, BTreeMap::from([(Uuid::nil(), RECORDS_MAX.into())]));

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::call::Call;
 use super::head::Head;
 use super::prefix::{BODY_BYTES_MAX, Prefix};
+use super::receipt::Acknowledge;
 use crate::exchange::truncated;
 use crate::masking::{self, Masking, Secrets, cut};
 use crate::routes::Destination;
@@ -40,6 +41,8 @@ pub(crate) struct Entry {
     /// The head of the answer, on the first event of the answer.
     pub(crate) answer_head: Option<Arc<Head>>,
     pub(crate) body: Option<Body>,
+    /// Whoever waits until it has arrived.
+    pub(crate) acknowledge: Option<Acknowledge>,
 }
 
 /// What an answer says of the call.
@@ -101,8 +104,13 @@ impl Entry {
 }
 
 impl Recorder {
-    /// The record of an entry, without secrets.
-    pub(super) fn record(&self, entry: Entry) -> TraceRecord {
+    /// The record of an entry, without secrets, and who waits for it.
+    pub(super) fn record(&self, mut entry: Entry) -> (TraceRecord, Option<Acknowledge>) {
+        let awaited = entry.acknowledge.take();
+        (self.masked(&entry), awaited)
+    }
+
+    fn masked(&self, entry: &Entry) -> TraceRecord {
         let call = &entry.call;
         let secrets = call.secrets(entry.destination.as_deref());
         let clean = |text: &str| truncated(&secrets.masked(text));

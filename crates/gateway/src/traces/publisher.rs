@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::batch::{Batch, Gathering};
 use super::spool::{Frame, Spool};
-use super::{Entries, Entry, Losses, Recorder};
+use super::{Acknowledge, Entries, Entry, Losses, Recorder};
 
 /// How long a trace event waits for others to travel with.
 const BATCH_WAIT: Duration = Duration::from_millis(50);
@@ -85,6 +85,7 @@ impl Publisher {
         // Set while events wait for others to travel with. The queue is left alone meanwhile, so that handing in an
         // event does not wake this task for each of them.
         let mut batch_due: Option<(Instant, Entry)> = None;
+        let hurry = self.entries.hurry.clone();
         loop {
             let due = batch_due.as_ref().map(|(due, _)| *due);
             tokio::select! {
@@ -97,7 +98,11 @@ impl Publisher {
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.collect(batch_due.take().map(|(_, entry)| entry)).await;
                 }
+                () = hurry.notified(), if due.is_some() => {
+                    self.collect(batch_due.take().map(|(_, entry)| entry)).await;
+                }
                 entry = self.entries.next(), if due.is_none() => match entry {
+                    Some(entry) if entry.acknowledge.is_some() => self.collect(Some(entry)).await,
                     Some(entry) => batch_due = Some((Instant::now() + BATCH_WAIT, entry)),
                     None => break,
                 },
@@ -114,7 +119,8 @@ impl Publisher {
         let mut gathering = Gathering::default();
         let mut next = first;
         while let Some(entry) = next.take().or_else(|| self.entries.try_next()) {
-            gathering.add(&self.recorder.record(entry));
+            let (record, awaited) = self.recorder.record(entry);
+            gathering.add(&record, awaited);
             if gathering.is_full() {
                 self.dispatch(std::mem::take(&mut gathering).into_batch()).await;
                 // Making records takes a processor, which requests wait for too.
@@ -138,9 +144,12 @@ impl Publisher {
 
     async fn settle(&mut self, id: Uuid, result: Result<(), Unavailable>) {
         let Some(batch) = self.in_flight.remove(&id) else { return };
-        if let Err(error) = result {
-            tracing::warn!(error = &error as &dyn Error, "publish trace events, spooling them");
-            self.put_aside(batch).await;
+        match result {
+            Ok(()) => batch.awaited.into_iter().for_each(Acknowledge::acknowledge),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn Error, "publish trace events, spooling them");
+                self.put_aside(batch).await;
+            }
         }
     }
 

@@ -74,6 +74,15 @@ impl Harness {
         Client::new(self.gateway.address)
     }
 
+    /// The trace events that are in the stream at this moment.
+    pub(crate) async fn stored_traces(&self) -> Vec<TraceRecord> {
+        let messages = self.server.rows(DataStream::Traces).await;
+        messages
+            .iter()
+            .flat_map(|message| store::decode::<Vec<TraceRecord>>(message).expect("traces"))
+            .collect()
+    }
+
     pub(crate) fn spool_dir(&self) -> PathBuf {
         self.directory.path().join("spool")
     }

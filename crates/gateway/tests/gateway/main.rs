@@ -23,5 +23,6 @@ mod sessions;
 mod shutdown;
 mod spool;
 mod streaming;
+mod strict;
 mod tokens;
 mod traces;
