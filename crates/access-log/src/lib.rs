@@ -13,6 +13,7 @@ pub mod insert;
 pub mod line_query;
 pub mod migration;
 pub mod record;
+pub mod retention;
 mod row;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -26,6 +27,7 @@ pub use insert::MAX_ROWS_PER_INSERT;
 pub use line_query::LineQuery;
 pub use migration::Migrated;
 pub use record::{ContainerLine, Fields, Level, Place, Stream, TraceEvent, TraceRecord};
+pub use retention::RetentionDays;
 pub use trace_filter::TraceFilter;
 pub use trace_query::{Cursor, LevelCounts, TraceQuery};
 pub use usage::TokenUsage;

@@ -18,7 +18,7 @@ use crate::error::Error;
 const BOOKKEEPING: &str = include_str!("../../../clickhouse/migrations/0000_bookkeeping.sql");
 
 /// All migrations in their order; a test compares the list with the folder.
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration {
         name: "0001_access_log",
         sql: include_str!("../../../clickhouse/migrations/0001_access_log.sql"),
@@ -42,6 +42,10 @@ const MIGRATIONS: [Migration; 8] = [
     Migration { name: "0006_rollups", sql: include_str!("../../../clickhouse/migrations/0006_rollups.sql") },
     Migration { name: "0007_search", sql: include_str!("../../../clickhouse/migrations/0007_search.sql") },
     Migration { name: "0008_views", sql: include_str!("../../../clickhouse/migrations/0008_views.sql") },
+    Migration {
+        name: "0009_retention",
+        sql: include_str!("../../../clickhouse/migrations/0009_retention.sql"),
+    },
 ];
 
 struct Migration {

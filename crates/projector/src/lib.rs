@@ -1,11 +1,12 @@
 //! Role: folds events into views, and carries trace events and container logs into ClickHouse.
 //!
-//! Tasks that share nothing: the views, the sinks, the hash chain. One that cannot go on lowers its readiness flag and
+//! Tasks that share nothing: the views, the sinks, retention, the hash chain. One that cannot go on lowers its readiness flag and
 //! leaves the others alone. Of all projectors, one does each task; the others stand by.
 
 mod alone;
 mod chain;
 mod project;
+mod retention;
 mod sink;
 
 use access_log::{ContainerLine, TraceRecord};
@@ -16,6 +17,7 @@ use views::{Instances, RetentionPlans, Templates, Tokens};
 
 use alone::Work;
 use project::Project;
+use retention::Keep;
 use sink::Carry;
 
 /// The role's name.
@@ -32,7 +34,8 @@ pub async fn run(store: Store, access_log: access_log::Client, context: Context)
     tasks.start("projector: view templates", Project::<Templates>::default());
     tasks.start("projector: view retention_plans", Project::<RetentionPlans>::default());
     tasks.start("projector: access log", Carry::<TraceRecord>::new(access_log.clone()));
-    tasks.start("projector: container log", Carry::<ContainerLine>::new(access_log));
+    tasks.start("projector: container log", Carry::<ContainerLine>::new(access_log.clone()));
+    tasks.start("projector: retention", Keep::new(access_log));
     tasks.start("projector: chain", chain::Link);
     while let Some(ended) = tasks.running.join_next().await {
         ended?;

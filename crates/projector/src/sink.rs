@@ -9,14 +9,12 @@ use std::time::Duration;
 
 use access_log::{Client, ContainerLine, Error, MAX_ROWS_PER_INSERT, Place, TraceRecord};
 use bytes::Bytes;
-use domain::retention_plan::Days;
 use serde::de::DeserializeOwned;
 use service::ReadyFlag;
-use store::{Batch, DataStream, Follower, SinkError, Store, Task, Unavailable};
-use uuid::Uuid;
-use views::RetentionPlans;
+use store::{Batch, DataStream, SinkError, Store, Task, Unavailable};
 
 use crate::alone::{Rest, Work};
+use crate::retention::Retention;
 
 /// How long to wait before the first repetition; doubled each time.
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(200);
@@ -60,20 +58,6 @@ impl Row for ContainerLine {
 
     async fn insert(client: &Client, token: &str, rows: &[Self], retention: &Retention) -> Result<(), Error> {
         client.insert_lines(token, rows, |instance| retention.days(instance).container_log).await
-    }
-}
-
-/// For how long rows are kept, by what people have said of their instances.
-pub(crate) struct Retention(Follower<RetentionPlans>);
-
-impl Retention {
-    /// Waits until it is known: rows that went in for too short a time could not be had back.
-    async fn follow(store: &Store) -> Result<Self, Unavailable> {
-        Ok(Retention(store.follow::<RetentionPlans>(|_, _| {}).await?))
-    }
-
-    fn days(&self, instance: Uuid) -> Days {
-        self.0.get(instance).and_then(|plan| plan.days).unwrap_or_default()
     }
 }
 

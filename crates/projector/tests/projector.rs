@@ -214,6 +214,17 @@ async fn rows_are_kept_for_as_long_as_the_plan_of_their_instance_says() {
         }
     };
     tokio::time::timeout(WAIT, arrived).await.expect("the lines arrive and are kept as planned");
+
+    // What lies there follows a plan that changes.
+    set_plan(&store, unplanned, 30, 90).await;
+    let followed = async {
+        while days_kept(&engine, "access_log").await != expected(90, 30)
+            || days_kept(&engine, "container_log").await != expected(30, 90)
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(WAIT, followed).await.expect("rows that are there follow the plan");
     projector.shutdown.cancel();
     projector.task.await.unwrap().unwrap();
 }

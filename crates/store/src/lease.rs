@@ -39,6 +39,8 @@ pub enum Task {
     Sink(DataStream),
     /// Linking the log's events to the hash chain.
     Chain,
+    /// Having the rows that lie in ClickHouse follow their retention plans.
+    Retention,
 }
 
 impl fmt::Display for Task {
@@ -47,6 +49,7 @@ impl fmt::Display for Task {
             Task::View(view) => write!(f, "view.{view}"),
             Task::Sink(stream) => write!(f, "sink.{}", stream.name()),
             Task::Chain => f.write_str("chain"),
+            Task::Retention => f.write_str("retention"),
         }
     }
 }
