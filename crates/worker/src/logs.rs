@@ -4,6 +4,7 @@
 //! does: they push into a queue, and what the queue cannot hold is counted and said so in its place. Each replica
 //! has a queue of its own, so that none can push another's lines out.
 
+mod form;
 mod queue;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 pub(crate) use queue::LINE_BYTES_MAX;
-use queue::Queue;
+use queue::{Queue, QueuedLine};
 
 /// How long the first line of a batch waits for others.
 const BATCH_DELAY: Duration = Duration::from_millis(200);
@@ -86,11 +87,15 @@ impl LineSender {
 /// Publishes batch after batch, in order, until the queue is closed and empty.
 async fn pump(store: Store, instance: InstanceId, replica: ReplicaId, queue: Arc<Queue>) {
     let source = instance.to_string();
-    let mut number = 0_u64;
+    let (mut number, mut reader) = (0_u64, form::Reader::default());
     while let Some(batch) = queue.next_batch(BATCH_DELAY).await {
         let lines: Vec<ContainerLine> = batch
             .into_iter()
-            .map(|line| ContainerLine::new(line.time, instance.0, replica.0, line.stream, line.text))
+            .map(|QueuedLine { time, stream, text }| {
+                let (level, module) = reader.read(stream, &text);
+                let line = ContainerLine::new(time, instance.0, replica.0, stream, text);
+                ContainerLine { level, module, ..line }
+            })
             .collect();
         // Under the same id a batch counts once within the stream's window of duplicates, which is half an hour
         // (`nats/streams/LOGS.json`). One that was stored without an answer and is tried for longer comes twice.
