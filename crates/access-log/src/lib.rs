@@ -7,9 +7,11 @@
 //! Called by `gateway` and `worker` (record types only), `projector` (inserts), `api` (searches) and `mcpcan`
 //! (migrations). `clickhouse/README.md` explains the tables and how an insert takes effect exactly once.
 
+pub mod by_place;
 pub mod client;
 pub mod error;
 pub mod insert;
+pub mod line_filter;
 pub mod line_query;
 pub mod migration;
 pub mod record;
@@ -21,12 +23,14 @@ pub mod trace_filter;
 pub mod trace_query;
 pub mod usage;
 
+pub use by_place::ByPlace;
 pub use client::Client;
 pub use error::Error;
 pub use insert::MAX_ROWS_PER_INSERT;
+pub use line_filter::LineFilter;
 pub use line_query::LineQuery;
 pub use migration::Migrated;
-pub use record::{ContainerLine, Fields, Level, Place, Stream, TraceEvent, TraceRecord};
+pub use record::{ContainerLine, Fields, Level, Place, Placed, Stream, TraceEvent, TraceRecord, placed};
 pub use retention::RetentionDays;
 pub use trace_filter::TraceFilter;
 pub use trace_query::{Cursor, LevelCounts, TraceQuery};

@@ -18,7 +18,7 @@ use crate::error::Error;
 const BOOKKEEPING: &str = include_str!("../../../clickhouse/migrations/0000_bookkeeping.sql");
 
 /// All migrations in their order; a test compares the list with the folder.
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     Migration {
         name: "0001_access_log",
         sql: include_str!("../../../clickhouse/migrations/0001_access_log.sql"),
@@ -46,6 +46,7 @@ const MIGRATIONS: [Migration; 9] = [
         name: "0009_retention",
         sql: include_str!("../../../clickhouse/migrations/0009_retention.sql"),
     },
+    Migration { name: "0010_places", sql: include_str!("../../../clickhouse/migrations/0010_places.sql") },
 ];
 
 struct Migration {

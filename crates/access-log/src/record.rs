@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use place::{InvalidPlace, Place};
+pub use place::{InvalidPlace, Place, Placed, placed};
 
 /// One event of a call: a row of the access log.
 ///
@@ -208,6 +208,26 @@ impl ContainerLine {
             module: String::new(),
             text,
         }
+    }
+}
+
+impl Placed for TraceRecord {
+    fn place(&self) -> Place {
+        self.place
+    }
+
+    fn set_place(&mut self, place: Place) {
+        self.place = place;
+    }
+}
+
+impl Placed for ContainerLine {
+    fn place(&self) -> Place {
+        self.place
+    }
+
+    fn set_place(&mut self, place: Place) {
+        self.place = place;
     }
 }
 

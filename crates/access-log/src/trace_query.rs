@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::Client;
 use crate::error::Error;
 use crate::record::{Place, TraceRecord};
-use crate::row::TraceRow;
-use crate::trace_filter::{Conditions, TraceFilter, Value};
+use crate::trace_filter::{TraceFilter, Value};
 
 /// Rows in one answer, at most.
 pub const MAX_ROWS_PER_SEARCH: u32 = 1_000;
@@ -110,12 +109,22 @@ impl Client {
     /// # Errors
     /// [`Error::InvalidQuery`] for a filter outside its bounds, [`Error::Unavailable`] while ClickHouse is away.
     pub async fn search(&self, query: &TraceQuery) -> Result<Vec<TraceRecord>, Error> {
+        self.search_before(query, None).await
+    }
+
+    /// The same among the messages before a sequence; what has no place is in none.
+    pub(crate) async fn search_before(
+        &self,
+        query: &TraceQuery,
+        sequence: Option<u64>,
+    ) -> Result<Vec<TraceRecord>, Error> {
         check(query)?;
         let mut records = Vec::new();
         for stretch in stretches(query, Timestamp::now()) {
             let limit = query.limit.saturating_sub(u32::try_from(records.len()).unwrap_or(u32::MAX));
             let filter = TraceFilter { since: stretch.since, until: stretch.until, ..query.filter.clone() };
-            records.extend(self.newest(&TraceQuery { filter, after: query.after, limit }).await?);
+            let query = TraceQuery { filter, after: query.after, limit };
+            records.extend(self.newest(&query, sequence).await?);
             if records.len() >= usize::try_from(query.limit).unwrap_or(usize::MAX) {
                 break;
             }
@@ -130,8 +139,8 @@ impl Client {
     pub async fn trace(&self, trace_id: &str) -> Result<Vec<TraceRecord>, Error> {
         let filter = TraceFilter { trace_id: Some(trace_id.to_owned()), ..TraceFilter::default() };
         filter.check()?;
-        self.records(filter.conditions()?, &format!("time, sequence, index LIMIT {MAX_ROWS_PER_SEARCH}"))
-            .await
+        let order = format!("ORDER BY time, sequence, index LIMIT {MAX_ROWS_PER_SEARCH}");
+        self.read_traces("read a trace", filter.conditions()?, &order).await
     }
 
     /// How many rows of each level match.
@@ -152,8 +161,10 @@ impl Client {
         Ok(LevelCounts { trace, debug, info, warn, error })
     }
 
-    async fn newest(&self, query: &TraceQuery) -> Result<Vec<TraceRecord>, Error> {
+    async fn newest(&self, query: &TraceQuery, before: Option<u64>) -> Result<Vec<TraceRecord>, Error> {
         let mut conditions = query.filter.conditions()?;
+        let before = before.map(|sequence| sequence.to_string());
+        conditions.text("sequence > 0 AND sequence < toUInt64(?)", before);
         if let Some(Cursor { time_ns, place }) = query.after {
             // The first condition lets the server skip whole days and granules, the second is exact.
             conditions.number("time <= fromUnixTimestamp64Nano(toInt64(?))", Some(time_ns));
@@ -163,20 +174,8 @@ impl Client {
             );
             conditions.values.extend([place.sequence.to_string(), place.index.to_string()].map(Value::Text));
         }
-        self.records(conditions, &format!("time DESC, sequence DESC, index DESC LIMIT {}", query.limit)).await
-    }
-
-    async fn records(&self, conditions: Conditions, order: &str) -> Result<Vec<TraceRecord>, Error> {
-        let operation = "search traces";
-        let sql =
-            format!("SELECT ?fields FROM mcpcan.access_log WHERE {} ORDER BY {order}", conditions.sql());
-        let bound = conditions.bind(self.query(&sql));
-        let mut cursor = bound.fetch::<TraceRow<'_>>().map_err(|error| Error::during(operation, error))?;
-        let mut records = Vec::new();
-        while let Some(row) = self.within(operation, cursor.next()).await? {
-            records.push(row.into_record()?);
-        }
-        Ok(records)
+        let order = format!("ORDER BY time DESC, sequence DESC, index DESC LIMIT {}", query.limit);
+        self.read_traces("search traces", conditions, &order).await
     }
 }
 

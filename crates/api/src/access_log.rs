@@ -1,6 +1,7 @@
 //! The access log: who called what, newest first.
 
 mod select;
+mod tail;
 
 use ::access_log::trace_filter::MAX_FILTER_BYTES;
 use ::access_log::trace_query::{DEFAULT_ROWS_PER_SEARCH, MAX_ROWS_PER_SEARCH};
@@ -17,6 +18,8 @@ use crate::extract::{Path, Query};
 use crate::paging::{self, Page};
 use crate::violation::Violations;
 use select::{SelectTraces, Span};
+
+pub(crate) use tail::tail_access_log;
 
 /// The query of `GET /access-logs`. What is not given lets everything through.
 #[derive(Debug, Deserialize, JsonSchema)]

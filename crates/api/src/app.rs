@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::follow::Live;
 
 /// The state of one api replica. Cheap to clone.
 #[derive(Clone)]
@@ -16,6 +17,8 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) access_log: ::access_log::Client,
     pub(crate) directory: Arc<Directory>,
+    /// Log rows as they come.
+    pub(crate) live: Arc<Live>,
     pub(crate) readiness: Readiness,
     pub(crate) shutdown: CancellationToken,
     /// One permit for each event stream that may be open.

@@ -1,10 +1,12 @@
 //! The container log: what a hosted server wrote beside the protocol.
 
+mod select;
+mod tail;
+
 use ::access_log::LineQuery;
 use ::access_log::line_query::{DEFAULT_LINES_PER_QUERY, MAX_LINES_PER_QUERY};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::instance::Access;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,11 +17,16 @@ use crate::extract::{Path, Query};
 use crate::moment::{Moment, moment};
 use crate::paging::{self, Page};
 use crate::violation::Violations;
+use select::{SelectLines, hosted};
+
+pub(crate) use tail::tail_lines;
 
 /// The query of `GET /instances/{instance}/logs`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListLines {
+    #[serde(flatten)]
+    select: SelectLines,
     /// How many of the newest lines.
     #[schemars(with = "Option<u32>", range(min = 1, max = MAX_LINES_PER_QUERY))]
     tail: Option<String>,
@@ -43,19 +50,10 @@ pub(crate) async fn list_lines(
         MAX_LINES_PER_QUERY,
         &mut violations,
     );
-    let since = moment("since", query.since.as_deref(), Timestamp::now(), &mut violations);
+    let mut filter = query.select.check(&mut violations);
+    filter.since = moment("since", query.since.as_deref(), Timestamp::now(), &mut violations);
     violations.into_result()?;
-    let instance = app.directory.instance_id(&reference)?;
-    if let Some(row) = app.directory.instance(instance) {
-        require_hosted(&row.access)?;
-    }
-    let items = app.access_log.lines(&LineQuery { since, last, ..LineQuery::of(instance.0) }).await?;
+    filter.instance_id = hosted(&app.directory, &reference)?.0;
+    let items = app.access_log.lines(&LineQuery { filter, last }).await?;
     Ok(axum::Json(Page { items, next_cursor: None }).into_response())
-}
-
-fn require_hosted(access: &Access) -> Result<(), Error> {
-    match access {
-        Access::Hosted(_) => Ok(()),
-        Access::Proxy(_) | Access::Direct(_) => Err(Error::NotHosted),
-    }
 }

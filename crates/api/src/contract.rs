@@ -49,3 +49,8 @@ pub(crate) fn path_parameter(name: &str) -> (&'static str, Schema) {
         other => panic!("the path parameter `{other}` has no description in contract.rs"),
     }
 }
+
+/// A text that is JSON of this form.
+pub(crate) fn json(schema: Schema) -> Schema {
+    json_schema!({ "type": "string", "contentMediaType": "application/json", "contentSchema": schema })
+}

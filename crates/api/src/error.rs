@@ -22,8 +22,8 @@ use uuid::Uuid;
 
 use crate::command::KEY_BYTES_MAX;
 use crate::commands::Accepted;
-use crate::events::TAILS_MAX;
 use crate::extract::{BODY_BYTES_MAX, BODY_READ_TIMEOUT};
+use crate::frames::{PATIENCE, TAILS_MAX};
 use crate::problem::Problem;
 use crate::state::KINDS;
 use crate::violation::Violation;
@@ -139,6 +139,15 @@ pub(crate) enum Error {
     LogUnreadable,
     #[error("there are {TAILS_MAX} event streams open already")]
     TooManyTails,
+    #[error(
+        "nothing of the stream was taken for {} seconds; it goes on where it ended with `Last-Event-ID`",
+        PATIENCE.as_secs()
+    )]
+    ClientTooSlow,
+    #[error(
+        "no row has come to place {0} yet: it was named by another platform, or before its streams were made anew"
+    )]
+    PlaceToCome(::access_log::Place),
     #[error("the event store does not answer")]
     StoreUnavailable(#[source] Unavailable),
     #[error("a secret cannot be opened with this platform's master key; an operator has to look")]
@@ -221,6 +230,8 @@ impl Error {
             Error::NotVisible(_) => Problem::new(T::NOT_VISIBLE),
             Error::LogUnreadable => Problem::new(T::LOG_UNREADABLE),
             Error::TooManyTails => Problem::new(T::TOO_MANY_TAILS),
+            Error::ClientTooSlow => Problem::new(T::CLIENT_TOO_SLOW),
+            Error::PlaceToCome(_) => Problem::new(T::PLACE_TO_COME),
             Error::StoreUnavailable(_) => Problem::new(T::STORE_UNAVAILABLE),
             Error::SecretUnreadable(_) | Error::SecretWithoutKey(_) => Problem::new(T::SECRET_UNREADABLE),
             Error::AccessLogUnavailable(_) => Problem::new(T::ACCESS_LOG_UNAVAILABLE),

@@ -2,7 +2,6 @@
 
 mod document;
 mod export;
-mod frames;
 mod import;
 mod replay;
 mod selection;
@@ -17,13 +16,12 @@ use http::HeaderMap;
 use crate::app::App;
 use crate::error::Error;
 use crate::extract::Query;
+use crate::frames::{Frames, Step};
 use document::Shown;
-use frames::{Frames, Step};
 use selection::{SelectEvents, Selection};
 
 pub(crate) use document::EventDocument;
 pub(crate) use export::export_events;
-pub(crate) use frames::TAILS_MAX;
 pub(crate) use import::{Upload, import_events};
 pub(crate) use replay::replay_events;
 pub(crate) use show::{TraceDocument, show_event};

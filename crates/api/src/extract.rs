@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use bytes::Bytes;
+use http::HeaderName;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -20,6 +21,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::error::Error;
 pub(crate) use member::Member;
 use parse::parse;
+
+/// The last that a client has seen of a stream that broke off.
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The longest body.
 pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;

@@ -18,6 +18,8 @@ mod directory;
 mod error;
 mod events;
 mod extract;
+mod follow;
+mod frames;
 mod health;
 mod instances;
 mod moment;
@@ -49,6 +51,7 @@ use tokio::time::{sleep, timeout};
 
 use app::App;
 use directory::Directory;
+use follow::Live;
 
 pub use config::{AdminKey, COMMAND_WAIT, Config, VIEW_WAIT};
 pub use router::openapi_document;
@@ -89,11 +92,12 @@ pub async fn run(
     let app = App {
         config: Arc::new(config),
         directory: Arc::new(Directory::follow(&store).await.context("follow the views")?),
+        live: Arc::new(Live::new(&store)),
         store,
         access_log,
         readiness: context.readiness.clone(),
         shutdown: context.shutdown.clone(),
-        tails: Arc::new(Semaphore::new(events::TAILS_MAX)),
+        tails: Arc::new(Semaphore::new(frames::TAILS_MAX)),
         imports: Arc::default(),
     };
     ready.set(true);

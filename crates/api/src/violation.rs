@@ -1,5 +1,8 @@
 //! What is wrong with a request, place by place. A request is checked to its end, so that one answer names all of it.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use serde::Serialize;
 
 use crate::error::Error;
@@ -66,6 +69,21 @@ impl Violations {
             Violations { breaks_form: true, found } => Err(Error::Invalid(found)),
             Violations { found, .. } if found.is_empty() => Ok(()),
             Violations { found, .. } => Err(Error::Unprocessable(found)),
+        }
+    }
+}
+
+/// A parameter with few values, whose type says what is wrong with others.
+pub(crate) fn word<T: FromStr<Err: Display>>(
+    parameter: &str,
+    text: Option<&str>,
+    violations: &mut Violations,
+) -> Option<T> {
+    match text?.parse() {
+        Ok(word) => Some(word),
+        Err(error) => {
+            violations.add(Place::Parameter(parameter.to_owned()), error.to_string());
+            None
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use access_log::{Client, ContainerLine, Error, MAX_ROWS_PER_INSERT, Place, TraceRecord};
+use access_log::{Client, ContainerLine, Error, MAX_ROWS_PER_INSERT, Placed, TraceRecord, placed};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use service::ReadyFlag;
@@ -24,10 +24,8 @@ const RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
 const STOPPED_DELAY: Duration = Duration::from_secs(30);
 
 /// A row that a stream carries into a table.
-pub(crate) trait Row: DeserializeOwned + Send + Sync + 'static {
+pub(crate) trait Row: Placed + DeserializeOwned + Send + Sync + 'static {
     const STREAM: DataStream;
-
-    fn set_place(&mut self, place: Place);
 
     fn insert(
         client: &Client,
@@ -40,10 +38,6 @@ pub(crate) trait Row: DeserializeOwned + Send + Sync + 'static {
 impl Row for TraceRecord {
     const STREAM: DataStream = DataStream::Traces;
 
-    fn set_place(&mut self, place: Place) {
-        self.place = place;
-    }
-
     async fn insert(client: &Client, token: &str, rows: &[Self], retention: &Retention) -> Result<(), Error> {
         client.insert_traces(token, rows, |instance| retention.days(instance).access_log).await
     }
@@ -51,10 +45,6 @@ impl Row for TraceRecord {
 
 impl Row for ContainerLine {
     const STREAM: DataStream = DataStream::Logs;
-
-    fn set_place(&mut self, place: Place) {
-        self.place = place;
-    }
 
     async fn insert(client: &Client, token: &str, rows: &[Self], retention: &Retention) -> Result<(), Error> {
         client.insert_lines(token, rows, |instance| retention.days(instance).container_log).await
@@ -152,12 +142,7 @@ fn rows_of<R: Row>(
     sequence: u64,
     message: &Bytes,
 ) -> Result<Vec<R>, impl std::error::Error + Send + Sync + 'static> {
-    store::decode::<Vec<R>>(message).map(|mut rows| {
-        for (index, row) in (0..).zip(&mut rows) {
-            row.set_place(Place { sequence, index });
-        }
-        rows
-    })
+    store::decode::<Vec<R>>(message).map(|rows| placed(sequence, rows))
 }
 
 /// Inserts rows, waiting out an absent ClickHouse. An error is final.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use access_log::testing::Engine;
-use access_log::{ContainerLine, LineQuery, Place, Stream, TraceEvent, TraceFilter, TraceQuery, TraceRecord};
+use access_log::{
+    ContainerLine, LineFilter, Place, Stream, TraceEvent, TraceFilter, TraceQuery, TraceRecord,
+};
 use domain::InstanceId;
 use domain::retention_plan::{Days, Event as PlanEvent, RetentionPlanDecider, Set};
 use jiff::Timestamp;
@@ -144,7 +146,7 @@ async fn what_cannot_be_read_goes_to_the_dead_letters_and_holds_up_nothing() {
 
     let arrived = async {
         loop {
-            if let [found] = &client.lines(&LineQuery::of(instance)).await.unwrap()[..] {
+            if let [found] = &client.lines(&LineFilter::of(instance).into()).await.unwrap()[..] {
                 return found.clone();
             }
             tokio::task::yield_now().await;

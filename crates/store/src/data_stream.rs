@@ -1,4 +1,6 @@
-//! The streams of log rows: publishing with acknowledgement.
+//! The streams of log rows: publishing with acknowledgement, and reading along.
+
+mod follow;
 
 use async_nats::HeaderMap;
 use async_nats::header as nats_header;
@@ -7,6 +9,8 @@ use bytes::Bytes;
 use crate::connection::Store;
 use crate::error::{During, Unavailable};
 use crate::subject;
+
+pub use follow::{DataMessage, DataPage, DataReader, Extent};
 
 /// A stream of log rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -63,6 +63,13 @@ pub(crate) fn batch_from(sequence: u64, subjects: &str, messages_max: usize) -> 
     serde_json::json!({ "seq": sequence.max(1), "next_by_subj": subjects, "batch": messages_max })
 }
 
+/// The same, ended before so many bytes are exceeded; one message comes in any case.
+pub(crate) fn batch_within(sequence: u64, subjects: &str, messages_max: usize, bytes_max: usize) -> Value {
+    let mut request = batch_from(sequence, subjects, messages_max);
+    request["max_bytes"] = bytes_max.into();
+    request
+}
+
 /// The first message of a stream that was stored at a time or later.
 pub(crate) fn first_since(time: jiff::Timestamp, subjects: &str) -> Value {
     serde_json::json!({ "start_time": time.to_string(), "next_by_subj": subjects, "batch": 1 })

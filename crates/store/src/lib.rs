@@ -44,7 +44,7 @@ pub use codec::{decode, encode};
 pub use command_bus::{CommandId, Given, ReceivedCommand, ReceivedCommands, SendError};
 pub use command_state::CommandState;
 pub use connection::{ConnectError, Credentials, Options, Store};
-pub use data_stream::DataStream;
+pub use data_stream::{DataMessage, DataPage, DataReader, DataStream, Extent};
 pub use error::{Unavailable, Unreadable};
 pub use history::{Past, PastError, Place, StatesAround, Trace, TraceLimits};
 pub use idempotency::Claim;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::bucket;
 use crate::codec;
 use crate::connection::Store;
 use crate::data_stream::DataStream;
@@ -66,6 +67,15 @@ struct Cut {
     last: u64,
 }
 
+/// How far the sink of a stream has come.
+pub(crate) struct Carried {
+    /// Every message before this one has arrived, or lies with the dead letters: the batch that is recorded was asked
+    /// for when the one before it was done.
+    pub(crate) arrived_before: u64,
+    /// The last message of the recorded batch, which may have arrived.
+    pub(crate) in_doubt_up_to: u64,
+}
+
 /// One sink of a stream.
 pub struct Sink {
     store: Store,
@@ -108,6 +118,18 @@ impl Store {
         let reader = Reader::new(self.clone(), key, String::new(), start.next_sequence);
         let Place { cut, repeat, lost, .. } = start;
         Ok(Sink { store: self.clone(), stream, key, reader, cut, revision, repeat, lost, held: None })
+    }
+
+    /// How far the sink of a stream has come that `bounds` were asked of.
+    pub(crate) async fn carried(&self, stream: DataStream, bounds: &Bounds) -> Result<Carried, Unavailable> {
+        let bucket = self.sinks_bucket().await?;
+        let recorded = bucket::read_key::<Cut>(bucket, stream.name(), "ask how far a sink is").await?;
+        // A record of a stream that there is no more says nothing of this one.
+        let cut = recorded.map(|(cut, _)| cut).filter(|cut| cut.stream == bounds.created_ns.to_string());
+        Ok(cut.map_or(Carried { arrived_before: 1, in_doubt_up_to: 0 }, |cut| Carried {
+            arrived_before: cut.first.max(1),
+            in_doubt_up_to: cut.last,
+        }))
     }
 }
 

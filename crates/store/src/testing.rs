@@ -185,6 +185,12 @@ impl TestServer {
         rows
     }
 
+    /// Has a stream drop what lies before a sequence, as it does by itself when it is full.
+    pub async fn drop_before(&self, stream: &str, sequence: u64) {
+        let stream = self.store().await.jetstream.get_stream(stream).await.expect("look at the stream");
+        stream.purge().sequence(sequence).await.expect("purge the stream");
+    }
+
     /// Listens to a replay.
     pub async fn listen_to_replay(&self, name: &str) -> Replayed {
         let client = self.store().await.client;

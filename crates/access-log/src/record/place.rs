@@ -17,12 +17,40 @@ pub struct Place {
     pub index: u32,
 }
 
+/// A row that has a place.
+pub trait Placed {
+    fn place(&self) -> Place;
+
+    fn set_place(&mut self, place: Place);
+}
+
+/// The rows of the message with this sequence, each at its place.
+pub fn placed<R: Placed>(sequence: u64, mut rows: Vec<R>) -> Vec<R> {
+    for (index, row) in (0..).zip(&mut rows) {
+        row.set_place(Place { sequence, index });
+    }
+    rows
+}
+
 /// A text that is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a place is written as two numbers, such as `1024-0`")]
 pub struct InvalidPlace;
 
 impl Place {
+    /// The first place of a message.
+    pub fn first_of(sequence: u64) -> Self {
+        Place { sequence, index: 0 }
+    }
+
+    /// The place right after this one, where the message has one.
+    pub fn next(self) -> Self {
+        match self.index.checked_add(1) {
+            Some(index) => Place { sequence: self.sequence, index },
+            None => Place::first_of(self.sequence.saturating_add(1)),
+        }
+    }
+
     /// Whether the row has not been in a stream yet, or was put into its table before places were kept.
     pub fn is_unknown(&self) -> bool {
         self.sequence == 0

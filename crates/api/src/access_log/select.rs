@@ -1,8 +1,6 @@
 //! Which rows of the access log a request means: the parameters that search, tail and export share.
 
 use std::borrow::Cow;
-use std::fmt::Display;
-use std::str::FromStr;
 
 use ::access_log::trace_filter::MAX_FILTER_BYTES;
 use ::access_log::{Level, TraceEvent, TraceFilter};
@@ -15,7 +13,7 @@ use uuid::Uuid;
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::moment::{Moment, moment};
-use crate::violation::{Place, Violations};
+use crate::violation::{Place, Violations, word};
 
 /// What rows have to be like. What is not given lets everything through.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -161,19 +159,4 @@ fn length(parameter: &str, text: Option<&str>, violations: &mut Violations) -> O
         violations.add(place, "a length of time such as `250ms` or `2s` was expected".to_owned());
     }
     length
-}
-
-/// A filter with few values, whose type says what is wrong with others.
-fn word<T: FromStr<Err: Display>>(
-    parameter: &str,
-    text: Option<&str>,
-    violations: &mut Violations,
-) -> Option<T> {
-    match text?.parse() {
-        Ok(word) => Some(word),
-        Err(error) => {
-            violations.add(Place::Parameter(parameter.to_owned()), error.to_string());
-            None
-        }
-    }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::StatusCode as S;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::contract::json;
 use crate::error::problem_type as T;
 use crate::events::{
     EventDocument, TraceDocument, UndoneDocument, VerificationDocument, VerifyProgressDocument,
@@ -88,11 +89,6 @@ struct StepFrame {
     event: String,
     /// A JSON document.
     data: String,
-}
-
-/// A text that is JSON of this form.
-fn json(schema: Schema) -> Schema {
-    json_schema!({ "type": "string", "contentMediaType": "application/json", "contentSchema": schema })
 }
 
 pub(crate) fn tail() -> Operation {

@@ -4,6 +4,7 @@ use ::access_log::ContainerLine;
 use http::StatusCode as S;
 
 use crate::client_config::{ClientConfig, SnippetsDocument};
+use crate::contract::access_logs::following;
 use crate::error::problem_type as T;
 use crate::instances::{DeletedDocument, InstanceDocument};
 use crate::openapi::{Answer, Operation, field};
@@ -137,4 +138,9 @@ pub(crate) fn logs() -> Operation {
     Operation::new("list_lines", "List the newest lines that a hosted server wrote, oldest of them first")
         .answers(S::OK, Answer::json::<Page<ContainerLine>>("The lines"))
         .problems([T::INSTANCE_NOT_FOUND, T::NOT_HOSTED, T::ACCESS_LOG_UNAVAILABLE, T::ACCESS_LOG_UNREADABLE])
+}
+
+pub(crate) fn tail_logs() -> Operation {
+    let operation = Operation::new("tail_lines", "Follow what a hosted server writes");
+    following::<ContainerLine>(operation).problems([T::NOT_HOSTED])
 }

@@ -62,6 +62,8 @@ pub(crate) const EXPIRY_PASSED: ProblemType =
     problem(S::UNPROCESSABLE_ENTITY, "expiry_passed", "Expiry lies in the past");
 pub(crate) const MOMENT_TO_COME: ProblemType =
     problem(S::UNPROCESSABLE_ENTITY, "moment_to_come", "Moment lies in the future");
+pub(crate) const PLACE_TO_COME: ProblemType =
+    problem(S::UNPROCESSABLE_ENTITY, "place_to_come", "No row at this place yet");
 pub(crate) const TOKEN_NOT_DUE: ProblemType = problem(S::CONFLICT, "token_not_due", "Token not expired yet");
 pub(crate) const CREDENTIAL_TAKEN: ProblemType = problem(S::CONFLICT, "credential_taken", "Credential taken");
 pub(crate) const TEMPLATE_NOT_FOUND: ProblemType =
@@ -113,6 +115,8 @@ pub(crate) const LOG_UNREADABLE: ProblemType =
     problem(S::SERVICE_UNAVAILABLE, "log_unreadable", "Log unreadable");
 pub(crate) const TOO_MANY_TAILS: ProblemType =
     passing(S::SERVICE_UNAVAILABLE, "too_many_tails", "Too many event streams");
+pub(crate) const CLIENT_TOO_SLOW: ProblemType =
+    problem(S::REQUEST_TIMEOUT, "client_too_slow", "Client too slow");
 pub(crate) const STORE_UNAVAILABLE: ProblemType =
     passing(S::SERVICE_UNAVAILABLE, "store_unavailable", "Event store away");
 pub(crate) const SECRET_UNREADABLE: ProblemType =

@@ -13,12 +13,12 @@ use store::archive::{EventRecord, Summary};
 use store::{Chunk, Compared, Outcome, StoredEvent};
 use tokio::sync::{OwnedMutexGuard, mpsc};
 
-use super::frames::{Frames, Step};
 use super::selection::flag;
 use crate::app::App;
 use crate::command::Caller;
 use crate::error::Error;
 use crate::extract::Query;
+use crate::frames::{Frames, Step};
 use crate::violation::Violations;
 use pieces::{Piece, Spooled};
 

@@ -13,11 +13,11 @@ use store::{Events, ReplayName};
 use tokio::time::Instant;
 
 use super::document::{EventDocument, Shown};
-use super::frames::{Frames, Step};
 use super::selection::{SelectEvents, Selection};
 use crate::app::App;
 use crate::error::Error;
 use crate::extract::{Json, Query};
+use crate::frames::{Frames, Step};
 use crate::violation::Violations;
 
 /// The most events a second that can be asked for.

@@ -2,7 +2,7 @@
 
 use domain::claim::{Claimable as _, InstanceNames, TemplateNames};
 use domain::{AGGREGATES, Actor, Name, template};
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -12,10 +12,9 @@ use uuid::Uuid;
 use super::document::Shown;
 use crate::directory::Directory;
 use crate::error::Error;
+use crate::extract::LAST_EVENT_ID;
 use crate::moment;
 use crate::violation::{Place, Violations};
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The query of `GET /events` and `POST /events/replay`.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -11,9 +11,9 @@ use store::{Finding, Unavailable, Verification, VerifyProgress};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::frames::{Frames, Step};
 use crate::app::App;
 use crate::error::Error;
+use crate::frames::{Frames, Step};
 
 /// How often it is told how far a verification has come.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);

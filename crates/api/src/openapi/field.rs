@@ -75,3 +75,9 @@ pub(crate) const LAST_EVENT_ID: Field = Field {
     description: "The sequence of the last event that was seen: the stream goes on after it.",
     schema: || json_schema!({ "type": "string", "pattern": "^[0-9]{1,18}$" }),
 };
+
+pub(crate) const LAST_PLACE: Field = Field {
+    name: "Last-Event-ID",
+    description: "The id of the last frame that was seen, which is the place of its row: the stream goes on after it.",
+    schema: || json_schema!({ "type": "string", "pattern": "^[0-9]{1,18}-[0-9]{1,9}$" }),
+};

@@ -9,7 +9,7 @@ use crate::platform::{ADMIN_KEY, Platform, WAIT};
 /// How often a condition that is awaited is looked at.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-const ROUTES: [(&str, &str); 18] = [
+const ROUTES: [(&str, &str); 20] = [
     ("GET", "/instances"),
     ("POST", "/instances"),
     ("GET", "/instances/x"),
@@ -25,9 +25,11 @@ const ROUTES: [(&str, &str); 18] = [
     ("POST", "/instances/x/tokens/y/rotate"),
     ("GET", "/instances/x/config"),
     ("GET", "/instances/x/logs"),
+    ("GET", "/instances/x/logs/tail"),
     ("GET", "/access-logs"),
     ("GET", "/access-logs/counts"),
     ("GET", "/access-logs/traces/x"),
+    ("GET", "/access-logs/tail"),
 ];
 
 #[tokio::test]

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::Stdio;
 
 use access_log::testing::Engine;
+use store::Role;
 use tokio::process::Command;
 
+use crate::follow;
 use crate::platform::{ADMIN_KEY, Platform};
 
 /// Another seed is other requests. `MCPCAN_FUZZ_SEED` runs a seed again that has failed.
@@ -18,6 +20,7 @@ async fn every_answer_is_one_that_the_document_knows() {
     let engine = Engine::start(&directory.path().join("clickhouse"), "127.0.0.1:0");
     engine.client().migrate().await.unwrap();
     let platform = Platform::start_beside(&engine.url()).await;
+    follow::publish(&platform.server.store_as(Role::Gateway).await, 1..=5).await;
     let seed = std::env::var("MCPCAN_FUZZ_SEED").unwrap_or_else(|_| SEED.to_string());
     let url = format!("http://{}/openapi.json", platform.client.address());
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemathesis.toml");

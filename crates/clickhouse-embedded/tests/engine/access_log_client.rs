@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use access_log::trace_filter::MAX_FILTER_BYTES;
 use access_log::{
-    ContainerLine, Cursor, Error, Fields, Level, LevelCounts, LineQuery, MAX_ROWS_PER_INSERT, Place, Stream,
-    TokenUsage, TraceEvent, TraceFilter, TraceQuery, TraceRecord,
+    ContainerLine, Cursor, Error, Fields, Level, LevelCounts, LineFilter, LineQuery, MAX_ROWS_PER_INSERT,
+    Place, Stream, TokenUsage, TraceEvent, TraceFilter, TraceQuery, TraceRecord,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -64,7 +64,7 @@ pub(crate) fn record(time: Timestamp, number: i64) -> TraceRecord {
     }
 }
 
-async fn migrated(engine: &Engine) -> access_log::Client {
+pub(crate) async fn migrated(engine: &Engine) -> access_log::Client {
     let client = engine.access_log();
     client.migrate().await.unwrap();
     client
@@ -364,16 +364,23 @@ async fn lines_come_in_the_order_they_were_written() {
     client.insert_lines("LOGS 1-30", &lines, |_| 3).await.unwrap();
     client.insert_lines("LOGS 1-30", &lines, |_| 3).await.unwrap();
 
-    let of =
-        |instance: u128| lines.iter().filter(move |line| line.instance_id.as_u128() == instance).cloned();
-    let query = LineQuery::of(Uuid::from_u128(1));
-    assert_eq!(client.lines(&query).await.unwrap(), of(1).collect::<Vec<_>>());
-    let last = client.lines(&LineQuery { last: 4, ..query.clone() }).await.unwrap();
-    assert_eq!(last, of(1).skip(11).collect::<Vec<_>>());
-    let replica = LineQuery { replica_id: Some(Uuid::from_u128(2)), since: Some(at(10)), ..query };
-    let expected: Vec<_> =
-        of(1).filter(|line| line.replica_id.as_u128() == 2 && line.time >= at(10)).collect();
-    assert_eq!(client.lines(&replica).await.unwrap(), expected);
+    let one = LineFilter::of(Uuid::from_u128(1));
+    let last = client.lines(&LineQuery { last: 4, ..one.clone().into() }).await.unwrap();
+    let of_one: Vec<_> = lines.iter().filter(|line| one.matches(line)).cloned().collect();
+    assert_eq!(last, of_one[11..]);
+    for filter in [
+        one.clone(),
+        LineFilter { replica_id: Some(Uuid::from_u128(2)), since: Some(at(10)), ..one.clone() },
+        LineFilter { until: Some(at(10)), ..one.clone() },
+        LineFilter { level: Some(Level::Trace), ..one.clone() },
+        LineFilter { level: Some(Level::Debug), ..one.clone() },
+        LineFilter { stream: Some(Stream::Stderr), ..one.clone() },
+        LineFilter { stream: Some(Stream::Stdout), ..LineFilter::of(Uuid::nil()) },
+    ] {
+        let expected: Vec<_> = lines.iter().filter(|line| filter.matches(line)).cloned().collect();
+        assert!(expected.len() < lines.len(), "{filter:?}");
+        assert_eq!(client.lines(&filter.clone().into()).await.unwrap(), expected, "{filter:?}");
+    }
 }
 
 #[tokio::test]

@@ -8,3 +8,4 @@ mod durability;
 mod harness;
 mod interface;
 mod official_client;
+mod places;

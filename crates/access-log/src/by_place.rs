@@ -1,0 +1,176 @@
+//! Rows by their places in the stream that carried them: how a follower of the stream finds what was there before it.
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::line_filter::LineFilter;
+use crate::record::{ContainerLine, Place, Placed, TraceRecord};
+use crate::row::{LineRow, TraceRow};
+use crate::trace_filter::{Conditions, TraceFilter, Value};
+use crate::trace_query::TraceQuery;
+
+/// Rows that one question for a run of places brings, at most.
+pub const MAX_ROWS_PER_RUN: u32 = 1_000;
+
+/// A kind of row that is carried by a stream and kept in a table. Rows from before places were kept are not found here.
+pub trait ByPlace: Placed + Send + Sync + Sized + 'static {
+    type Filter: Clone + Send + Sync + 'static;
+
+    /// Whether this row is one of those that are looked for.
+    fn is_of(&self, filter: &Self::Filter) -> bool;
+
+    /// The newest rows that match of the messages before a sequence, in the order of their places; at most
+    /// [`MAX_ROWS_PER_RUN`].
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    fn newest(
+        client: &Client,
+        filter: &Self::Filter,
+        before: u64,
+        rows: u32,
+    ) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
+
+    /// The first rows that match from a place on, of the messages before a sequence, in the order of their places; at
+    /// most [`MAX_ROWS_PER_RUN`]. Fewer say that there are no more.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    fn run(
+        client: &Client,
+        filter: &Self::Filter,
+        from: Place,
+        before: u64,
+    ) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
+
+    /// Whether the table has any row of the messages from `first` to `last`.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    fn is_any_of(client: &Client, first: u64, last: u64) -> impl Future<Output = Result<bool, Error>> + Send;
+}
+
+const BY_PLACE: &str = "ORDER BY sequence, index";
+
+impl ByPlace for TraceRecord {
+    type Filter = TraceFilter;
+
+    fn is_of(&self, filter: &TraceFilter) -> bool {
+        filter.matches(self)
+    }
+
+    async fn newest(
+        client: &Client,
+        filter: &TraceFilter,
+        before: u64,
+        rows: u32,
+    ) -> Result<Vec<Self>, Error> {
+        let query = TraceQuery { filter: filter.clone(), after: None, limit: rows };
+        client.search_before(&query, Some(before)).await.map(in_order)
+    }
+
+    async fn run(
+        client: &Client,
+        filter: &TraceFilter,
+        from: Place,
+        before: u64,
+    ) -> Result<Vec<Self>, Error> {
+        filter.check()?;
+        let conditions = within(filter.conditions()?, from, before);
+        let order = format!("{BY_PLACE} LIMIT {MAX_ROWS_PER_RUN}");
+        client.read_traces("read a run of traces", conditions, &order).await
+    }
+
+    async fn is_any_of(client: &Client, first: u64, last: u64) -> Result<bool, Error> {
+        client.is_any("SELECT 1 FROM mcpcan.access_log", first, last).await
+    }
+}
+
+impl ByPlace for ContainerLine {
+    type Filter = LineFilter;
+
+    fn is_of(&self, filter: &LineFilter) -> bool {
+        filter.matches(self)
+    }
+
+    async fn newest(
+        client: &Client,
+        filter: &LineFilter,
+        before: u64,
+        rows: u32,
+    ) -> Result<Vec<Self>, Error> {
+        let conditions = within(filter.conditions()?, Place::first_of(1), before);
+        let order = format!("ORDER BY time DESC, sequence DESC, index DESC LIMIT {rows}");
+        client.read_lines("read the newest lines", conditions, &order).await.map(in_order)
+    }
+
+    async fn run(client: &Client, filter: &LineFilter, from: Place, before: u64) -> Result<Vec<Self>, Error> {
+        let conditions = within(filter.conditions()?, from, before);
+        let order = format!("{BY_PLACE} LIMIT {MAX_ROWS_PER_RUN}");
+        client.read_lines("read a run of lines", conditions, &order).await
+    }
+
+    async fn is_any_of(client: &Client, first: u64, last: u64) -> Result<bool, Error> {
+        client.is_any("SELECT 1 FROM mcpcan.container_log", first, last).await
+    }
+}
+
+/// The same within a run of places.
+fn within(mut conditions: Conditions, from: Place, before: u64) -> Conditions {
+    // What has no place is in no run.
+    let from = from.max(Place::first_of(1));
+    // By single numbers the server can skip granules; the pair is exact.
+    conditions.text("sequence >= toUInt64(?)", Some(from.sequence.to_string()));
+    conditions.text("sequence < toUInt64(?)", Some(before.to_string()));
+    conditions.text("(sequence, index) >= (toUInt64(?), toUInt32(?))", Some(from.sequence.to_string()));
+    conditions.values.push(Value::Text(from.index.to_string()));
+    conditions
+}
+
+/// Newest by time were chosen; they come by place.
+fn in_order<R: Placed>(mut rows: Vec<R>) -> Vec<R> {
+    rows.sort_by_key(Placed::place);
+    rows
+}
+
+impl Client {
+    /// The rows of the access log under these conditions; `order` is what stands behind them.
+    pub(crate) async fn read_traces(
+        &self,
+        operation: &'static str,
+        conditions: Conditions,
+        order: &str,
+    ) -> Result<Vec<TraceRecord>, Error> {
+        let sql = format!("SELECT ?fields FROM mcpcan.access_log WHERE {} {order}", conditions.sql());
+        let bound = conditions.bind(self.query(&sql));
+        let mut cursor = bound.fetch::<TraceRow<'_>>().map_err(|error| Error::during(operation, error))?;
+        let mut records = Vec::new();
+        while let Some(row) = self.within(operation, cursor.next()).await? {
+            records.push(row.into_record()?);
+        }
+        Ok(records)
+    }
+
+    /// The rows of the container log under these conditions; `order` is what stands behind them.
+    pub(crate) async fn read_lines(
+        &self,
+        operation: &'static str,
+        conditions: Conditions,
+        order: &str,
+    ) -> Result<Vec<ContainerLine>, Error> {
+        let sql = format!("SELECT ?fields FROM mcpcan.container_log WHERE {} {order}", conditions.sql());
+        let bound = conditions.bind(self.query(&sql));
+        let mut cursor = bound.fetch::<LineRow<'_>>().map_err(|error| Error::during(operation, error))?;
+        let mut lines = Vec::new();
+        while let Some(row) = self.within(operation, cursor.next()).await? {
+            lines.push(row.into_line()?);
+        }
+        Ok(lines)
+    }
+
+    async fn is_any(&self, select: &str, first: u64, last: u64) -> Result<bool, Error> {
+        let sql = format!("{select} WHERE sequence >= ? AND sequence <= ? LIMIT 1");
+        let query = self.query(&sql).bind(first).bind(last);
+        let found = self.within("look for a batch", query.fetch_optional::<u8>()).await?;
+        Ok(found.is_some())
+    }
+}

@@ -1,0 +1,86 @@
+//! Where a follower begins.
+
+use ::access_log::Place;
+use http::HeaderMap;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use crate::extract::LAST_EVENT_ID;
+use crate::moment::{Moment, moment};
+use crate::violation::{self, Violations};
+
+/// How many rows of history a follower may ask for by their number.
+pub(crate) const HISTORY_ROWS_MAX: u32 = 1_000;
+
+/// The parameters that say where a follower begins.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct SelectStart {
+    /// Begin with so many of the newest rows that are there already; with none if nothing is said.
+    #[schemars(with = "Option<u32>", range(max = HISTORY_ROWS_MAX))]
+    tail: Option<String>,
+    /// Begin with the rows from this moment on; with `tail`, with the newest of those.
+    #[schemars(with = "Option<Moment>")]
+    since: Option<String>,
+    /// Begin after the row at this place, as the frames' ids name it: for clients that cannot set `Last-Event-ID`, which
+    /// goes before it. Both go before `tail` and `since`.
+    #[schemars(schema_with = "place_schema")]
+    after: Option<String>,
+}
+
+/// The form of a place in a request. What no row can be at is refused.
+fn place_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": "^[0-9]{1,18}-[0-9]{1,9}$" })
+}
+
+/// Where a follower begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// With so many of the newest rows.
+    Newest(u32),
+    /// With everything that passes the filter.
+    Everything,
+    /// With what comes after this row.
+    After(Place),
+}
+
+impl SelectStart {
+    /// Where to begin, and from which moment on rows count.
+    pub(crate) fn check(
+        &self,
+        headers: &HeaderMap,
+        now: jiff::Timestamp,
+        violations: &mut Violations,
+    ) -> (Start, Option<jiff::Timestamp>) {
+        let since = moment("since", self.since.as_deref(), now, violations);
+        let tail = self.tail.as_deref().map(|tail| rows(tail, violations));
+        let parameter = violation::Place::Parameter("after".to_owned());
+        let after = self.after.as_deref().map(|after| place(after, parameter, violations));
+        let header = violation::Place::Header(LAST_EVENT_ID.to_string());
+        let last = headers.get(LAST_EVENT_ID).map(|last| last.to_str().unwrap_or_default());
+        let last = last.map(|last| place(last, header, violations));
+        match (last.or(after), tail, since) {
+            (Some(place), _, _) => (Start::After(place), None),
+            (None, Some(rows), since) => (Start::Newest(rows), since),
+            (None, None, Some(since)) => (Start::Everything, Some(since)),
+            (None, None, None) => (Start::Newest(0), None),
+        }
+    }
+}
+
+fn rows(text: &str, violations: &mut Violations) -> u32 {
+    match text.parse() {
+        Ok(rows) if rows <= HISTORY_ROWS_MAX => rows,
+        Ok(_) | Err(_) => {
+            let detail = format!("a whole number up to {HISTORY_ROWS_MAX} was expected");
+            violations.add(violation::Place::Parameter("tail".to_owned()), detail);
+            0
+        }
+    }
+}
+
+fn place(text: &str, given_in: violation::Place, violations: &mut Violations) -> Place {
+    text.parse().unwrap_or_else(|error: ::access_log::record::InvalidPlace| {
+        violations.add(given_in, error.to_string());
+        Place::default()
+    })
+}
