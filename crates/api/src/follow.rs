@@ -139,7 +139,7 @@ impl<R: Row> Follow<R> {
         let mut follow = Follow { store, client, live, coming, filter, next, stage, rows, gap: None };
         let extent = follow.store.data_extent(R::STREAM).await?;
         match start {
-            Start::Newest(0) => follow.next = Place::first_of(extent.last_sequence + 1),
+            Start::Newest(0) => follow.rows.then = Place::first_of(extent.last_sequence + 1),
             Start::Newest(rows) => follow.newest(rows).await?,
             Start::Everything => {
                 let before = follow.boundary(&extent).await.unwrap_or(extent.arrived_before);
@@ -149,7 +149,7 @@ impl<R: Row> Follow<R> {
                 return Err(Error::PlaceToCome(place));
             }
             Start::After(place) => {
-                follow.next = place.next();
+                follow.next = place.next().max(Place::first_of(1));
                 if extent.first_sequence > follow.next.sequence {
                     follow.mend_gap().await?;
                 }
@@ -157,6 +157,13 @@ impl<R: Row> Follow<R> {
             }
         }
         Ok(follow)
+    }
+
+    /// Where a client goes on that has seen nothing yet; none where it begins again as it began.
+    pub(crate) fn opening(&self) -> Option<Place> {
+        let next = self.next.max(self.rows.then);
+        let at_end = self.rows.rows.is_empty() && matches!(self.stage, Stage::Stream) && next.index == 0;
+        at_end.then(|| Place::before(next.sequence))
     }
 
     /// One step of an answer.

@@ -45,6 +45,8 @@ pub(crate) struct Frames {
     permit: OwnedSemaphorePermit,
     shutdown: CancellationToken,
     greeting: &'static str,
+    /// What a client that has seen nothing yet goes on after.
+    id: Option<String>,
 }
 
 /// What a stream gives next, and what it goes on with.
@@ -91,7 +93,12 @@ impl Frames {
     /// There are too many streams.
     pub(crate) fn new(app: &App, greeting: &'static str) -> Result<Self, Error> {
         let permit = app.tails.clone().try_acquire_owned().map_err(|_| Error::TooManyTails)?;
-        Ok(Frames { permit, shutdown: app.shutdown.clone(), greeting })
+        Ok(Frames { permit, shutdown: app.shutdown.clone(), greeting, id: None })
+    }
+
+    /// A client that breaks off before it has seen any frame goes on after this id.
+    pub(crate) fn after(self, id: Option<impl Display>) -> Self {
+        Frames { id: id.map(|id| id.to_string()), ..self }
     }
 
     /// Streams what `step` makes of the state, until it ends, the client goes or the api does.
@@ -100,8 +107,9 @@ impl Frames {
         S: Send + 'static,
         F: Future<Output = Step<S>> + Send + 'static,
     {
-        let Frames { permit, shutdown, greeting } = self;
+        let Frames { permit, shutdown, greeting, id } = self;
         let opening = Event::default().retry(RECONNECT_DELAY).comment(greeting);
+        let opening = id.into_iter().fold(opening, Event::id);
         let (frames, taken) = mpsc::channel(FRAMES_MAX);
         // The permit is given back when the stream ends, also while a client has not taken the rest of it.
         tokio::spawn(async move {

@@ -2,7 +2,9 @@
 
 mod count;
 mod filter;
+mod row;
 mod search;
+mod tail;
 mod trace;
 
 use clap::Subcommand;
@@ -19,6 +21,8 @@ pub(crate) enum Command {
     Trace(trace::Arguments),
     /// Count the rows of each level.
     Count(count::Arguments),
+    /// Print rows as they come, until Ctrl-C.
+    Tail(tail::Arguments),
 }
 
 pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result<(), Failure> {
@@ -26,5 +30,6 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
         Command::Search(arguments) => search::run(arguments, rest, output).await,
         Command::Trace(arguments) => trace::run(arguments, rest, output).await,
         Command::Count(arguments) => count::run(arguments, rest, output).await,
+        Command::Tail(arguments) => tail::run(arguments, rest, output).await,
     }
 }

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::rest::Rest;
 
-pub(crate) use stream::{Event, EventStream};
+pub(crate) use stream::{Event, EventStream, Frame};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -4,44 +4,73 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::output::{Output, field, printable};
+use crate::output::{Output, Tone, field, instant, printable};
 use crate::rest::{Rest, take_items};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Name or id of the instance.
     instance: String,
-    /// The last so many lines.
-    #[arg(long, value_name = "LINES", default_value_t = 100)]
-    tail: usize,
+    /// Go on with every line that is written, until Ctrl-C.
+    #[arg(short, long)]
+    follow: bool,
+    /// The last so many lines: 100, unless --follow and --since are given, which show all of them.
+    #[arg(long, value_name = "LINES")]
+    tail: Option<usize>,
     /// Only lines written since then: a time (RFC 3339) or how long ago, such as 5m.
     #[arg(long, value_name = "TIME|AGO")]
     since: Option<String>,
+    #[command(flatten)]
+    filter: Filter,
 }
 
+/// Which lines; all that are given must match.
+#[derive(Debug, Args)]
+struct Filter {
+    /// Only of the replica with this id.
+    #[arg(long, value_name = "ID")]
+    replica: Option<String>,
+    /// Only what was written there: stdout or stderr.
+    #[arg(long)]
+    stream: Option<String>,
+    /// Only lines that name at least this level: trace, debug, info, warn, error.
+    #[arg(long)]
+    level: Option<String>,
+}
+
+/// How many lines are shown, unless somebody says.
+const LINES: usize = 100;
+
 pub(crate) async fn run(arguments: Arguments, rest: &Rest, output: Output) -> Result<(), Failure> {
-    let lines = fetch(rest, &arguments.instance, arguments.tail, arguments.since).await?;
+    let Arguments { instance, follow, tail, since, filter } = arguments;
+    let mut query = filter.query();
+    let tail = tail.or((!(follow && since.is_some())).then_some(LINES));
+    query.extend(tail.map(|tail| ("tail", tail.to_string())));
+    query.extend(since.map(|since| ("since", since)));
+    if follow {
+        return crate::follow::follow(rest, &["instances", &instance, "logs", "tail"], &query, output, line)
+            .await;
+    }
+    let lines = take_items(&mut rest.get(&["instances", &instance, "logs"], &query).await?)?;
     Ok(output.lines(&lines, line)?)
+}
+
+impl Filter {
+    fn query(self) -> Vec<(&'static str, String)> {
+        let given = [("replica", self.replica), ("stream", self.stream), ("level", self.level)];
+        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
 }
 
 /// The last lines as people read them.
 pub(crate) async fn tail(rest: &Rest, instance: &str, lines: usize) -> Result<Vec<String>, Failure> {
-    let lines = fetch(rest, instance, lines, None).await?;
+    let query = [("tail", lines.to_string())];
+    let lines = take_items(&mut rest.get(&["instances", instance, "logs"], &query).await?)?;
     Ok(lines.iter().map(|line| printable(&field(line, "/text"))).collect())
-}
-
-async fn fetch(
-    rest: &Rest,
-    instance: &str,
-    tail: usize,
-    since: Option<String>,
-) -> Result<Vec<Value>, Failure> {
-    let mut query = vec![("tail", tail.to_string())];
-    query.extend(since.map(|since| ("since", since)));
-    take_items(&mut rest.get(&["instances", instance, "logs"], &query).await?)
 }
 
 fn line(line: &Value) -> String {
     let [time, stream, text] = ["/time", "/stream", "/text"].map(|pointer| printable(&field(line, pointer)));
-    format!("{time:<30}  {stream:<6}  {text}")
+    let text = Tone::of_level(&field(line, "/level")).paint(&text);
+    format!("{}  {}  {text}", Tone::Faint.paint(&instant(&time)), Tone::Faint.paint(&format!("{stream:<6}")))
 }

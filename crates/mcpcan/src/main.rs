@@ -11,6 +11,7 @@ mod config;
 mod data_directory;
 mod events;
 mod failure;
+mod follow;
 mod gateway_limits;
 mod instance;
 mod logs;

@@ -114,6 +114,9 @@ impl Drop for Progress {
 pub(crate) fn table<const N: usize>(columns: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    if let Some(width) = terminal_width() {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
     table.set_header(columns.map(str::to_uppercase));
     for row in rows {
         table.add_row(row.map(|cell| printable(&cell)));
@@ -121,11 +124,70 @@ pub(crate) fn table<const N: usize>(columns: [&str; N], rows: impl Iterator<Item
     table.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
+/// How wide the terminal is that stdout is; none if it is something else.
+fn terminal_width() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(size.ws_col).filter(|width| *width > 0)
+}
+
 /// What is worth knowing of one thing, a line each: `shown` says what its members are called and where they stand. What is
 /// absent or empty is left out.
 pub(crate) fn details(title: &str, document: &Value, shown: &[(&str, &str)]) -> String {
     let rows = shown.iter().map(|(name, pointer)| [(*name).to_owned(), field(document, pointer)]);
     table([title, ""], rows.filter(|row| !matches!(row[1].as_str(), "" | "[]" | "{}")))
+}
+
+/// Says something on stderr, where it is no result.
+pub(crate) fn note(text: &str) -> io::Result<()> {
+    writeln!(io::stderr().lock(), "{text}")
+}
+
+/// A time as people read it: to the millisecond, in UTC.
+pub(crate) fn instant(time: &str) -> String {
+    let time = time.trim_end_matches('Z');
+    let (seconds, fraction) = time.split_once('.').unwrap_or((time, ""));
+    format!("{}.{fraction:0<3.3}", seconds.replacen('T', " ", 1))
+}
+
+/// A duration in nanoseconds as people read it.
+pub(crate) fn milliseconds(nanoseconds: f64) -> String {
+    format!("{:.1} ms", nanoseconds / NANOSECONDS_PER_MILLISECOND)
+}
+
+const NANOSECONDS_PER_MILLISECOND: f64 = 1e6;
+
+/// How much text stands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Plain,
+    Faint,
+    Warning,
+    Alarm,
+}
+
+impl Tone {
+    /// That of a row's level.
+    pub(crate) fn of_level(level: &str) -> Self {
+        match level {
+            "error" => Tone::Alarm,
+            "warn" => Tone::Warning,
+            "debug" | "trace" => Tone::Faint,
+            _ => Tone::Plain,
+        }
+    }
+
+    /// The text in its colour, on a terminal that wants colours (no-color.org).
+    pub(crate) fn paint(self, text: &str) -> String {
+        let code = match self {
+            Tone::Plain => return text.to_owned(),
+            Tone::Faint => 2,
+            Tone::Warning => 33,
+            Tone::Alarm => 31,
+        };
+        let coloured =
+            io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+        if coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
 }
 
 /// A member of a document as a person reads it; nothing when it is absent.
@@ -171,6 +233,18 @@ mod tests {
             table(["name", "phase"], rows.into_iter()),
             "NAME        PHASE\neverything  ready\na           stopped"
         );
+    }
+
+    #[test]
+    fn times_are_shown_to_the_millisecond() {
+        for (time, shown) in [
+            ("2026-11-21T17:00:00.123456789Z", "2026-11-21 17:00:00.123"),
+            ("2026-11-21T17:00:00.1Z", "2026-11-21 17:00:00.100"),
+            ("2026-11-21T17:00:00Z", "2026-11-21 17:00:00.000"),
+        ] {
+            assert_eq!(instant(time), shown);
+        }
+        assert_eq!(milliseconds(12_345_678.0), "12.3 ms");
     }
 
     #[test]

@@ -110,6 +110,18 @@ impl Rest {
         self.send(self.request(Method::GET, path, query)).await
     }
 
+    /// The same, going on after what was seen last.
+    pub(crate) async fn open_after(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        last: Option<&str>,
+    ) -> Result<Response, Failure> {
+        let request = self.request(Method::GET, path, query);
+        let request = last.into_iter().fold(request, |request, last| request.header("Last-Event-ID", last));
+        self.send(request).await
+    }
+
     /// Sends what has no end that is known before, and gives an answer to be read as it comes.
     pub(crate) async fn upload(
         &self,

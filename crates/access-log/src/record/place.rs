@@ -17,6 +17,9 @@ pub struct Place {
     pub index: u32,
 }
 
+/// No message has so many rows: it is some megabytes large at most.
+const INDEX_MAX: u32 = 999_999_999;
+
 /// A row that has a place.
 pub trait Placed {
     fn place(&self) -> Place;
@@ -41,6 +44,11 @@ impl Place {
     /// The first place of a message.
     pub fn first_of(sequence: u64) -> Self {
         Place { sequence, index: 0 }
+    }
+
+    /// A place behind every row of the messages before this one, and before all others.
+    pub fn before(sequence: u64) -> Self {
+        Place { sequence: sequence.saturating_sub(1), index: INDEX_MAX }
     }
 
     /// The place right after this one, where the message has one.

@@ -39,5 +39,6 @@ pub(crate) async fn tail_access_log(
     let mut filter = query.select.at(&app.directory, filter)?;
     filter.since = since;
     let frames = Frames::new(&app, "following the access log")?;
-    Ok(frames.answer(Follow::<TraceRecord>::start(&app, filter, start).await?, Follow::step))
+    let follow = Follow::<TraceRecord>::start(&app, filter, start).await?;
+    Ok(frames.after(follow.opening()).answer(follow, Follow::step))
 }

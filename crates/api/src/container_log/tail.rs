@@ -40,5 +40,6 @@ pub(crate) async fn tail_lines(
     filter.instance_id = hosted(&app.directory, &reference)?.0;
     filter.since = since;
     let frames = Frames::new(&app, "following the output")?;
-    Ok(frames.answer(Follow::<ContainerLine>::start(&app, filter, start).await?, Follow::step))
+    let follow = Follow::<ContainerLine>::start(&app, filter, start).await?;
+    Ok(frames.after(follow.opening()).answer(follow, Follow::step))
 }

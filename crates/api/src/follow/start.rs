@@ -2,7 +2,7 @@
 
 use ::access_log::Place;
 use http::HeaderMap;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::extract::LAST_EVENT_ID;
@@ -23,14 +23,15 @@ pub(crate) struct SelectStart {
     since: Option<String>,
     /// Begin after the row at this place, as the frames' ids name it: for clients that cannot set `Last-Event-ID`, which
     /// goes before it. Both go before `tail` and `since`.
-    #[schemars(schema_with = "place_schema")]
+    #[schemars(with = "Option<PlaceBefore>")]
     after: Option<String>,
 }
 
-/// The form of a place in a request. What no row can be at is refused.
-fn place_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "pattern": "^[0-9]{1,18}-[0-9]{1,9}$" })
-}
+/// The form of a place in a request, narrow enough that every text of this form is one.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "only its form counts")]
+struct PlaceBefore(#[schemars(regex(pattern = "^[0-9]{1,18}-[0-9]{1,9}$"))] String);
 
 /// Where a follower begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,9 @@ impl SelectStart {
         let parameter = violation::Place::Parameter("after".to_owned());
         let after = self.after.as_deref().map(|after| place(after, parameter, violations));
         let header = violation::Place::Header(LAST_EVENT_ID.to_string());
-        let last = headers.get(LAST_EVENT_ID).map(|last| last.to_str().unwrap_or_default());
+        // An empty one says that nothing was seen.
+        let last = headers.get(LAST_EVENT_ID).filter(|last| !last.is_empty());
+        let last = last.map(|last| last.to_str().unwrap_or_default());
         let last = last.map(|last| place(last, header, violations));
         match (last.or(after), tail, since) {
             (Some(place), _, _) => (Start::After(place), None),

@@ -28,6 +28,8 @@ pub(crate) struct Event {
 pub(crate) enum Frame {
     /// An event of the log.
     Event(Value),
+    /// Rows that may be missing before the next one.
+    Gap(Value),
     /// How far long work has come.
     Progress(Value),
     /// Nothing more comes of what was asked for: why, or what became of it.
@@ -39,6 +41,8 @@ pub(crate) struct EventStream {
     response: reqwest::Response,
     decoder: Decoder,
     decoded: VecDeque<mcp::sse::Event>,
+    /// The id of the last event that was taken from `decoded`.
+    seen: Option<String>,
 }
 
 impl EventStream {
@@ -47,14 +51,16 @@ impl EventStream {
     }
 
     pub(crate) fn new(response: reqwest::Response) -> Self {
-        Self { response, decoder: Decoder::with_limit(EVENT_BYTES_MAX), decoded: VecDeque::new() }
+        Self { response, decoder: Decoder::with_limit(EVENT_BYTES_MAX), decoded: VecDeque::new(), seen: None }
     }
 
     /// The next event's document, of a stream that has no end.
     pub(crate) async fn next(&mut self) -> Result<Value, Failure> {
         match self.next_frame().await? {
             Frame::Event(document) => Ok(document),
-            Frame::Progress(_) | Frame::End(_) => Err(ended(anyhow::anyhow!("the api ended it"))),
+            Frame::Gap(_) | Frame::Progress(_) | Frame::End(_) => {
+                Err(ended(anyhow::anyhow!("the api ended it")))
+            }
         }
     }
 
@@ -64,15 +70,22 @@ impl EventStream {
         loop {
             match self.next_frame().await? {
                 Frame::Progress(step) => progress.step(&told(&step))?,
-                Frame::Event(_) => {}
+                Frame::Event(_) | Frame::Gap(_) => {}
                 Frame::End(document) => return Ok(document),
             }
         }
     }
 
+    /// The id after which the stream goes on for whoever has seen the frames so far.
+    pub(crate) fn last_id(&self) -> Option<String> {
+        let last = Some(self.decoder.last_event_id()).filter(|last| !last.is_empty());
+        if self.decoded.is_empty() { last.map(str::to_owned) } else { self.seen.clone() }
+    }
+
     pub(crate) async fn next_frame(&mut self) -> Result<Frame, Failure> {
         loop {
             if let Some(event) = self.decoded.pop_front() {
+                self.seen = event.id.clone().or(self.seen.take());
                 return read(&event);
             }
             let chunk = self.response.chunk().await.map_err(|error| ended(error.without_url().into()))?;
@@ -93,6 +106,7 @@ fn read(event: &mcp::sse::Event) -> Result<Frame, Failure> {
             Err(Failure::Problem(problem))
         }
         Some("end") => Ok(Frame::End(document()?)),
+        Some("gap") => Ok(Frame::Gap(document()?)),
         Some("progress") => Ok(Frame::Progress(document()?)),
         Some(_) | None => Ok(Frame::Event(document()?)),
     }
