@@ -39,7 +39,7 @@ impl Logs {
         engine.client().migrate().await.unwrap();
         let platform = Platform::start_beside(&engine.url()).await;
         let writer = platform.server.store_as(Role::Gateway).await;
-        Logs { platform, writer, engine: engine, _data: data }
+        Logs { platform, writer, engine, _data: data }
     }
 
     async fn publish(&self, messages: std::ops::RangeInclusive<u64>) {
