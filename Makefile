@@ -67,6 +67,7 @@ ONLY ?=
 
 .PHONY: bench
 bench: build test-tools bench-tools ## Figures beside their peers, in release; also in target/bench.jsonl. ONLY= is one area.
+	cargo build --release --locked -p clickhouse-embedded
 	ONLY=$(ONLY) cargo bench --locked -p system-tests --bench bench
 
 .PHONY: lint

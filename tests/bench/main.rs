@@ -16,6 +16,7 @@ mod peer;
 mod prototype;
 mod replay;
 mod revocation;
+mod search;
 mod servers;
 mod state;
 mod takeover;
@@ -26,8 +27,8 @@ use std::env;
 use figure::Figures;
 
 /// The areas by name.
-const AREAS: [&str; 8] =
-    ["bridge", "commands", "gateway", "memory", "replay", "revocation", "state", "takeover"];
+const AREAS: [&str; 9] =
+    ["bridge", "commands", "gateway", "memory", "replay", "revocation", "search", "state", "takeover"];
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -65,6 +66,9 @@ async fn measure() {
     }
     if wanted("revocation") {
         revocation::run(&mut figures).await;
+    }
+    if wanted("search") {
+        search::run(&mut figures).await;
     }
     if wanted("state") {
         state::run(&mut figures).await;
