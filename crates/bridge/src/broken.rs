@@ -1,7 +1,7 @@
 //! Lines of a child that are no message: what is logged of them, and which call fails for them.
 
 use bytes::Bytes;
-use mcp::message::{Id, ParseError};
+use mcp::message::{self, Id, ParseError};
 use mcp::scan::{Scanner, Summary};
 use memchr::memmem;
 
@@ -23,6 +23,13 @@ pub(crate) fn line(line: &Bytes, error: &ParseError, report: &Report) -> Option<
     let text = format!("a message of the server, of {} bytes, is not valid: {}", line.len(), chain(error));
     report.note(&text);
     answered(summary).map(|id| (id, text))
+}
+
+/// Takes a line that a child wrote for nobody: it is for the log, unless it was meant as a message.
+pub(crate) fn unowned(text: &Bytes, report: &Report) {
+    if let Err(error) = message::parse(text) {
+        line(text, &error, report);
+    }
 }
 
 /// Takes what could be read of a line that was too long to be kept: the call it would have answered fails, and no other.

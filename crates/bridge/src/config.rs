@@ -36,7 +36,8 @@ pub(crate) enum Process {
     Auto,
     /// One client each. Of clients without sessions, each gets a child for itself as well.
     PerClient,
-    /// All of them. What an older server asks of a client, logs or says of changes then reaches nobody.
+    /// All of them. What an older server asks of a client, logs or says of changes then reaches nobody, whichever era
+    /// the client is of; so it is not promised, and resources cannot be subscribed to.
     Shared,
 }
 
@@ -79,8 +80,9 @@ pub(crate) struct Stdio {
     #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024)]
     pub(crate) body_bytes_max: usize,
 
-    /// Bytes of messages that a session or a shared child holds, both ways and for clients to resume. Beyond it, what is kept for that is
-    /// dropped, and new calls are refused until some are taken.
+    /// Bytes that a session or a shared child holds: of messages both ways, of those kept for clients to resume, and of
+    /// what is remembered of calls. Beyond it, what is kept to resume is dropped, and new calls are refused until some
+    /// are taken.
     #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024)]
     pub(crate) session_bytes_max: usize,
 

@@ -12,14 +12,15 @@ mod stateless;
 use std::rc::Rc;
 
 use ::http::header::{CONTENT_TYPE, HeaderValue};
-use ::http::{Method, Request, Response, StatusCode};
+use ::http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use mcp::origin::Foreign;
-use mcp::protocol::{Era, Revision};
-use mcp::session::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
+use mcp::protocol::Era;
+use mcp::session::{LAST_EVENT_ID, SESSION_ID};
 
 use crate::serve::Bridge;
-use crate::session::{EventId, NoStream, Session};
+use crate::session::{NoStream, Session};
+use crate::stream::EventId;
 use crate::wire::Ending;
 use body::Body;
 use http_sse::{MESSAGE_PATH, SSE_PATH};
@@ -59,24 +60,20 @@ async fn route(bridge: &Rc<Bridge>, request: Request<Incoming>) -> Result<Respon
     }
     match *request.method() {
         Method::POST => post::answer(bridge, request).await,
-        Method::GET | Method::DELETE if knows_no_sessions(&request) => Err(Refusal::OnlyPost),
+        // That revision has nothing but POST.
+        Method::GET | Method::DELETE if guard::named_era(request.headers()) == Some(Some(Era::Stateless)) => {
+            Err(Refusal::OnlyPost)
+        }
         Method::GET => listen(bridge, &request),
         Method::DELETE => delete(bridge, &request),
         _ => Err(Refusal::NoSuchMethod),
     }
 }
 
-/// Whether the client speaks a revision in which there is nothing but POST.
-fn knows_no_sessions(request: &Request<Incoming>) -> bool {
-    let revision = request.headers().get(PROTOCOL_VERSION).and_then(|value| value.to_str().ok());
-    let revision = revision.and_then(|text| text.parse::<Revision>().ok());
-    revision.is_some_and(|revision| revision.era() == Era::Stateless)
-}
-
 fn listen(bridge: &Rc<Bridge>, request: &Request<Incoming>) -> Result<Response<Body>, Refusal> {
     let headers = request.headers();
     guard::accepts(headers, &["text/event-stream"])?;
-    let session = session(bridge, request)?;
+    let session = session(bridge, headers)?;
     guard::revision(headers)?;
     let connection = match headers.get(LAST_EVENT_ID) {
         Some(id) => {
@@ -93,15 +90,15 @@ fn listen(bridge: &Rc<Bridge>, request: &Request<Incoming>) -> Result<Response<B
 }
 
 fn delete(bridge: &Rc<Bridge>, request: &Request<Incoming>) -> Result<Response<Body>, Refusal> {
-    let session = session(bridge, request)?;
+    let session = session(bridge, request.headers())?;
     guard::revision(request.headers())?;
     bridge.end(&session, Ending::Deleted);
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
 /// The session that the request names.
-fn session(bridge: &Bridge, request: &Request<Incoming>) -> Result<Rc<Session>, Refusal> {
-    let id = request.headers().get(SESSION_ID).ok_or(Refusal::NoSession { id: None })?;
+fn session(bridge: &Bridge, headers: &HeaderMap) -> Result<Rc<Session>, Refusal> {
+    let id = headers.get(SESSION_ID).ok_or(Refusal::NoSession { id: None })?;
     let session = id.to_str().ok().and_then(|id| bridge.sessions.get(id));
     let session = session.filter(|session| !session.is_one_stream()).ok_or(Refusal::UnknownSession)?;
     session.used();

@@ -7,11 +7,13 @@
 mod calls;
 mod delivery;
 mod introduction;
+mod lease;
 mod parameters;
 mod rewrite;
+mod room;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -20,19 +22,22 @@ use mcp::message::{self, Id};
 use mcp::protocol::Era;
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, oneshot};
-use tokio::task::spawn_local;
 use tokio::time::Instant;
 
-use crate::links::Key;
 use crate::meter::Meter;
+use crate::placement::Key;
 use crate::serve::Bridge;
-use crate::session::{CallRefused, Session, Stream};
+use crate::session::{CallRefused, Session};
+use crate::stream::Stream;
 use crate::translate::Exchange;
 use crate::wire::{Ending, Over, Wire};
 use calls::{Call, Calls};
 pub(crate) use introduction::{INITIALIZE_TIMEOUT, Introduction, NotIntroduced, initialize_params, outcome};
+use lease::Asked;
+pub(crate) use lease::{Lease, Pending};
+use parameters::KnownParameters;
 pub(crate) use parameters::Parameters;
-pub(crate) use rewrite::{Outgoing, into_meta, line, meta};
+pub(crate) use rewrite::{Outgoing, empty_result, end_of_subscription, into_meta, line, meta};
 
 /// Calls of one child at a time.
 const CALLS_MAX: usize = 4096;
@@ -49,12 +54,16 @@ pub(crate) struct Link {
     streams: RefCell<Vec<Weak<Stream>>>,
     /// Messages for clients.
     outgoing: Meter,
+    /// What is remembered of calls and of those who listen.
+    noted: Meter,
     bytes_max: usize,
     introduction: RefCell<Option<Result<Rc<Introduction>, NotIntroduced>>>,
     introduced: Notify,
     last_used: Cell<Instant>,
-    /// Which arguments clients mirror into header fields, once that is known.
-    parameters: RefCell<Option<Rc<Parameters>>>,
+    /// Which arguments clients mirror into header fields.
+    parameters: KnownParameters,
+    /// How many listen to each resource that is subscribed to.
+    watched: RefCell<HashMap<String, usize>>,
     /// Whether the child has answered anything.
     proven: Cell<bool>,
     /// Clients that listen to what changes there.
@@ -78,18 +87,6 @@ pub(crate) enum Asker {
     Bridge(oneshot::Sender<Bytes>),
 }
 
-/// Keeps a child for a caller who is about to call.
-pub(crate) struct Lease(Rc<Link>);
-
-/// A call that is given up when this is dropped before its answer has come: in the era without sessions, a client
-/// cancels by leaving.
-pub(crate) struct Pending {
-    link: Rc<Link>,
-    number: u64,
-    /// The call that is given up, and only if it is still in this round.
-    round: Option<(Rc<Exchange>, u64)>,
-}
-
 impl Link {
     /// Takes over a child that has not been spoken to, or only to ask what it speaks.
     pub(crate) fn over(bridge: &Bridge, wire: Rc<Wire>, key: Key) -> Rc<Self> {
@@ -100,11 +97,13 @@ impl Link {
             given_up: RefCell::default(),
             streams: RefCell::default(),
             outgoing: Meter::default(),
+            noted: Meter::default(),
             bytes_max: bridge.config.session_bytes_max,
             introduction: RefCell::new(None),
             introduced: Notify::new(),
             last_used: Cell::new(Instant::now()),
-            parameters: RefCell::new(None),
+            parameters: KnownParameters::default(),
+            watched: RefCell::default(),
             proven: Cell::new(false),
             held: Cell::new(0),
             leases: Cell::new(0),
@@ -135,8 +134,13 @@ impl Link {
     }
 
     /// Whether no call waits and nobody is about to call.
-    pub(crate) fn is_free(&self) -> bool {
+    fn is_free(&self) -> bool {
         !self.has_calls() && self.leases.get() == 0
+    }
+
+    /// Whether the next call is the only one that the server can speak about.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.is_free() && !self.is_in_doubt()
     }
 
     /// How long nobody has used the child; `None` while a call waits.
@@ -161,11 +165,11 @@ impl Link {
         if self.calls.borrow().len() >= CALLS_MAX {
             return Err(CallRefused::TooMany);
         }
-        if self.wire.waiting_bytes() > self.bytes_max {
+        if !self.has_room() {
             return Err(CallRefused::Full);
         }
         self.last_used.set(Instant::now());
-        let number = self.calls.borrow_mut().add(Call::of(&request, asker));
+        let number = self.calls.borrow_mut().add(Call::of(&request, asker, &self.noted));
         Ok((number, request.line(number)))
     }
 
@@ -177,18 +181,16 @@ impl Link {
         let number = self.calls.borrow_mut().add(Call::of_the_bridge(sender));
         let _asked = Asked { link: self, number };
         let line = rewrite::with_id(&text, number).ok_or(Over)?;
-        self.wire.send(vec![line]).await?;
+        self.wire.send([line])?;
         answer.await.map_err(|_| Over)
     }
 
-    /// Gives the child a message that wants no answer.
-    pub(crate) async fn tell(&self, line: Bytes) -> Result<(), Over> {
-        self.wire.send(vec![line]).await
-    }
-
-    /// Gives the child messages that want no answer, in order.
-    pub(crate) async fn tell_all(&self, lines: Vec<Bytes>) -> Result<(), Over> {
-        self.wire.send(lines).await
+    /// Gives the child lines: of calls that are noted, or of messages that want no answer. One that is gone has failed
+    /// its calls already.
+    pub(crate) fn tell(&self, lines: impl IntoIterator<Item = Bytes>) {
+        if self.wire.send(lines).is_err() {
+            tracing::debug!("the server has ended before it was told something");
+        }
     }
 
     /// The child stays although no call waits for it.
@@ -199,6 +201,23 @@ impl Link {
     pub(crate) fn let_go(&self) {
         self.held.set(self.held.get() - 1);
         self.last_used.set(Instant::now());
+    }
+
+    /// Somebody more listens to a resource.
+    pub(crate) fn watch(&self, uri: &str) {
+        *self.watched.borrow_mut().entry(uri.to_owned()).or_default() += 1;
+    }
+
+    /// Somebody listens no more; `true` if it was the last.
+    pub(crate) fn unwatch(&self, uri: &str) -> bool {
+        let mut watched = self.watched.borrow_mut();
+        let Some(count) = watched.get_mut(uri) else { return false };
+        *count -= 1;
+        let last = *count == 0;
+        if last {
+            watched.remove(uri);
+        }
+        last
     }
 
     /// Gives up a call, and tells the child so. Nothing happens if it has been answered.
@@ -213,9 +232,7 @@ impl Link {
         }
         given_up.push_back((number, Instant::now()));
         drop(given_up);
-        let notification = rewrite::cancellation(number);
-        let wire = self.wire.clone();
-        spawn_local(async move { wire.send(vec![notification]).await });
+        self.tell([rewrite::cancellation(number)]);
     }
 
     pub(crate) fn end(&self, ending: Ending) {
@@ -224,7 +241,7 @@ impl Link {
 
     /// Whether the child serves one client only, so that whatever it says concerns that one.
     fn serves_one_client(&self) -> bool {
-        !self.key.client.is_empty()
+        !self.key.is_shared()
     }
 
     /// Whether the server may still speak about a call that was given up.
@@ -236,54 +253,5 @@ impl Link {
 
     fn is_stateless(&self) -> bool {
         self.key.era == Era::Stateless
-    }
-}
-
-/// A question of the bridge, which is forgotten when nobody waits for the answer any more.
-struct Asked<'a> {
-    link: &'a Link,
-    number: u64,
-}
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        self.link.calls.borrow_mut().remove(self.number);
-    }
-}
-
-impl Lease {
-    pub(crate) fn of(link: &Rc<Link>) -> Self {
-        link.leases.set(link.leases.get() + 1);
-        Self(link.clone())
-    }
-
-    pub(crate) fn link(&self) -> &Rc<Link> {
-        &self.0
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.0.leases.set(self.0.leases.get() - 1);
-    }
-}
-
-impl Pending {
-    pub(crate) fn new(link: &Rc<Link>, number: u64) -> Self {
-        Self { link: link.clone(), number, round: None }
-    }
-
-    /// What is given up is a round of an exchange.
-    pub(crate) fn in_round(link: &Rc<Link>, number: u64, exchange: &Rc<Exchange>) -> Self {
-        Self { link: link.clone(), number, round: Some((exchange.clone(), exchange.round())) }
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        let passed = self.round.as_ref().is_some_and(|(exchange, round)| exchange.round() != *round);
-        if !passed {
-            self.link.cancel(self.number);
-        }
     }
 }

@@ -11,33 +11,15 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::child::SpawnError;
 use crate::link::{Introduction, Lease, Link, NotIntroduced};
+use crate::placement::Key;
 use crate::pool;
 use crate::serve::{Bridge, chain};
 use crate::wire::{Ending, Wire};
 
+/// Kinds of children whose starts that failed are remembered.
+const SLOTS_MAX: usize = 1024;
 /// Longest time that a caller waits for the next try to start a child that has died; when it is longer, it is refused.
 const RESTART_PATIENCE: Duration = Duration::from_secs(5);
-
-/// What a child is for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    pub(crate) era: Era,
-    /// The client that has the child for itself; empty when all share it.
-    pub(crate) client: Rc<str>,
-    /// The capabilities of the client that the child is initialised for, as it wrote them.
-    pub(crate) capabilities: Rc<str>,
-}
-
-impl Key {
-    /// The child of an era that all clients share.
-    pub(crate) fn shared(era: Era) -> Self {
-        Self { era, client: "".into(), capabilities: "{}".into() }
-    }
-
-    fn is_shared(&self) -> bool {
-        self.client.is_empty()
-    }
-}
 
 #[derive(Default)]
 pub(crate) struct Links {
@@ -73,7 +55,8 @@ pub(crate) enum NoLink {
 }
 
 impl Links {
-    /// The child for a caller, once it can be used. With `alone`, one that no other call uses.
+    /// The child for a caller, once it can be used. With `alone`, one that no other call uses, and that will not speak of
+    /// one any more.
     pub(crate) async fn find(bridge: &Rc<Bridge>, key: &Key, alone: bool) -> Result<Found, NoLink> {
         let free = bridge.links.free(key, alone);
         let lease = match free {
@@ -90,6 +73,13 @@ impl Links {
         let link = lease.link().clone();
         let introduction = link.introduction().await.map_err(NoLink::NotIntroduced)?;
         Ok(Found { link, introduction, _lease: lease })
+    }
+
+    /// The child for a caller who need not have it alone, if it can be used at once.
+    pub(crate) fn ready(&self, key: &Key) -> Option<Found> {
+        let lease = self.free(key, false)?;
+        let (link, introduction) = (lease.link().clone(), lease.link().known()?);
+        Some(Found { link, introduction, _lease: lease })
     }
 
     /// Takes over a child that was started to ask what it speaks.
@@ -171,7 +161,7 @@ impl Links {
     fn free(&self, key: &Key, alone: bool) -> Option<Lease> {
         let slots = self.slots.borrow();
         let mut links = slots.get(key)?.links.iter().rev().filter(|link| !link.is_over());
-        links.find(|link| !alone || link.is_free()).map(Lease::of)
+        links.find(|link| !alone || link.is_fresh()).map(Lease::of)
     }
 
     async fn may_start(&self, key: &Key) -> Result<(), NoLink> {
@@ -188,9 +178,8 @@ impl Links {
     }
 
     async fn start(&self, bridge: &Rc<Bridge>, key: &Key) -> Result<Lease, NoLink> {
-        let max = bridge.config.sessions_max;
-        if !key.is_shared() && bridge.own_children() >= usize::from(max) && !self.make_room() {
-            return Err(NoLink::Full(max));
+        if !key.is_shared() && !bridge.make_room_for_child() {
+            return Err(NoLink::Full(bridge.config.sessions_max));
         }
         let warm = if key.era == Era::Sessions { bridge.pool.take() } else { None };
         let wire = match warm {
@@ -221,9 +210,11 @@ impl Links {
 
     fn not_started(&self, bridge: &Bridge, key: &Key, error: SpawnError) -> NoLink {
         let mut slots = self.slots.borrow_mut();
-        let slot = slots.entry(key.clone()).or_default();
-        slot.failures += 1;
-        slot.not_before = Some(Instant::now() + pool::backoff(slot.failures));
+        if slots.len() < SLOTS_MAX || slots.contains_key(key) {
+            let slot = slots.entry(key.clone()).or_default();
+            slot.failures += 1;
+            slot.not_before = Some(Instant::now() + pool::backoff(slot.failures));
+        }
         bridge.report.note(&chain(&error));
         NoLink::Spawn(error)
     }

@@ -2,8 +2,8 @@
 //!
 //! At its start it finds out which eras of the protocol the server speaks ([`probe`]). A client of the era with sessions
 //! gets a child process of its own, because only then are sampling, elicitation and roots right; what has no session goes
-//! to one child that all clients share ([`link`]). Between a client and a server that have no era in common, the bridge
-//! translates ([`translate`]). What passes changes in nothing but the ids that a shared child knows.
+//! to one child that all clients share ([`link`]). [`placement`] says which child serves whom. Between a client and a
+//! server that have no era in common, the bridge translates ([`translate`]). What passes changes in nothing but the ids that a shared child knows.
 //! The bridge talks to the worker that started it by JSON lines on stdout ([`report`]) and ends when its lifeline does. It
 //! knows nothing of instances, tokens or NATS.
 //!
@@ -12,6 +12,7 @@
 //! an await.
 
 mod broken;
+mod changes;
 mod child;
 mod config;
 mod credential;
@@ -20,13 +21,16 @@ mod link;
 mod links;
 mod meter;
 mod open_files;
+mod placement;
 mod pool;
 mod probe;
+mod random;
 mod report;
 mod serve;
 mod session;
 mod sessions;
 mod stop;
+mod stream;
 mod translate;
 mod wire;
 

@@ -1,4 +1,5 @@
-//! Counts the bytes of messages that a session or a shared child holds, in queues of its own and in those of connections.
+//! Counts the bytes that a session, a shared child or the bridge itself holds for others, in queues of its own and in those
+//! of connections.
 //!
 //! A message is counted from [`Meter::hold`] until the last handle to it is gone, wherever that is: what a connection
 //! has not sent yet counts, too. The counter is atomic only because the owner of [`Bytes`] must be `Send`.
@@ -13,7 +14,7 @@ use tokio::sync::Notify;
 /// take many times what is counted.
 const OVERHEAD_BYTES: usize = 128;
 
-/// One direction of a session. Clones count together.
+/// One kind of memory, of one owner. Clones count together.
 #[derive(Clone, Default)]
 pub(crate) struct Meter(Arc<Held>);
 
@@ -23,16 +24,29 @@ struct Held {
     freed: Notify,
 }
 
+/// Bytes that count until this is dropped.
+pub(crate) struct Counted {
+    bytes: usize,
+    held: Arc<Held>,
+}
+
 struct Message {
     bytes: Bytes,
-    held: Arc<Held>,
+    _counted: Counted,
 }
 
 impl Meter {
     /// The same bytes, counted.
     pub(crate) fn hold(&self, bytes: Bytes) -> Bytes {
-        self.0.bytes.fetch_add(bytes.len() + OVERHEAD_BYTES, Ordering::Relaxed);
-        Bytes::from_owner(Message { bytes, held: self.0.clone() })
+        let counted = self.count(bytes.len());
+        Bytes::from_owner(Message { bytes, _counted: counted })
+    }
+
+    /// Counts so many bytes that are kept in another form than that of a message.
+    pub(crate) fn count(&self, bytes: usize) -> Counted {
+        let mut counted = Counted { bytes: 0, held: self.0.clone() };
+        counted.grow(bytes + OVERHEAD_BYTES);
+        counted
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -45,15 +59,23 @@ impl Meter {
     }
 }
 
+impl Counted {
+    /// Counts more.
+    pub(crate) fn grow(&mut self, bytes: usize) {
+        self.held.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+    }
+}
+
 impl AsRef<[u8]> for Message {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Message {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.held.bytes.fetch_sub(self.bytes.len() + OVERHEAD_BYTES, Ordering::Relaxed);
+        self.held.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         self.held.freed.notify_one();
     }
 }

@@ -10,13 +10,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mcp::message;
 use mcp::scan::Scanner;
 use tokio::sync::Notify;
 
 use crate::broken;
 use crate::child::SpawnError;
-use crate::config::Process;
 use crate::meter::Meter;
 use crate::report::Report;
 use crate::serve::{Bridge, chain};
@@ -96,9 +94,7 @@ struct Unused {
 
 impl Owner for Unused {
     fn deliver(self: Rc<Self>, line: &Bytes, report: &Report) {
-        if let Err(error) = message::parse(line) {
-            broken::line(line, &error, report);
-        }
+        broken::unowned(line, report);
     }
 
     fn deliver_too_long(&self, scanned: Scanner, bytes: u64, report: &Report) {
@@ -149,7 +145,7 @@ pub(crate) async fn fill(bridge: Rc<Bridge>) {
 fn is_short(bridge: &Bridge) -> bool {
     let pool = &bridge.pool;
     let wanted = match usize::from(bridge.config.warm) {
-        _ if bridge.config.process == Process::Shared || !bridge.has_sessions() => 0,
+        _ if !bridge.gives_sessions_children() => 0,
         warm if pool.proven.get() => warm,
         warm if bridge.sessions.is_empty() => warm.min(1),
         _ => 0,

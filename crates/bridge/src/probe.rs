@@ -3,7 +3,7 @@
 //! `server/discover` comes first (2026-07-28, stdio, Backward Compatibility): a result means that era. Any other answer, or
 //! silence, means `initialize`. A server that speaks the newer era may speak the older one as well, which only another
 //! child can tell, because the first message decides for a whole process. Some servers exit on a request that they do
-//! not know: they are asked again with `initialize`, in another child.
+//! not know, or cannot be started: they are taken for older ones, so that the first client reads what is wrong.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -14,9 +14,8 @@ use mcp::protocol::{Era, Revision};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::config::Process;
 use crate::link::{INITIALIZE_TIMEOUT, Introduction, Link, initialize_params, meta, outcome};
-use crate::links::Key;
+use crate::placement::Key;
 use crate::pool;
 use crate::serve::{Bridge, chain};
 use crate::wire::{Ending, Wire};
@@ -66,9 +65,11 @@ async fn probe(bridge: &Rc<Bridge>) -> Eras {
         Shown::Stateless(introduction) => {
             let introduction = Rc::new(introduction);
             link.introduced(introduction.clone());
-            match bridge.config.process {
-                Process::Auto | Process::Shared => bridge.links.adopt(link),
-                Process::PerClient => link.end(Ending::Idle),
+            // Made for all, it is of use only if all share one.
+            if bridge.key_of_call("").is_shared() {
+                bridge.links.adopt(link);
+            } else {
+                link.end(Ending::Idle);
             }
             Eras { sessions: can_be_initialized(bridge).await, stateless: Some(introduction) }
         }

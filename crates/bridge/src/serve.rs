@@ -11,7 +11,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mcp::origin::Names;
-use mcp::protocol::Era;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
@@ -20,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::credential::Credential;
-use crate::links::{Key, Links};
+use crate::links::Links;
+use crate::meter::Meter;
 use crate::pool::Pool;
 use crate::probe::{self, Eras};
 use crate::report::Report;
@@ -60,7 +60,9 @@ pub(crate) struct Bridge {
     /// Calls of newer clients that an older server holds.
     pub(crate) rounds: Rounds,
     /// Newer clients that listen to an older server.
-    pub(crate) listeners: Rc<Listeners>,
+    pub(crate) listeners: Listeners,
+    /// Bodies of requests that are being received or worked on.
+    pub(crate) received: Meter,
     /// What the server speaks, once it is known.
     pub(crate) probed: watch::Sender<Option<Eras>>,
     /// For tasks that outlive the call that starts them.
@@ -81,24 +83,6 @@ impl Bridge {
         let mut probed = self.probed.subscribe();
         let eras = probed.wait_for(Option::is_some).await.ok().and_then(|eras| eras.clone());
         eras.expect("the bridge keeps the sender, and what was awaited is there")
-    }
-
-    /// Whether the server can be initialised, as far as is known.
-    pub(crate) fn has_sessions(&self) -> bool {
-        self.probed.borrow().as_ref().is_none_or(|eras| eras.sessions)
-    }
-
-    /// The child for a client without a session, of a server of its era.
-    pub(crate) fn stateless_key(&self, client: &str) -> Key {
-        match self.config.process {
-            config::Process::PerClient => Key { client: client.into(), ..Key::shared(Era::Stateless) },
-            config::Process::Auto | config::Process::Shared => Key::shared(Era::Stateless),
-        }
-    }
-
-    /// The children that serve one client each.
-    pub(crate) fn own_children(&self) -> usize {
-        self.sessions.with_child() + self.links.own()
     }
 }
 
@@ -122,7 +106,8 @@ pub(crate) async fn run(config: config::Stdio) -> anyhow::Result<()> {
         pool: Pool::default(),
         links: Links::default(),
         rounds: Rounds::default(),
-        listeners: Rc::default(),
+        listeners: Listeners::default(),
+        received: Meter::default(),
         probed: watch::Sender::new(None),
         myself: myself.clone(),
         children: TaskTracker::new(),

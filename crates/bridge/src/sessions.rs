@@ -66,12 +66,11 @@ impl Sessions {
     }
 
     /// Ends the session that was not used for the longest time, if there is one that nobody seems to need.
-    fn make_room(&self, bridge: &Bridge, with_child: bool) -> Option<()> {
+    pub(crate) fn make_room(&self, bridge: &Bridge, with_child: bool) -> bool {
         let idle = self.idle_for(YIELD_IDLE).into_iter();
         let unneeded = idle.filter(|(_, session)| !session.has_calls() && session.has_child() == with_child);
-        let (_, longest) = unneeded.max_by_key(|(idle, _)| *idle)?;
-        bridge.end(&longest, Ending::Idle);
-        Some(())
+        let longest = unneeded.max_by_key(|(idle, _)| *idle);
+        longest.inspect(|(_, session)| bridge.end(session, Ending::Idle)).is_some()
     }
 
     fn idle_for(&self, time: Duration) -> Vec<(Duration, Rc<Session>)> {
@@ -84,9 +83,8 @@ impl Sessions {
 impl Opening {
     /// Takes a warm child or starts one.
     pub(crate) fn with_child(bridge: &Rc<Bridge>) -> Result<Self, OpenError> {
-        let max = bridge.config.sessions_max;
-        if bridge.own_children() >= usize::from(max) && !bridge.links.make_room() {
-            bridge.sessions.make_room(bridge, true).ok_or(OpenError::Full(max))?;
+        if !bridge.make_room_for_child() {
+            return Err(OpenError::Full(bridge.config.sessions_max));
         }
         let wire = match bridge.pool.take() {
             Some(wire) => wire,
@@ -98,8 +96,8 @@ impl Opening {
     /// Opens a session that shares a child with others.
     pub(crate) fn sharing(bridge: &Rc<Bridge>, shared: Shared) -> Result<Self, OpenError> {
         let max = bridge.config.shared_sessions_max;
-        if bridge.sessions.without_child() >= usize::from(max) {
-            bridge.sessions.make_room(bridge, false).ok_or(OpenError::Full(max))?;
+        if bridge.sessions.without_child() >= usize::from(max) && !bridge.sessions.make_room(bridge, false) {
+            return Err(OpenError::Full(max));
         }
         Ok(Self::of(bridge, Session::of_shared(shared, bridge.config.session_bytes_max)))
     }

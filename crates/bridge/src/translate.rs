@@ -12,19 +12,13 @@ mod listeners;
 mod result;
 mod rounds;
 
-use mcp::protocol::Era;
-use mcp::splice;
-
-use crate::config::Process;
-use crate::links::Key;
-use crate::serve::Bridge;
-pub(crate) use exchange::{Asked, Exchange};
+pub(crate) use exchange::{Asked, Exchange, LEVELS};
 pub(crate) use listeners::{Listener, Listeners};
 pub(crate) use result::discovery;
 pub(crate) use rounds::{NotResumed, Resumed, Rounds};
 
 /// What a client can be asked, and the capability that it declares for it.
-const QUESTIONS: [(&str, &str); 3] =
+pub(crate) const QUESTIONS: [(&str, &str); 3] =
     [("sampling/createMessage", "sampling"), ("elicitation/create", "elicitation"), ("roots/list", "roots")];
 
 /// Methods of older revisions that 2026-07-28 does not have, and those whose answers would mean something else.
@@ -43,15 +37,4 @@ const REMOVED: [&str; 9] = [
 /// Whether an older server must not be asked this by a client of 2026-07-28.
 pub(crate) fn is_removed(method: &str) -> bool {
     REMOVED.contains(&method)
-}
-
-/// The child for a client with these capabilities, and whether no other call may be in flight there.
-pub(crate) fn key(bridge: &Bridge, client: &str, capabilities: &str) -> (Key, bool) {
-    if bridge.config.process == Process::Shared {
-        return (Key::shared(Era::Sessions), false);
-    }
-    let client = if client.is_empty() { "anybody" } else { client };
-    let asked = QUESTIONS.iter().any(|(_, capability)| splice::find(capabilities, &[capability]).is_some());
-    let capabilities = if asked { capabilities } else { "{}" };
-    (Key { era: Era::Sessions, client: client.into(), capabilities: capabilities.into() }, asked)
 }

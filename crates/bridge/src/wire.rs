@@ -12,17 +12,12 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use mcp::scan::Scanner;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::spawn_local;
 
 use crate::child::{Child, Exit, SpawnError};
 use crate::meter::Meter;
-use crate::report::{Report, Source};
+use crate::report::Report;
 use crate::serve::Bridge;
-
-/// Messages that wait for a child to read its stdin. Beyond that, whoever sends one waits.
-const STDIN_MESSAGES_MAX: usize = 64;
 
 /// Whoever takes what a child says.
 pub(crate) trait Owner {
@@ -44,8 +39,8 @@ pub(crate) trait Owner {
 
 pub(crate) struct Wire {
     /// Gone when the child is to end: it then sees the end of its stdin.
-    stdin: RefCell<Option<mpsc::Sender<Bytes>>>,
-    /// Messages for the child.
+    stdin: RefCell<Option<mpsc::UnboundedSender<Bytes>>>,
+    /// Messages for the child. Their number is not bounded, their bytes are: whoever sends looks at [`Wire::waiting_bytes`].
     incoming: Meter,
     owner: RefCell<Option<Rc<dyn Owner>>>,
     over: Cell<Option<Ending>>,
@@ -79,7 +74,7 @@ impl Wire {
     /// Starts a child, which nobody owns yet.
     pub(crate) fn start(bridge: &Rc<Bridge>) -> Result<Rc<Self>, SpawnError> {
         let child = Child::spawn(&bridge.config, bridge.open_files)?;
-        let (stdin, messages) = mpsc::channel(STDIN_MESSAGES_MAX);
+        let (stdin, messages) = mpsc::unbounded_channel();
         let wire = Rc::new(Self {
             stdin: RefCell::new(Some(stdin)),
             incoming: Meter::default(),
@@ -96,28 +91,11 @@ impl Wire {
         *self.owner.borrow_mut() = Some(owner);
     }
 
-    /// Gives the child messages, in order. Waits while the child is slow to read; what was taken is delivered even if
-    /// whoever waits leaves meanwhile.
-    pub(crate) async fn send(&self, lines: Vec<Bytes>) -> Result<(), Over> {
-        let stdin = self.stdin.borrow().clone().ok_or(Over)?;
-        let lines: Vec<_> = lines.into_iter().map(|line| self.incoming.hold(line)).collect();
-        let mut lines = lines.into_iter();
-        while let Some(line) = lines.next() {
-            match stdin.try_send(line) {
-                Ok(()) => {}
-                Err(TrySendError::Closed(_)) => return Err(Over),
-                Err(TrySendError::Full(line)) => {
-                    let rest = spawn_local(async move {
-                        for line in std::iter::once(line).chain(lines) {
-                            stdin.send(line).await.map_err(|_| Over)?;
-                        }
-                        Ok(())
-                    });
-                    return rest.await.unwrap_or(Err(Over));
-                }
-            }
-        }
-        Ok(())
+    /// Gives the child messages, in order, without waiting until it reads them.
+    pub(crate) fn send(&self, lines: impl IntoIterator<Item = Bytes>) -> Result<(), Over> {
+        let stdin = self.stdin.borrow();
+        let stdin = stdin.as_ref().ok_or(Over)?;
+        lines.into_iter().try_for_each(|line| stdin.send(self.incoming.hold(line)).map_err(|_| Over))
     }
 
     /// Bytes that wait for the child to read them.
@@ -148,14 +126,6 @@ pub(crate) fn line_of(body: &Bytes, raw: &str) -> Bytes {
     match mcp::message::line(raw) {
         Cow::Borrowed(raw) => body.slice_ref(raw.as_bytes()),
         Cow::Owned(line) => line.into(),
-    }
-}
-
-/// Takes a line that means nothing to anybody. What was meant as a message is not logged, since it may hold what is not
-/// for the log.
-pub(crate) fn stray(line: &Bytes, report: &Report) {
-    if mcp::message::parse(line).is_err() {
-        report.line(Source::Stdout, line);
     }
 }
 

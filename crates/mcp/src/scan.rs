@@ -6,69 +6,20 @@
 //! The gateway feeds it request and response bodies.
 
 mod capture;
+mod key;
+mod summary;
 #[cfg(test)]
 mod tests;
 
 use capture::Capture;
+use key::Key;
 use memchr::memchr2;
+pub use summary::{ID_BYTES_MAX, METHOD_BYTES_MAX, REVISION_BYTES_MAX, Summary, TARGET_BYTES_MAX, Text};
 
-/// Bytes kept of a method name.
-pub const METHOD_BYTES_MAX: usize = 128;
-/// Bytes kept of a message id, quotes and escapes included.
-pub const ID_BYTES_MAX: usize = 128;
-/// Bytes kept of a tool or prompt name, or of a resource's URI.
-pub const TARGET_BYTES_MAX: usize = 512;
-/// Bytes kept of a protocol revision.
-pub const REVISION_BYTES_MAX: usize = 32;
 /// Bytes kept of a key; longer ones are none of those looked for.
 const KEY_BYTES_MAX: usize = 24;
 /// Bytes kept of a number, `true`, `false` or `null`.
 const SCALAR_BYTES_MAX: usize = 32;
-
-/// A text found in a message, cut at a character boundary when it was longer than its limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Text {
-    /// The text. Bytes that are not UTF-8 are replaced by U+FFFD.
-    pub text: String,
-    /// Whether the message holds more of it.
-    pub truncated: bool,
-}
-
-/// What was found in the message, or in the first message of a batch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// `method`, present in requests and notifications.
-    pub method: Option<Text>,
-    /// `id` as it stands in the message: a string with its quotes and escapes, a number, or `null`.
-    pub id: Option<Text>,
-    /// `params.name`: the tool or prompt.
-    pub name: Option<Text>,
-    /// `params.uri`: the resource.
-    pub uri: Option<Text>,
-    /// `params.protocolVersion` of an `initialize` request, or `result.protocolVersion` of its answer.
-    pub protocol_version: Option<Text>,
-    /// Whether there is a `result` that is not `null`.
-    pub result: bool,
-    /// `result.isError`: the tool ran and failed.
-    pub is_error: bool,
-    /// Whether there is an `error` that is not `null`.
-    pub error: bool,
-    /// `error.code`, when it is an integer.
-    pub error_code: Option<i64>,
-    /// Whether the body is an array of messages.
-    pub batch: bool,
-    /// Messages begun so far: 1 for a single message, the length of a batch at its end.
-    pub messages: u64,
-    /// Whether the outermost value has ended.
-    pub complete: bool,
-}
-
-impl Summary {
-    /// The tool, prompt or resource that the message is about.
-    pub fn target(&self) -> Option<&Text> {
-        self.name.as_ref().or(self.uri.as_ref())
-    }
-}
 
 /// A streaming scanner of one body. See the [module](self).
 #[derive(Debug, Default)]
@@ -118,22 +69,6 @@ enum Level {
     Message,
     Member,
     Elsewhere,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Key {
-    Method,
-    Id,
-    Params,
-    Result,
-    Error,
-    Name,
-    Uri,
-    ProtocolVersion,
-    Code,
-    IsError,
-    #[default]
-    Other,
 }
 
 /// What the string or scalar being read is kept for.
@@ -304,7 +239,7 @@ impl Scanner {
         match self.target {
             Target::Nothing => {}
             Target::Key => {
-                let key = key_named(self.capture.end());
+                let key = Key::named(&self.capture.end());
                 if self.level() == Level::Message {
                     self.member = key.filter(|key| key.of_message()).unwrap_or_default();
                 } else {
@@ -312,15 +247,8 @@ impl Scanner {
                 }
             }
             Target::Value(key) => {
-                let text = Some(self.capture.end());
-                match key {
-                    Key::Method => self.summary.method = text,
-                    Key::Id => self.summary.id = text,
-                    Key::Name => self.summary.name = text,
-                    Key::Uri => self.summary.uri = text,
-                    Key::ProtocolVersion => self.summary.protocol_version = text,
-                    Key::Params | Key::Result | Key::Error | Key::Code | Key::IsError | Key::Other => {}
-                }
+                let text = self.capture.end();
+                self.summary.keep(key, text);
             }
         }
     }
@@ -377,57 +305,7 @@ impl Scanner {
         if level == Level::Elsewhere || self.key_next {
             return;
         }
-        let summary = &mut self.summary;
-        match if level == Level::Message { self.member } else { self.field } {
-            Key::Method => summary.method = None,
-            Key::Id => summary.id = None,
-            Key::Params => (summary.name, summary.uri, summary.protocol_version) = (None, None, None),
-            Key::Result => {
-                (summary.result, summary.is_error) = (!null, false);
-                summary.protocol_version = None;
-            }
-            Key::Error => (summary.error, summary.error_code) = (!null, None),
-            Key::Name => summary.name = None,
-            Key::Uri => summary.uri = None,
-            Key::ProtocolVersion => summary.protocol_version = None,
-            Key::Code => summary.error_code = None,
-            Key::IsError => summary.is_error = false,
-            Key::Other => {}
-        }
+        let key = if level == Level::Message { self.member } else { self.field };
+        self.summary.forget(key, null);
     }
-}
-
-impl Key {
-    fn of_message(self) -> bool {
-        matches!(self, Self::Method | Self::Id | Self::Params | Self::Result | Self::Error)
-    }
-
-    fn inside(self, member: Self) -> bool {
-        match self {
-            Self::Name | Self::Uri => member == Self::Params,
-            Self::ProtocolVersion => matches!(member, Self::Params | Self::Result),
-            Self::Code => member == Self::Error,
-            Self::IsError => member == Self::Result,
-            Self::Method | Self::Id | Self::Params | Self::Result | Self::Error | Self::Other => false,
-        }
-    }
-}
-
-fn key_named(text: Text) -> Option<Key> {
-    if text.truncated {
-        return None;
-    }
-    Some(match text.text.as_str() {
-        "method" => Key::Method,
-        "id" => Key::Id,
-        "params" => Key::Params,
-        "result" => Key::Result,
-        "error" => Key::Error,
-        "name" => Key::Name,
-        "uri" => Key::Uri,
-        "protocolVersion" => Key::ProtocolVersion,
-        "code" => Key::Code,
-        "isError" => Key::IsError,
-        _ => return None,
-    })
 }

@@ -12,8 +12,9 @@ use tokio::time::{Instant, Interval, interval_at};
 
 use super::body::Body;
 use crate::link::Pending;
-use crate::session::{Connection, Next, Stream};
+use crate::session::Connection;
 use crate::sessions::Opening;
+use crate::stream::{Next, Stream};
 use crate::translate::Listener;
 
 /// Time without an event after which a comment is sent. Proxies often close connections that were quiet for a minute.

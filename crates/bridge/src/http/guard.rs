@@ -3,7 +3,7 @@
 use ::http::header::{ACCEPT, CONTENT_TYPE};
 use ::http::{HeaderMap, HeaderName};
 use mcp::protocol::{Era, Revision};
-use mcp::session::PROTOCOL_VERSION;
+use mcp::session::{CLIENT, PROTOCOL_VERSION};
 
 use super::Refusal;
 use crate::credential::Credential;
@@ -43,12 +43,21 @@ pub(super) fn json(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// Whether the revision that the request names, if it names one, has sessions.
 pub(super) fn revision(headers: &HeaderMap) -> Result<(), Refusal> {
-    let Some(value) = headers.get(PROTOCOL_VERSION) else { return Ok(()) };
-    let revision = value.to_str().ok().and_then(|text| text.parse::<Revision>().ok());
-    match revision {
-        Some(revision) if revision.era() == Era::Sessions => Ok(()),
-        _ => Err(Refusal::UnknownRevision),
+    match named_era(headers) {
+        None | Some(Some(Era::Sessions)) => Ok(()),
+        Some(Some(Era::Stateless) | None) => Err(Refusal::UnknownRevision),
     }
+}
+
+/// The era of the revision that the request names, if it names one and if that is known.
+pub(super) fn named_era(headers: &HeaderMap) -> Option<Option<Era>> {
+    let revision = headers.get(PROTOCOL_VERSION)?.to_str().ok().and_then(|text| text.parse().ok());
+    Some(revision.map(Revision::era))
+}
+
+/// The client that the request is of; empty if it does not say.
+pub(super) fn client(headers: &HeaderMap) -> &str {
+    headers.get(CLIENT).and_then(|client| client.to_str().ok()).unwrap_or_default()
 }
 
 /// The elements of a header that is a list, over all its lines.

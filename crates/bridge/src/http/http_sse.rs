@@ -7,11 +7,10 @@ use ::http::{Method, Request, Response, StatusCode};
 use bytes::BytesMut;
 use hyper::body::Incoming;
 use mcp::message::{self, Id, Message};
-use mcp::session::CLIENT;
 use mcp::sse::Frame;
 
-use super::body::Body;
-use super::post::{initialize_shared, read, refused, sharing};
+use super::body::{self, Body};
+use super::post::{refused, sharing};
 use super::{Refusal, empty, events, guard};
 use crate::serve::Bridge;
 use crate::session::Session;
@@ -33,8 +32,7 @@ pub(super) async fn open(
         return Err(Refusal::NoSuchMethodOfStream("GET"));
     }
     guard::accepts(request.headers(), &["text/event-stream"])?;
-    let client = request.headers().get(CLIENT).and_then(|client| client.to_str().ok());
-    let opening = match sharing(bridge, client.unwrap_or_default()).await? {
+    let opening = match sharing(bridge, guard::client(request.headers())).await? {
         Some(opening) => opening,
         None => Opening::with_child(bridge).map_err(Refusal::NotOpened)?,
     };
@@ -52,25 +50,29 @@ pub(super) async fn take(bridge: &Rc<Bridge>, request: Request<Incoming>) -> Res
     }
     let session = session(bridge, request.uri().query())?;
     guard::json(request.headers())?;
-    let body = read(request.into_body(), bridge.config.body_bytes_max).await?;
+    let (body, _counted) = body::read(bridge, request.into_body()).await?;
     let message = match message::parse(&body).map_err(Refusal::NotAMessage)? {
         message::Body::One(message) => message,
         message::Body::Batch(_) => return Err(Refusal::BatchNotAllowed),
     };
     match &message {
-        Message::Request(request) if request.method == "initialize" && !session.has_child() => {
-            let answer = initialize_shared(bridge, &session, request).await?;
+        Message::Request(request) => {
+            let answer = if request.method == "initialize" { session.initialize(request) } else { None };
+            let answer = answer.transpose().map_err(Refusal::ClientTooLong)?;
             session.call(&[request]).map_err(refused)?;
-            Id::read(request.id).map(|id| session.answer(&id, answer));
-            return Ok(empty(StatusCode::ACCEPTED));
-        }
-        Message::Request(request) => session.call(&[request]).map(drop).map_err(refused)?,
-        Message::Notification(notification) if notification.method == "notifications/initialized" => {
-            // The server has answered its client: it works.
-            bridge.pool.succeeded();
+            if let (Some(id), Some(answer)) = (Id::read(request.id), answer) {
+                session.answer(&id, answer);
+                return Ok(empty(StatusCode::ACCEPTED));
+            }
         }
         Message::Notification(_) | Message::Response(_) if session.is_clogged() => {
             return Err(Refusal::TooManyBytes);
+        }
+        Message::Notification(notification) if notification.method == "notifications/initialized" => {
+            if session.has_answers() {
+                // Of a server that has answered `initialize` more children can be started.
+                bridge.pool.succeeded();
+            }
         }
         Message::Notification(_) | Message::Response(_) => {}
     }

@@ -4,31 +4,27 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use ::http::header::{CONTENT_TYPE, HeaderValue};
 use ::http::{Request, Response, StatusCode};
 use bytes::{Bytes, BytesMut};
-use http_body::Body as _;
-use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use mcp::message::{self, Message, Outcome};
-use mcp::protocol::{Era, Revision};
-use mcp::session::{CLIENT, SESSION_ID};
-use mcp::splice;
+use mcp::protocol::Revision;
+use mcp::session::SESSION_ID;
 use tokio::time::timeout;
 
-use super::body::Body;
-use super::{Refusal, empty, events, guard, stateless};
-use crate::config::Process;
+use super::body::{self, Body};
+use super::{Refusal, empty, events, guard, session, stateless};
 use crate::link::{INITIALIZE_TIMEOUT, Introduction};
-use crate::links::{Found, Key, Links};
+use crate::links::{Found, Links};
 use crate::serve::{Bridge, chain};
-use crate::session::{CallRefused, First, Newer, Session, Shared, Stream, shared};
+use crate::session::{CallRefused, Session, Shared};
 use crate::sessions::{OpenError, Opening};
+use crate::stream::{First, Stream};
 
-/// Time a body has to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(120);
 /// Time an answer has to come as JSON. One that takes longer comes on a stream, which a client can resume.
 pub(super) const JSON_PATIENCE: Duration = Duration::from_secs(1);
+
 pub(super) async fn answer(
     bridge: &Rc<Bridge>,
     request: Request<Incoming>,
@@ -36,7 +32,7 @@ pub(super) async fn answer(
     let (head, body) = request.into_parts();
     guard::json(&head.headers)?;
     guard::accepts(&head.headers, &["application/json", "text/event-stream"])?;
-    let body = read(body, bridge.config.body_bytes_max).await?;
+    let (body, _counted) = body::read(bridge, body).await?;
     let parsed = message::parse(&body).map_err(Refusal::NotAMessage)?;
     let (messages, batch) = match parsed {
         message::Body::One(message) => (vec![message], false),
@@ -48,16 +44,16 @@ pub(super) async fn answer(
         return stateless::answer(bridge, &head.headers, message).await;
     }
     let initialize = messages.iter().any(is_initialize);
-    let Some(session) = named_session(bridge, &head.headers)? else {
+    if !head.headers.contains_key(SESSION_ID) {
         return match &messages[..] {
             [Message::Request(request)] if initialize && !batch => {
-                let client = head.headers.get(CLIENT).and_then(|client| client.to_str().ok());
-                open_session(bridge, client.unwrap_or_default(), request, &messages, &body).await
+                open_session(bridge, guard::client(&head.headers), request, &messages, &body).await
             }
             [Message::Request(request), ..] => Err(Refusal::NoSession { id: Some(request.id.to_owned()) }),
             _ => Err(Refusal::NoSession { id: None }),
         };
-    };
+    }
+    let session = session(bridge, &head.headers)?;
     guard::revision(&head.headers)?;
     if batch && (initialize || !session.revision().is_some_and(Revision::allows_batches)) {
         return Err(Refusal::BatchNotAllowed);
@@ -72,28 +68,6 @@ fn is_initialize(message: &Message<'_>) -> bool {
     matches!(message, Message::Request(request) if request.method == "initialize")
 }
 
-/// The session that the request names; `None` if it names none.
-fn named_session(bridge: &Bridge, headers: &HeaderMap) -> Result<Option<Rc<Session>>, Refusal> {
-    let Some(id) = headers.get(SESSION_ID) else { return Ok(None) };
-    let session = id.to_str().ok().and_then(|id| bridge.sessions.get(id));
-    let session = session.filter(|session| !session.is_one_stream()).ok_or(Refusal::UnknownSession)?;
-    session.used();
-    Ok(Some(session))
-}
-
-pub(super) async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Refusal> {
-    let too_large = || Refusal::TooLarge { bytes_max };
-    if body.size_hint().lower() > bytes_max as u64 {
-        return Err(too_large());
-    }
-    match timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Refusal::BodyIncomplete),
-        Err(_) => Err(Refusal::BodyTooSlow),
-    }
-}
-
 /// Opens a session, with a child of its own or without.
 async fn open_session(
     bridge: &Rc<Bridge>,
@@ -106,7 +80,8 @@ async fn open_session(
         return initialize_child(bridge, request, messages, body).await;
     };
     let session = opening.session().clone();
-    let mut response = json([initialize_shared(bridge, &session, request).await?].into(), false);
+    let answer = session.initialize(request).expect("this session shares a child");
+    let mut response = json([answer.map_err(Refusal::ClientTooLong)?].into(), false);
     let id = HeaderValue::from_str(session.id()).expect("a session id is visible ASCII");
     response.headers_mut().insert(SESSION_ID, id);
     opening.succeed();
@@ -117,41 +92,9 @@ async fn open_session(
 /// the session is to have a child for itself. Until it is known what the server speaks, none is opened.
 pub(super) async fn sharing(bridge: &Rc<Bridge>, client: &str) -> Result<Option<Opening>, Refusal> {
     let eras = bridge.eras().await;
-    let key = match bridge.config.process {
-        _ if !eras.sessions => bridge.stateless_key(client),
-        Process::Shared => Key::shared(Era::Sessions),
-        Process::Auto | Process::PerClient => return Ok(None),
-    };
+    let Some(key) = bridge.key_of_session(&eras, client) else { return Ok(None) };
     let Found { introduction, .. } = Links::find(bridge, &key, false).await.map_err(Refusal::NoLink)?;
-    let newer = (!eras.sessions).then(|| Newer::of(introduction));
-    Opening::sharing(bridge, Shared::new(bridge, key, newer)).map(Some).map_err(Refusal::NotOpened)
-}
-
-/// The answer to `initialize` of a session that has no child for itself: what the server has said to the bridge.
-pub(super) async fn initialize_shared(
-    bridge: &Rc<Bridge>,
-    session: &Session,
-    request: &message::Request<'_>,
-) -> Result<Bytes, Refusal> {
-    let asked = asked_revision(request);
-    let (revision, result) = match session.newer() {
-        Some((_, newer)) => newer.initialize(request, asked.unwrap_or(Revision::LATEST_WITH_SESSIONS)),
-        None => {
-            let key = Key::shared(Era::Sessions);
-            let found = Links::find(bridge, &key, false).await.map_err(Refusal::NoLink)?;
-            shared::initialize_result(&found.introduction, asked)
-        }
-    };
-    session.set_revision(revision);
-    Ok(message::result(request.id, &result).into())
-}
-
-/// The revision with sessions that a client asks for, if we know it.
-fn asked_revision(request: &message::Request<'_>) -> Option<Revision> {
-    let params = request.params?.get();
-    let revision = &params[splice::find(params, &["protocolVersion"])?];
-    let revision: Revision = serde_json::from_str::<String>(revision).ok()?.parse().ok()?;
-    (revision.era() == Era::Sessions).then_some(revision)
+    Opening::sharing(bridge, Shared::new(bridge, key, introduction)).map(Some).map_err(Refusal::NotOpened)
 }
 
 /// Opens a session with its child's answer to `initialize`.

@@ -15,6 +15,7 @@ use super::body::Body;
 use crate::link::NotIntroduced;
 use crate::links::NoLink;
 use crate::serve::chain;
+use crate::session::TooLong;
 use crate::sessions::OpenError;
 use crate::wire::Ending;
 pub(crate) use fault::Fault;
@@ -41,6 +42,8 @@ pub(crate) enum Refusal {
     NotJson,
     #[error("the body is larger than {bytes_max} bytes")]
     TooLarge { bytes_max: usize },
+    #[error("too many large requests are being received")]
+    TooManyBodies,
     #[error("the body broke off")]
     BodyIncomplete,
     #[error("the body took too long to arrive")]
@@ -79,6 +82,8 @@ pub(crate) enum Refusal {
     NotResumable,
     #[error("{}", chain(.0))]
     NotOpened(OpenError),
+    #[error(transparent)]
+    ClientTooLong(TooLong),
     #[error("{0} before it was initialised")]
     InitializeFailed(Ending),
     #[error("the server did not answer initialize within {seconds} s")]
@@ -125,6 +130,7 @@ impl Refusal {
     fn passes(&self) -> bool {
         match self {
             Self::NotOpened(OpenError::Full(_)) | Self::TooManyCalls | Self::TooManyBytes => true,
+            Self::TooManyBodies => true,
             Self::NoLink(NoLink::Full(_) | NoLink::Restarting { .. }) => true,
             Self::Stateless { fault, .. } => fault.passes(),
             _ => false,
@@ -151,10 +157,11 @@ impl Refusal {
             | Self::NoStream
             | Self::InitializedAlready
             | Self::IdInUse
-            | Self::NotResumable => StatusCode::BAD_REQUEST,
+            | Self::NotResumable
+            | Self::ClientTooLong(_) => StatusCode::BAD_REQUEST,
             Self::TooManyCalls | Self::TooManyBytes => StatusCode::TOO_MANY_REQUESTS,
             Self::TooManyStreams => StatusCode::CONFLICT,
-            Self::NotOpened(OpenError::Full(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotOpened(OpenError::Full(_)) | Self::TooManyBodies => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotOpened(OpenError::Spawn(_)) | Self::InitializeFailed(_) => StatusCode::BAD_GATEWAY,
             Self::NoLink(NoLink::Full(_) | NoLink::Restarting { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoLink(NoLink::NotIntroduced(NotIntroduced::Timeout)) | Self::InitializeTimeout { .. } => {
@@ -172,6 +179,7 @@ impl Refusal {
             Self::TooLarge { .. } | Self::BatchNotAllowed | Self::InitializedAlready | Self::IdInUse => {
                 code::INVALID_REQUEST
             }
+            Self::ClientTooLong(_) => code::INVALID_PARAMS,
             Self::Stateless { fault, .. } => fault.code(),
             Self::NoSuchPath
             | Self::NoSuchMethod
@@ -183,6 +191,7 @@ impl Refusal {
             | Self::ForeignOrigin
             | Self::NotAcceptable(_)
             | Self::NotJson
+            | Self::TooManyBodies
             | Self::BodyIncomplete
             | Self::BodyTooSlow
             | Self::UnknownRevision

@@ -7,21 +7,22 @@ use ::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use ::http::{HeaderName, Response, StatusCode};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
 use mcp::message::{self, Message, Outcome, Request, code};
 use mcp::protocol::{Era, Revision};
-use mcp::session::{CLIENT, METHOD, NAME, PROTOCOL_VERSION};
+use mcp::session::{METHOD, NAME, PROTOCOL_VERSION};
 use mcp::splice;
 use tokio::time::timeout;
 
 use super::body::Body;
 use super::post::JSON_PATIENCE;
 use super::refusal::Fault;
-use super::{Refusal, empty, events};
+use super::{Refusal, empty, events, guard};
 use crate::link::{self, Asker, Introduction, Link, Outgoing, Parameters, Pending, meta};
 use crate::links::{Links, NoLink};
+use crate::placement::CLIENT_BYTES_MAX;
 use crate::serve::{Bridge, chain};
-use crate::session::{CallRefused, First, Stream};
+use crate::session::CallRefused;
+use crate::stream::{First, Stream};
 use crate::translate::{self, Exchange, NotResumed, Resumed};
 
 /// Whether a message is of this era: because it says so itself, or because its header does and no session speaks
@@ -37,9 +38,8 @@ pub(super) fn is_meant(headers: &HeaderMap, message: &Message<'_>, in_session: b
     if in_body {
         return true;
     }
-    let Some(revision) = headers.get(PROTOCOL_VERSION) else { return false };
-    let revision = revision.to_str().ok().and_then(|revision| revision.parse::<Revision>().ok());
-    let in_header = revision.map_or(!in_session, |revision| revision.era() == Era::Stateless);
+    let Some(era) = guard::named_era(headers) else { return false };
+    let in_header = era.map_or(!in_session, |era| era == Era::Stateless);
     in_header && method != "initialize"
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn answer(
     };
     let refuse = |fault| Refusal::Stateless { id: Some(request.id.to_owned()), fault };
     check(headers, request).map_err(refuse)?;
-    let client = headers.get(CLIENT).and_then(|client| client.to_str().ok()).unwrap_or_default();
+    let client = guard::client(headers);
     let eras = bridge.eras().await;
     match eras.stateless {
         Some(_) => forward(bridge, headers, client, request).await.map_err(refuse),
@@ -71,14 +71,14 @@ async fn forward(
     client: &str,
     request: &Request<'_>,
 ) -> Result<Response<Body>, Fault> {
-    let found = Links::find(bridge, &bridge.stateless_key(client), false).await.map_err(no_link)?;
+    let found = Links::find(bridge, &bridge.key_of_call(client), false).await.map_err(no_link)?;
     let link = &found.link;
     check_arguments(link, &found.introduction, headers, request).await?;
     let stream = link.stream();
     let asker = Asker::Post(stream.clone());
     let (number, line) = link.begin(Outgoing::of(request), asker).map_err(refused)?;
     let pending = Pending::new(link, number);
-    give(link, line).await;
+    link.tell([line]);
     Ok(respond(stream, pending).await)
 }
 
@@ -94,10 +94,13 @@ async fn translate(
     let params = request.params.map(|params| params.get()).unwrap_or_default();
     let capabilities = splice::find(params, &["_meta", meta::CLIENT_CAPABILITIES]);
     let capabilities = capabilities.map_or("{}", |place| &params[place]);
-    let (key, alone) = translate::key(bridge, client, capabilities);
+    if capabilities.len() > CLIENT_BYTES_MAX {
+        return Err(Fault::CapabilitiesTooLong);
+    }
+    let (key, alone) = bridge.key_of_translated(client, capabilities);
     if let Some(place) = splice::find(params, &["requestState"]) {
-        let state: String = serde_json::from_str(&params[place]).map_err(|_| NotResumed)?;
-        let Resumed { stream, pending } = bridge.rounds.resume(&key.client, request, &state).await?;
+        let state: String = serde_json::from_str(&params[place]).map_err(|_| NotResumed::Unknown)?;
+        let Resumed { stream, pending } = bridge.rounds.resume(&key, request, &state)?;
         return Ok(respond(stream, pending).await);
     }
     let found = Links::find(bridge, &key, alone).await.map_err(no_link)?;
@@ -105,19 +108,20 @@ async fn translate(
     let stream = link.stream();
     match &*request.method {
         "server/discover" => {
-            let result = translate::discovery(&server);
-            Ok(json(message::result(request.id, &result).into()))
+            stream.answer(message::result(request.id, &translate::discovery(&server)).into());
+            Ok(json(stream))
         }
         "subscriptions/listen" => {
-            let listener = bridge.listeners.listen(link, &server, request, stream.clone()).await;
+            let listener =
+                bridge.listeners.listen(link, &server, request, stream.clone()).map_err(refused)?;
             Ok(events::of_listener(stream, listener))
         }
         _ => {
-            let exchange = Exchange::begin(server, request, stream.clone());
+            let exchange = Exchange::begin(server, request, stream.clone(), link.noted());
             let asker = Asker::Exchange(exchange.clone());
             let (number, line) = link.begin(Outgoing::of(request), asker).map_err(refused)?;
             let pending = Pending::in_round(link, number, &exchange);
-            give(link, line).await;
+            link.tell([line]);
             // From here on the call itself says that the child is in use.
             drop(found);
             Ok(respond(stream, pending).await)
@@ -125,27 +129,20 @@ async fn translate(
     }
 }
 
-/// Gives the child a request whose call is noted, so that a client that leaves meanwhile has cancelled it.
-async fn give(link: &Link, line: Bytes) {
-    if link.tell(line).await.is_err() {
-        tracing::debug!("the server has ended, and with it the call");
-    }
-}
-
 /// Answers with what comes: JSON, with the status for it, if the answer comes first and soon; otherwise a stream.
 async fn respond(stream: Rc<Stream>, pending: Pending) -> Response<Body> {
     match timeout(JSON_PATIENCE, stream.first()).await {
-        Ok(First::Answers) => json(stream.take_answers().pop_front().unwrap_or_default()),
+        Ok(First::Answers) => json(stream),
         Ok(First::Events) | Err(_) => events::of_call(stream, pending),
     }
 }
 
-fn json(answer: Bytes) -> Response<Body> {
-    let status = match link::outcome(&answer) {
+fn json(stream: Rc<Stream>) -> Response<Body> {
+    let status = match stream.last().as_deref().and_then(link::outcome) {
         Some(error @ Outcome::Error(_)) => status(error),
         Some(Outcome::Result(_)) | None => StatusCode::OK,
     };
-    let mut response = Response::new(Body::full(answer));
+    let mut response = Response::new(Body::answer(stream));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
@@ -220,8 +217,7 @@ async fn check_arguments(
         return Ok(());
     }
     // The tools may have changed since they were read.
-    link.forget_parameters();
-    check(&*link.parameters(server).await)
+    check(&*link.newer_parameters(server).await)
 }
 
 /// Whether a header field is there once and says the same as the body.

@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use super::{Asker, Link, Outgoing};
-use crate::session::Stream;
+use crate::meter::{Counted, Meter};
+use crate::stream::Stream;
 use crate::translate::Exchange;
 
 #[derive(Default)]
@@ -28,6 +29,8 @@ pub(super) struct Call {
     pub(super) logs: bool,
     /// Whether it never ends by itself.
     pub(super) listens: bool,
+    /// What of this is as long as the caller likes.
+    _counted: Option<Counted>,
 }
 
 impl Calls {
@@ -55,7 +58,11 @@ impl Calls {
 
     /// The call whose answer goes on a stream.
     pub(super) fn of_stream(&self, stream: &Rc<Stream>) -> Option<u64> {
-        let of_it = |call: &Call| matches!(&call.asker, Asker::Post(other) if Rc::ptr_eq(other, stream));
+        let of_it = |call: &Call| match &call.asker {
+            Asker::Post(other) => Rc::ptr_eq(other, stream),
+            Asker::Exchange(exchange) => exchange.is_on(stream),
+            Asker::Session(..) | Asker::Listener(_) | Asker::Bridge(_) => false,
+        };
         self.by_number.iter().find(|(_, call)| of_it(call)).map(|(number, _)| *number)
     }
 
@@ -80,19 +87,17 @@ impl Calls {
 }
 
 impl Call {
-    pub(super) fn of(request: &Outgoing<'_>, asker: Asker) -> Self {
-        Self {
-            asker,
-            id: request.id().to_owned(),
-            token: request.token(),
-            logs: request.logs(),
-            listens: request.listens(),
-        }
+    pub(super) fn of(request: &Outgoing<'_>, asker: Asker, noted: &Meter) -> Self {
+        let (id, token) = (request.id().to_owned(), request.token());
+        let bytes = id.get().len() + token.as_ref().map_or(0, |token| token.get().len());
+        let counted = Some(noted.count(bytes));
+        Self { asker, id, token, logs: request.logs(), listens: request.listens(), _counted: counted }
     }
 
     pub(super) fn of_the_bridge(sender: oneshot::Sender<Bytes>) -> Self {
         let id = RawValue::NULL.to_owned();
-        Self { asker: Asker::Bridge(sender), id, token: None, logs: false, listens: false }
+        let asker = Asker::Bridge(sender);
+        Self { asker, id, token: None, logs: false, listens: false, _counted: None }
     }
 
     /// Gives the caller the answer, which bears its own id.
@@ -125,7 +130,7 @@ impl Call {
             }
             Asker::Listener(session) => {
                 if let Some(session) = session.upgrade() {
-                    session.tell(method, message);
+                    session.told(method, message);
                 }
             }
             Asker::Exchange(_) | Asker::Bridge(_) => {}

@@ -11,6 +11,7 @@ use super::calls::Call;
 use super::rewrite::{self, meta};
 use super::{Asker, Link};
 use crate::broken;
+use crate::changes::is_change;
 use crate::meter::Meter;
 use crate::report::Report;
 use crate::serve::Bridge;
@@ -41,9 +42,9 @@ impl Owner for Link {
         }
     }
 
-    /// Never: one client that does not read must not keep the others from being answered. It is cut off instead.
+    /// Not for long: one client that does not read must not keep the others from being answered. It is cut off instead.
     fn is_full(&self) -> bool {
-        false
+        self.is_flooded()
     }
 
     fn outgoing(&self) -> &Meter {
@@ -118,12 +119,14 @@ impl Link {
             }
             return;
         }
-        if notification.method == "notifications/cancelled" {
-            drop(calls);
+        drop(calls);
+        if method == "notifications/cancelled" {
             return self.subscription_ended(text);
         }
-        let listened = self.bridge.upgrade().filter(|_| !self.is_stateless());
-        if listened.is_some_and(|bridge| bridge.listeners.tell(&self.key.client, notification)) {
+        if !self.is_stateless() && is_change(method) {
+            if let Some(bridge) = self.bridge.upgrade() {
+                bridge.listeners.changed(&self.key, notification);
+            }
             return;
         }
         self.route_uncorrelated(notification);
@@ -138,11 +141,8 @@ impl Link {
         };
         let Some(call) = calls.remove(number) else { return };
         drop(calls);
-        let (id, key) = (call.id.get().to_owned(), meta::SUBSCRIPTION);
-        let result = format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{key}":{id}}}}}}}"#
-        );
-        call.answer(result.into());
+        let end = rewrite::end_of_subscription(&call.id);
+        call.answer(end);
     }
 
     /// stdio does not say which call a log line or an unknown notification belongs to. It goes to the only call that it
@@ -152,7 +152,7 @@ impl Link {
         let log = notification.method == "notifications/message";
         let calls = self.calls.borrow();
         let meant = match (self.is_stateless(), log) {
-            _ if !self.serves_one_client() && self.is_in_doubt() => None,
+            _ if self.is_in_doubt() => None,
             (true, true) => calls.only(|call| call.logs),
             (true, false) => calls.only(|call| !call.listens),
             (false, _) if self.serves_one_client() => calls.only(|_| true),
@@ -175,23 +175,31 @@ impl Link {
     /// A question of the server is for its client, if there is one and it is clear which call it is about.
     fn route_request(self: &Rc<Self>, request: &Request<'_>) {
         let answer = match &*request.method {
-            "ping" => format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, request.id).into(),
+            "ping" => rewrite::empty_result(request.id),
             _ if self.ask_client(request) => return,
             _ => {
                 let text = "no client of this server can be asked that";
-                message::error(Some(request.id), code::METHOD_NOT_FOUND, text, None)
+                message::error(Some(request.id), code::METHOD_NOT_FOUND, text, None).into()
             }
         };
-        let wire = self.wire.clone();
-        tokio::task::spawn_local(async move { wire.send(vec![answer.into()]).await });
+        if self.is_clogged() {
+            tracing::warn!("a server that does not read asks for more answers, and gets none");
+            return;
+        }
+        self.tell([answer]);
     }
 
     /// Asks the client of the only call in flight; `false` if it cannot be asked.
     fn ask_client(self: &Rc<Self>, request: &Request<'_>) -> bool {
-        let exchange = if self.serves_one_client() { self.calls.borrow().only_exchange() } else { None };
+        // It could be about a call that was given up.
+        let is_clear = self.serves_one_client() && !self.is_in_doubt();
+        let exchange = if is_clear { self.calls.borrow().only_exchange() } else { None };
         let (Some((number, exchange)), Some(bridge)) = (exchange, self.bridge.upgrade()) else {
             return false;
         };
+        if self.noted.bytes() > self.bytes_max {
+            return false;
+        }
         match exchange.asked(request, &self.key.capabilities) {
             Asked::Passed => {
                 Rounds::asked(bridge, self.clone(), number, exchange);
@@ -210,26 +218,6 @@ impl Link {
         let call = rewrite::number(id).and_then(|number| self.calls.borrow_mut().remove(number));
         if let Some(call) = call {
             call.fail(self, text);
-        }
-    }
-
-    /// Cuts off the client that reads most slowly, before it takes everybody's memory.
-    fn make_room(&self) {
-        if self.outgoing.bytes() <= self.bytes_max {
-            return;
-        }
-        let streams: Vec<_> = self.streams.borrow().iter().filter_map(std::rc::Weak::upgrade).collect();
-        // What whole answers take that are being read makes no stream too slow.
-        if streams.iter().map(|stream| stream.kept().0).sum::<usize>() <= self.bytes_max {
-            return;
-        }
-        let Some(slowest) = streams.into_iter().max_by_key(|stream| stream.kept().0) else { return };
-        let (bytes, _) = slowest.kept();
-        if bytes > 0 {
-            tracing::warn!(bytes, "a client read its stream too slowly and is cut off");
-            slowest.cut_off();
-            let number = self.calls.borrow().of_stream(&slowest);
-            number.into_iter().for_each(|number| self.cancel(number));
         }
     }
 }

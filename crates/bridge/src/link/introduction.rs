@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mcp::message::{self, Body, Message, Outcome};
 use mcp::protocol::{Era, Revision};
-use mcp::splice;
+use mcp::splice::{self, Edits};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::timeout;
 
@@ -15,10 +15,20 @@ use crate::wire::Ending;
 /// Time a server has to answer `initialize`; it may have to be installed first.
 pub(crate) const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// Capabilities that a child cannot keep which serves many clients of the era with sessions: what it says beside answers
+/// and progress belongs to no call that it could be led to, and what such a client would set is set for all.
+const UNKEPT: [&[&str]; 2] = [&["logging"], &["tasks", "list"]];
+const UNTRUE: [&[&str]; 4] = [
+    &["tools", "listChanged"],
+    &["prompts", "listChanged"],
+    &["resources", "listChanged"],
+    &["resources", "subscribe"],
+];
+
 /// What a child has said of itself.
 #[derive(Debug)]
 pub(crate) struct Introduction {
-    /// The result, as the server wrote it.
+    /// The result, as the server wrote it, as far as it can be kept.
     pub(crate) result: Box<RawValue>,
     /// The newest revision that it speaks in the era in which it was asked.
     pub(crate) revision: Revision,
@@ -53,6 +63,29 @@ impl Introduction {
         Some(Self { result: result.to_owned(), revision: known.unwrap_or(Revision::ALL[0]) })
     }
 
+    /// Without what is not true of a child that many clients share.
+    fn for_many(mut self) -> Self {
+        let text = self.result.get();
+        let capabilities = |path: &[&'static str]| {
+            let path: Vec<&str> = std::iter::once("capabilities").chain(path.iter().copied()).collect();
+            splice::find(text, &path)
+        };
+        let mut edits = Edits::of(text);
+        for value in UNTRUE.into_iter().filter_map(capabilities) {
+            edits.replace(value, "false");
+        }
+        for path in UNKEPT {
+            let (key, parents) = path.split_last().expect("no path is empty");
+            if let Some(object) = capabilities(parents) {
+                edits.remove(&object, key);
+            }
+        }
+        if let Ok(result) = RawValue::from_string(edits.apply()) {
+            self.result = result;
+        }
+        self
+    }
+
     /// A part of the result, as the server wrote it.
     pub(crate) fn member(&self, path: &[&str]) -> Option<&str> {
         splice::find(self.result.get(), path).map(|range| &self.result.get()[range])
@@ -66,6 +99,11 @@ impl Introduction {
 }
 
 impl Link {
+    /// What the child has said it is, if it has.
+    pub(crate) fn known(&self) -> Option<Rc<Introduction>> {
+        self.introduction.borrow().as_ref()?.as_ref().ok().cloned()
+    }
+
     /// Waits until the child has said what it is.
     pub(crate) async fn introduction(&self) -> Result<Rc<Introduction>, NotIntroduced> {
         loop {
@@ -122,8 +160,8 @@ impl Link {
         let introduction =
             introduction.ok_or_else(|| NotIntroduced::Refused("its answer names no revision".into()))?;
         let initialized = message::notification("notifications/initialized", None);
-        self.tell(initialized.into()).await.map_err(ended)?;
-        Ok(Rc::new(introduction))
+        self.wire.send([initialized.into()]).map_err(ended)?;
+        Ok(Rc::new(if self.key.is_shared() { introduction.for_many() } else { introduction }))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Arguments of tools that clients mirror into header fields (2026-07-28, Streamable HTTP, Custom Headers from Tool
 //! Parameters): which ones, the server says in its list of tools, which is read once before the first call.
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use mcp::message::Outcome;
 use mcp::session::PARAMETER_PREFIX;
@@ -9,19 +11,44 @@ use mcp::splice;
 use memchr::memmem;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::{Introduction, Link, outcome};
 use crate::probe;
 
 /// Pages of the list of tools that are read.
 const PAGES_MAX: usize = 64;
+/// Bytes of what is kept of them.
+const BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Time from one reading of the list to the next that a caller can bring about.
+const READ_PAUSE: Duration = Duration::from_secs(5);
 /// Objects in objects that are looked into.
 const DEPTH_MAX: usize = 16;
 const ANNOTATION: &str = "x-mcp-header";
 
 /// The mirrored arguments of all tools of a server.
 #[derive(Debug, Default)]
-pub(crate) struct Parameters(Vec<Parameter>);
+pub(crate) struct Parameters {
+    list: Vec<Parameter>,
+    bytes: usize,
+}
+
+/// What a link knows of them.
+#[derive(Default)]
+pub(super) struct KnownParameters {
+    read: RefCell<Option<Read>>,
+    reading: Mutex<()>,
+    /// How often they were forgotten: what is read meanwhile may be old.
+    forgotten: Cell<u64>,
+}
+
+struct Read {
+    parameters: Rc<Parameters>,
+    /// Whether the server gave its list. If not, nothing is known, and it is asked again after [`READ_PAUSE`].
+    complete: bool,
+    at: Instant,
+}
 
 #[derive(Debug)]
 struct Parameter {
@@ -46,7 +73,7 @@ impl Parameters {
         let Some(name) = name.and_then(|name| serde_json::from_str::<String>(name).ok()) else {
             return vec![];
         };
-        let of_tool = self.0.iter().filter(|parameter| parameter.tool == name);
+        let of_tool = self.list.iter().filter(|parameter| parameter.tool == name);
         let mirrored = of_tool.filter_map(|parameter| {
             let path: Vec<&str> =
                 std::iter::once("arguments").chain(parameter.path.iter().map(String::as_str)).collect();
@@ -56,6 +83,19 @@ impl Parameters {
             is_value.then(|| Mirrored { header: parameter.header.clone(), value })
         });
         mirrored.collect()
+    }
+
+    fn add(&mut self, parameter: Parameter) {
+        let texts = parameter.path.iter().chain([&parameter.tool, &parameter.header]);
+        let bytes =
+            size_of::<Parameter>() + texts.map(|text| size_of::<String>() + text.len()).sum::<usize>();
+        if self.bytes + bytes > BYTES_MAX {
+            // The server itself refuses what is not as it should be.
+            tracing::warn!(tool = parameter.tool, "the server mirrors more arguments than are checked");
+            return;
+        }
+        self.bytes += bytes;
+        self.list.push(parameter);
     }
 
     fn read(&mut self, tools: &Value) {
@@ -74,11 +114,19 @@ impl Parameters {
             path.push(key.clone());
             if let Some(name) = property[ANNOTATION].as_str() {
                 let header = format!("{PARAMETER_PREFIX}{}", name.to_ascii_lowercase());
-                self.0.push(Parameter { tool: tool.to_owned(), path: path.clone(), header });
+                self.add(Parameter { tool: tool.to_owned(), path: path.clone(), header });
             }
             self.walk(tool, property, path);
             path.pop();
         }
+    }
+}
+
+impl KnownParameters {
+    fn usable(&self) -> Option<Rc<Parameters>> {
+        let read = self.read.borrow();
+        let usable = read.as_ref().filter(|read| read.complete || read.at.elapsed() < READ_PAUSE);
+        usable.map(|read| read.parameters.clone())
     }
 }
 
@@ -98,31 +146,50 @@ impl Mirrored<'_> {
 }
 
 impl Link {
-    /// The mirrored arguments of the server's tools.
+    /// The mirrored arguments of the server's tools; none as long as the server does not list them.
     pub(crate) async fn parameters(&self, server: &Introduction) -> Rc<Parameters> {
-        if let Some(known) = &*self.parameters.borrow() {
-            return known.clone();
+        let known = &self.parameters;
+        if let Some(parameters) = known.usable() {
+            return parameters;
         }
-        let parameters = Rc::new(if server.has(&["tools"]) {
-            self.read_parameters().await
-        } else {
-            Parameters::default()
-        });
-        *self.parameters.borrow_mut() = Some(parameters.clone());
+        // One caller reads for all who wait.
+        let _reading = known.reading.lock().await;
+        if let Some(parameters) = known.usable() {
+            return parameters;
+        }
+        let forgotten = known.forgotten.get();
+        let read =
+            if server.has(&["tools"]) { self.read_parameters().await } else { Some(Parameters::default()) };
+        let (complete, parameters) = (read.is_some(), Rc::new(read.unwrap_or_default()));
+        if known.forgotten.get() == forgotten {
+            let (at, parameters) = (Instant::now(), parameters.clone());
+            *known.read.borrow_mut() = Some(Read { parameters, complete, at });
+        }
         parameters
     }
 
-    /// What was read is read again before the next call: the tools have changed, or a client knows of others.
-    pub(crate) fn forget_parameters(&self) {
-        self.parameters.take();
+    /// The mirrored arguments for a call that does not fit to those known: the tools may have changed since. They are
+    /// not read again for every such call.
+    pub(crate) async fn newer_parameters(&self, server: &Introduction) -> Rc<Parameters> {
+        if self.parameters.read.borrow().as_ref().is_some_and(|read| read.at.elapsed() >= READ_PAUSE) {
+            self.forget_parameters();
+        }
+        self.parameters(server).await
     }
 
-    async fn read_parameters(&self) -> Parameters {
+    /// What was read is read again before the next call: the tools have changed.
+    pub(crate) fn forget_parameters(&self) {
+        self.parameters.read.take();
+        self.parameters.forgotten.set(self.parameters.forgotten.get() + 1);
+    }
+
+    /// Reads the list of tools; `None` if the server does not give it.
+    async fn read_parameters(&self) -> Option<Parameters> {
         let mut parameters = Parameters::default();
         let mut cursor = None;
         for _ in 0..PAGES_MAX {
-            let Ok(answer) = self.ask("tools/list", &page(cursor.take())).await else { break };
-            let Some(Outcome::Result(result)) = outcome(&answer) else { break };
+            let answer = self.ask("tools/list", &page(cursor.take())).await.ok()?;
+            let Some(Outcome::Result(result)) = outcome(&answer) else { return None };
             let text = result.get();
             if memmem::find(text.as_bytes(), ANNOTATION.as_bytes()).is_some()
                 && let Some(tools) = splice::find(text, &["tools"])
@@ -134,7 +201,7 @@ impl Link {
                 break;
             }
         }
-        parameters
+        Some(parameters)
     }
 }
 

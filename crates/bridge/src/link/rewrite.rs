@@ -145,6 +145,18 @@ pub(super) fn number(id: Id) -> Option<u64> {
     }
 }
 
+/// The answer to a request that has only to be heard.
+pub(crate) fn empty_result(id: &RawValue) -> Bytes {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#).into()
+}
+
+/// The last message of a subscription that a client has under this id.
+pub(crate) fn end_of_subscription(id: &RawValue) -> Bytes {
+    let key = meta::SUBSCRIPTION;
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{key}":{id}}}}}}}"#)
+        .into()
+}
+
 /// A message in which something else is put in one place.
 pub(super) fn with(text: &str, place: Range<usize>, by: &RawValue) -> Bytes {
     let mut edits = Edits::of(text);

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mcp::message::{self, Id, Notification, Request, code};
+use mcp::splice;
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Session, Stream};
+use super::Session;
+use crate::meter::Counted;
+use crate::stream::Stream;
 use crate::wire::Ending;
 
 /// Calls of one session at a time.
@@ -35,6 +38,8 @@ struct Call {
     /// The number by which a shared child knows the call.
     number: Option<u64>,
     batch: Rc<Batch>,
+    /// What of this is as long as the client likes.
+    _counted: Counted,
 }
 
 /// The calls of one POST, which share its stream.
@@ -71,12 +76,6 @@ struct Meta<'a> {
 }
 
 #[derive(Deserialize)]
-struct CancelledParams<'a> {
-    #[serde(borrow, rename = "requestId")]
-    request_id: &'a RawValue,
-}
-
-#[derive(Deserialize)]
 struct ProgressParams<'a> {
     #[serde(borrow, rename = "progressToken")]
     progress_token: &'a RawValue,
@@ -106,12 +105,21 @@ impl Session {
                 }
                 return Err(CallRefused::IdInUse);
             }
-            let progress_token = progress_token(request.params);
-            if let Some(token) = &progress_token {
+            let (token, token_bytes) = progress_token(request.params).unzip();
+            if let Some(token) = &token {
                 calls.by_token.insert(token.clone(), id.clone());
             }
-            let (raw_id, batch) = (request.id.to_owned(), batch.clone());
-            calls.by_id.insert(id, Call { raw_id, progress_token, cancelled: false, number: None, batch });
+            // Both are kept as they were written or in a form of that size, and as keys once more.
+            let counted = self.noted.count(2 * (request.id.get().len() + token_bytes.unwrap_or_default()));
+            let call = Call {
+                raw_id: request.id.to_owned(),
+                progress_token: token,
+                cancelled: false,
+                number: None,
+                batch: batch.clone(),
+                _counted: counted,
+            };
+            calls.by_id.insert(id, call);
         }
         drop(calls);
         Ok(stream)
@@ -121,6 +129,7 @@ impl Session {
     pub(crate) fn answer(&self, id: &Id, message: Bytes) -> bool {
         let Some(call) = self.calls.borrow_mut().remove(id) else { return false };
         self.used();
+        self.answered.set(true);
         call.answer(message);
         true
     }
@@ -143,6 +152,11 @@ impl Session {
     /// The number by which a shared child knows a call.
     pub(super) fn number(&self, id: &Id) -> Option<u64> {
         self.calls.borrow().by_id.get(id)?.number
+    }
+
+    /// Whether a call still waits, and its client has not given it up.
+    pub(super) fn wants(&self, id: &Id) -> bool {
+        self.calls.borrow().by_id.get(id).is_some_and(|call| !call.cancelled)
     }
 
     /// The numbers of all calls that wait for a shared child.
@@ -202,9 +216,7 @@ impl Session {
 
     /// Notes that the client gave up a call. The server may still answer, but need not: then the call ends here.
     pub(crate) fn cancelled(self: &Rc<Self>, notification: &Notification<'_>) {
-        let Some(params) = notification.params else { return };
-        let Ok(params) = serde_json::from_str::<CancelledParams<'_>>(params.get()) else { return };
-        let Some(id) = Id::read(params.request_id) else { return };
+        let Some(id) = cancelled_id(notification) else { return };
         let batch = match self.calls.borrow_mut().by_id.get_mut(&id) {
             Some(call) if !call.cancelled => {
                 call.cancelled = true;
@@ -255,10 +267,17 @@ impl Call {
     }
 }
 
-/// The progress token of a call. The search saves a second reading of large parameters, which rarely have one.
-fn progress_token(params: Option<&RawValue>) -> Option<Id> {
+/// The call that a client gives up.
+pub(super) fn cancelled_id(notification: &Notification<'_>) -> Option<Id> {
+    let params = notification.params?.get();
+    Id::read_text(&params[splice::find(params, &["requestId"])?])
+}
+
+/// The progress token of a call, and how long it is as written. The search saves a second reading of large parameters, which rarely have one.
+fn progress_token(params: Option<&RawValue>) -> Option<(Id, usize)> {
     let params = params?.get();
     memmem::find(params.as_bytes(), b"\"progressToken\"")?;
     let params: CallParams<'_> = serde_json::from_str(params).ok()?;
-    params.meta?.progress_token.and_then(Id::read)
+    let token = params.meta?.progress_token?;
+    Id::read(token).map(|read| (read, token.get().len()))
 }

@@ -16,28 +16,33 @@ use mcp::splice::{self, Edits};
 use serde_json::value::RawValue;
 
 use super::Session;
-use crate::link::{Asker, Introduction, Link, Outgoing, into_meta, meta};
-use input::Round;
+use crate::changes::{self, CHANGES, RESOURCES_MAX, URI_BYTES_MAX};
+use crate::link::{Asker, Introduction, Link, Outgoing, empty_result, into_meta, meta};
+use crate::meter::Meter;
+use crate::placement::CLIENT_BYTES_MAX;
+use crate::translate::LEVELS;
+use input::Repeatable;
 
-/// Resources that a session subscribes to.
-const RESOURCES_MAX: usize = 1024;
-/// What a session listens to, by the capability that promises it.
-const CHANGES: [(&str, &str); 3] =
-    [("tools", "toolsListChanged"), ("prompts", "promptsListChanged"), ("resources", "resourcesListChanged")];
+/// What a client says of itself is longer than what is put into each of its requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("capabilities and clientInfo may have {CLIENT_BYTES_MAX} bytes")]
+pub(crate) struct TooLong;
 
 /// The part of a session that its server does not keep.
 pub(crate) struct Newer {
     server: Rc<Introduction>,
     /// What goes into the `_meta` of every request: capabilities and name of the client, as it wrote them.
     client: RefCell<String>,
-    level: RefCell<Option<String>>,
+    level: Cell<Option<&'static str>>,
     resources: RefCell<BTreeSet<String>>,
     /// The call that listens to changes, and its child.
     listening: RefCell<Option<(Weak<Link>, u64)>>,
-    calls: RefCell<HashMap<Id, Round>>,
+    calls: RefCell<HashMap<Id, Repeatable>>,
     /// What the client is asked: the call that it is for, and the name of the question there.
     questions: RefCell<HashMap<String, (Id, String)>>,
     asked: Cell<u64>,
+    /// What server and client say about calls that are made again.
+    said: Meter,
 }
 
 impl Newer {
@@ -46,12 +51,13 @@ impl Newer {
         Self {
             server,
             client: RefCell::new(format!("\"{}\":{{}}", meta::CLIENT_CAPABILITIES)),
-            level: RefCell::default(),
+            level: Cell::default(),
             resources: RefCell::default(),
             listening: RefCell::default(),
             calls: RefCell::default(),
             questions: RefCell::default(),
             asked: Cell::new(0),
+            said: Meter::default(),
         }
     }
 
@@ -60,7 +66,7 @@ impl Newer {
         &self,
         initialize: &Request<'_>,
         revision: Revision,
-    ) -> (Revision, Box<RawValue>) {
+    ) -> Result<(Revision, Box<RawValue>), TooLong> {
         let params = initialize.params.map(|params| params.get()).unwrap_or_default();
         let member = |key| splice::find(params, &[key]).map(|place| &params[place]);
         let capabilities = member("capabilities").filter(|value| value.starts_with('{')).unwrap_or("{}");
@@ -68,8 +74,11 @@ impl Newer {
         if let Some(info) = member("clientInfo") {
             client.push_str(&format!(",\"{}\":{info}", meta::CLIENT_INFO));
         }
+        if client.len() > CLIENT_BYTES_MAX {
+            return Err(TooLong);
+        }
         *self.client.borrow_mut() = client;
-        (revision, self.initialize_result(revision))
+        Ok((revision, self.initialize_result(revision)))
     }
 
     fn initialize_result(&self, revision: Revision) -> Box<RawValue> {
@@ -89,8 +98,8 @@ impl Newer {
     fn complete(&self, edits: &mut Edits<'_>, text: &str) {
         let mut members =
             format!("\"{}\":\"{}\",{}", meta::REVISION, Revision::LATEST_STATELESS, self.client.borrow());
-        if let Some(level) = &*self.level.borrow() {
-            members.push_str(&format!(",\"{}\":{level}", meta::LOG_LEVEL));
+        if let Some(level) = self.level.get() {
+            members.push_str(&format!(",\"{}\":\"{level}\"", meta::LOG_LEVEL));
         }
         into_meta(edits, text, &members);
     }
@@ -112,64 +121,66 @@ impl Newer {
 
 impl Session {
     /// Answers a request of the client here, or makes a complete one of it.
-    pub(super) async fn forward_to_newer(
+    pub(super) fn forward_to_newer(
         self: &Rc<Self>,
         newer: &Newer,
         link: &Rc<Link>,
         request: &Request<'_>,
+        id: Id,
     ) {
-        let Some(id) = Id::read(request.id) else { return };
         let params = request.params.map(|params| params.get()).unwrap_or_default();
-        let member = |key| splice::find(params, &[key]).map(|place| params[place].to_owned());
-        match &*request.method {
-            "ping" => {}
-            "logging/setLevel" => *newer.level.borrow_mut() = member("level"),
+        let done = match &*request.method {
+            "ping" => Ok(()),
+            "logging/setLevel" => newer.set_level(params),
             "resources/subscribe" | "resources/unsubscribe" => {
-                let uri = member("uri").and_then(|uri| serde_json::from_str::<String>(&uri).ok());
-                let Some(uri) = uri else {
-                    let error =
-                        message::error(Some(request.id), code::INVALID_PARAMS, "a uri is needed", None);
-                    self.answer(&id, error.into());
-                    return;
-                };
-                newer.subscribe(uri, &*request.method == "resources/subscribe");
-                self.listen_to_newer(newer, link).await;
+                let done = newer.subscribe(params, &*request.method == "resources/subscribe");
+                done.inspect(|()| self.listen_to_newer(newer, link))
             }
             method => {
                 if matches!(method, "tools/call" | "prompts/get" | "resources/read") {
-                    newer.calls.borrow_mut().insert(id.clone(), Round::of(request));
+                    let repeatable = Repeatable::of(request, &self.noted);
+                    newer.calls.borrow_mut().insert(id.clone(), repeatable);
                 }
-                return self.ask_newer(newer, link, id, request, None).await;
+                return self.ask_newer(newer, link, id, request, None);
             }
-        }
-        let result = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, request.id);
-        self.answer(&id, result.into());
+        };
+        let answer = match done {
+            Ok(()) => empty_result(request.id),
+            Err(text) => message::error(Some(request.id), code::INVALID_PARAMS, text, None).into(),
+        };
+        self.answer(&id, answer);
     }
 
     /// Listens to what the server promises and the session has subscribed to, at this child.
-    pub(super) async fn listen_to_newer(self: &Rc<Self>, newer: &Newer, link: &Rc<Link>) {
+    pub(super) fn listen_to_newer(self: &Rc<Self>, newer: &Newer, link: &Rc<Link>) {
         newer.leave();
         let Some(request) = newer.listen_request() else { return };
         let Ok(Body::One(Message::Request(request))) = message::parse(request.as_bytes()) else { return };
         let mut outgoing = Outgoing::of(&request);
         newer.complete(&mut outgoing.edits, request.raw);
-        if let Ok((number, line)) = link.begin(outgoing, Asker::Listener(Rc::downgrade(self))) {
-            // Whoever comes while the line waits for the child must find it.
-            *newer.listening.borrow_mut() = Some((Rc::downgrade(link), number));
-            let _ = link.tell(line).await;
+        match link.begin(outgoing, Asker::Listener(Rc::downgrade(self))) {
+            Ok((number, line)) => {
+                *newer.listening.borrow_mut() = Some((Rc::downgrade(link), number));
+                link.tell([line]);
+            }
+            // It is tried again with the next message of the client.
+            Err(refused) => {
+                tracing::debug!(?refused, "the session cannot listen to changes now");
+                *newer.listening.borrow_mut() = Some((Weak::new(), 0));
+            }
         }
     }
 
     /// Listens again at a child that was started since.
-    pub(super) async fn listen_where_it_runs(self: &Rc<Self>, newer: &Newer, link: &Rc<Link>) {
+    pub(super) fn listen_where_it_runs(self: &Rc<Self>, newer: &Newer, link: &Rc<Link>) {
         let moved =
             newer.listening.borrow().as_ref().is_some_and(|(old, _)| old.as_ptr() != Rc::as_ptr(link));
         if moved {
-            self.listen_to_newer(newer, link).await;
+            self.listen_to_newer(newer, link);
         }
     }
 
-    async fn ask_newer(
+    fn ask_newer(
         self: &Rc<Self>,
         newer: &Newer,
         link: &Rc<Link>,
@@ -182,30 +193,51 @@ impl Session {
         if let (Some(more), Some(params)) = (more, splice::find(request.raw, &["params"])) {
             outgoing.edits.insert(&params, more);
         }
-        outgoing.wants_logs(newer.level.borrow().is_some());
+        outgoing.wants_logs(newer.level.get().is_some());
         let asker = Asker::Session(Rc::downgrade(self), id.clone());
-        if !self.begin_at(link, outgoing, asker, &id).await {
+        if !self.begin_at(link, outgoing, asker, &id) {
             newer.calls.borrow_mut().remove(&id);
         }
     }
 }
 
 impl Newer {
-    fn subscribe(&self, uri: String, wanted: bool) {
+    /// What is said about calls that are made again.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.said.bytes()
+    }
+
+    fn set_level(&self, params: &str) -> Result<(), &'static str> {
+        let level =
+            splice::find(params, &["level"]).and_then(|level| serde_json::from_str(&params[level]).ok());
+        let known = level.and_then(|level: String| LEVELS.into_iter().find(|known| *known == level));
+        self.level.set(Some(known.ok_or("a level of RFC 5424 is needed, such as \"info\"")?));
+        Ok(())
+    }
+
+    fn subscribe(&self, params: &str, wanted: bool) -> Result<(), &'static str> {
+        let uri = changes::uri(params).ok_or("a uri is needed")?;
         let mut resources = self.resources.borrow_mut();
         if !wanted {
             resources.remove(&uri);
-        } else if resources.len() < RESOURCES_MAX {
-            resources.insert(uri);
+            return Ok(());
         }
+        if uri.len() > URI_BYTES_MAX {
+            return Err("the uri is too long to subscribe to");
+        }
+        if resources.len() >= RESOURCES_MAX && !resources.contains(&uri) {
+            return Err("the session subscribes to too many resources");
+        }
+        resources.insert(uri);
+        Ok(())
     }
 
     /// The request that listens to everything the client wants to know; `None` if that is nothing.
     fn listen_request(&self) -> Option<String> {
         let mut filter: Vec<_> = CHANGES
             .iter()
-            .filter(|(capability, _)| self.server.has(&[capability, "listChanged"]))
-            .map(|(_, member)| format!("\"{member}\":true"))
+            .filter(|change| self.server.has(&[change.capability, "listChanged"]))
+            .map(|change| format!("\"{}\":true", change.member))
             .collect();
         let resources = self.resources.borrow();
         if !resources.is_empty() {

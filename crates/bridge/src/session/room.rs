@@ -1,12 +1,13 @@
-//! The bound on what one session holds: `--session-bytes-max`, over messages both ways and what is kept for a client to
-//! resume.
+//! The bound on what one session holds: `--session-bytes-max`, over messages both ways, what is kept for a client to
+//! resume, and what is remembered of calls.
 //!
 //! It is looked at before a message is taken, so one message each way may exceed it, and its copy on the way out. What is
 //! only kept is dropped first. Then new calls are refused, and the child is not read until its client has read.
 
 use std::rc::Rc;
 
-use super::{Session, Stream};
+use super::{Server, Session};
+use crate::stream::Stream;
 
 impl Session {
     /// Whether another call may be made.
@@ -17,7 +18,10 @@ impl Session {
 
     /// Whether so much waits for the child to read that it gets no message of any kind.
     pub(crate) fn is_clogged(&self) -> bool {
-        self.waiting_bytes() > self.bytes_max
+        match &self.server {
+            Server::Own(wire) => wire.waiting_bytes() > self.bytes_max,
+            Server::Shared(shared) => shared.current_link().is_some_and(|link| link.is_clogged()),
+        }
     }
 
     /// Whether so much waits for the client that no more may come.
@@ -29,7 +33,12 @@ impl Session {
     }
 
     fn held_bytes(&self) -> usize {
-        self.waiting_bytes() + self.outgoing.bytes()
+        let elsewhere = match &self.server {
+            Server::Own(wire) => wire.waiting_bytes(),
+            // What waits for a shared child is bounded there.
+            Server::Shared(_) => self.newer().map_or(0, |(_, newer)| newer.held_bytes()),
+        };
+        elsewhere + self.outgoing.bytes() + self.noted.bytes()
     }
 
     /// Drops what nobody waits for, the oldest first, until the session holds no more than it may.

@@ -11,11 +11,13 @@ use bytes::Bytes;
 use mcp::message::{self, Body, Id, Message, Response};
 use mcp::scan::Scanner;
 
-use super::{Session, Stream};
+use super::Session;
 use crate::broken;
+use crate::changes::is_change;
 use crate::meter::Meter;
 use crate::report::Report;
 use crate::serve::Bridge;
+use crate::stream::Stream;
 use crate::wire::{Ending, Owner};
 
 impl Owner for Session {
@@ -64,10 +66,7 @@ impl Session {
             Message::Notification(notification) => {
                 let stream = match &*notification.method {
                     "notifications/progress" => self.progress_stream(notification.params),
-                    "notifications/tools/list_changed"
-                    | "notifications/prompts/list_changed"
-                    | "notifications/resources/list_changed"
-                    | "notifications/resources/updated" => Some(self.listener()),
+                    method if is_change(method) => Some(self.listener()),
                     _ => None,
                 };
                 stream.unwrap_or_else(|| self.uncorrelated()).put(part(line, notification.raw));

@@ -1,6 +1,7 @@
 //! One call of a client of 2026-07-28 at an older server, over all the rounds that it takes.
 
 use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -10,18 +11,24 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{QUESTIONS, result};
 use crate::link::{Introduction, meta};
-use crate::session::Stream;
+use crate::meter::{Counted, Meter};
+use crate::stream::Stream;
 
 /// Methods that may be answered with questions.
 const ROUNDS: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
 /// The levels of log messages, in the order of how bad they are (RFC 5424).
-const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+pub(crate) const LEVELS: [&str; 8] =
+    ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 pub(crate) struct Exchange {
     server: Rc<Introduction>,
     method: String,
-    /// What the call is about: a client that comes again must ask for the same.
-    subject: String,
+    /// What the call is about, as a hash: a client that comes again must ask for the same.
+    subject: u64,
+    hasher: RandomState,
+    /// Counts what is as long as client and server like.
+    noted: Meter,
+    _method: Counted,
     round: RefCell<Round>,
     rounds: Cell<u64>,
     /// What the server has asked and the client has not been told.
@@ -35,10 +42,10 @@ struct Round {
     logs: Option<usize>,
     /// Gone once it is answered.
     stream: Option<Rc<Stream>>,
+    _counted: Counted,
 }
 
 /// A request of the server to its client.
-#[derive(Clone, Debug)]
 pub(crate) struct Question {
     /// The id that the server gave it.
     pub(super) id: Box<RawValue>,
@@ -46,6 +53,7 @@ pub(crate) struct Question {
     pub(super) key: String,
     /// Method and parameters, as the server wrote them.
     request: String,
+    _counted: Counted,
 }
 
 /// What is to be done about a question.
@@ -59,12 +67,22 @@ pub(crate) enum Asked {
 }
 
 impl Exchange {
-    pub(crate) fn begin(server: Rc<Introduction>, request: &Request<'_>, stream: Rc<Stream>) -> Rc<Self> {
+    /// A call whose answer goes on a stream, and whose memory counts there.
+    pub(crate) fn begin(
+        server: Rc<Introduction>,
+        request: &Request<'_>,
+        stream: Rc<Stream>,
+        noted: &Meter,
+    ) -> Rc<Self> {
+        let hasher = RandomState::new();
         Rc::new(Self {
             server,
             method: request.method.as_ref().to_owned(),
-            subject: subject(request),
-            round: RefCell::new(Round::of(request, stream)),
+            subject: hasher.hash_one(subject(request)),
+            hasher,
+            noted: noted.clone(),
+            _method: noted.count(request.method.len()),
+            round: RefCell::new(Round::of(request, stream, noted)),
             rounds: Cell::new(0),
             unasked: RefCell::default(),
         })
@@ -77,13 +95,18 @@ impl Exchange {
 
     /// Whether a request asks for the same.
     pub(super) fn is_about(&self, request: &Request<'_>) -> bool {
-        self.method == request.method && self.subject == subject(request)
+        self.method == request.method && self.subject == self.hasher.hash_one(subject(request))
     }
 
     /// The client has come again.
     pub(super) fn next_round(&self, request: &Request<'_>, stream: Rc<Stream>) {
-        *self.round.borrow_mut() = Round::of(request, stream);
+        *self.round.borrow_mut() = Round::of(request, stream, &self.noted);
         self.rounds.set(self.rounds.get() + 1);
+    }
+
+    /// Whether what comes of it goes on this stream.
+    pub(crate) fn is_on(&self, stream: &Rc<Stream>) -> bool {
+        self.round.borrow().stream.as_ref().is_some_and(|own| Rc::ptr_eq(own, stream))
     }
 
     pub(crate) fn answer(&self, response: &Response<'_>) {
@@ -143,7 +166,8 @@ impl Exchange {
         };
         let mut unasked = self.unasked.borrow_mut();
         let key = format!("{}-{}", self.round() + 1, unasked.len() + 1);
-        unasked.push(Question { id: request.id.to_owned(), key, request: request_text });
+        let (id, counted) = (request.id.to_owned(), self.noted.count(request.raw.len()));
+        unasked.push(Question { id, key, request: request_text, _counted: counted });
         Asked::Passed
     }
 
@@ -189,22 +213,22 @@ impl Exchange {
 }
 
 impl Round {
-    fn of(request: &Request<'_>, stream: Rc<Stream>) -> Self {
+    fn of(request: &Request<'_>, stream: Rc<Stream>, noted: &Meter) -> Self {
         let params = request.params.map(|params| params.get()).unwrap_or_default();
         let in_meta = |key| splice::find(params, &["_meta", key]).map(|place| params[place].to_owned());
         let token = in_meta("progressToken").and_then(|token| RawValue::from_string(token).ok());
         let logs = in_meta(meta::LOG_LEVEL).and_then(|level| serde_json::from_str::<String>(&level).ok());
         let logs = logs.and_then(|name| LEVELS.iter().position(|level| *level == name));
-        Self { id: request.id.to_owned(), token, logs, stream: Some(stream) }
+        let id = request.id.to_owned();
+        let bytes = id.get().len() + token.as_ref().map_or(0, |token| token.get().len());
+        Self { id, token, logs, stream: Some(stream), _counted: noted.count(bytes) }
     }
 }
 
 /// What a request is about: its parameters without what is of one round.
-fn subject(request: &Request<'_>) -> String {
-    let Some(params) = request.params.map(|params| params.get()) else { return String::new() };
-    let parts = ["name", "uri", "arguments"];
-    let parts = parts.map(|key| splice::find(params, &[key]).map(|place| &params[place]).unwrap_or_default());
-    parts.join("\n")
+fn subject<'a>(request: &Request<'a>) -> [Option<&'a str>; 3] {
+    let params = request.params.map(|params| params.get()).unwrap_or_default();
+    ["name", "uri", "arguments"].map(|key| splice::find(params, &[key]).map(|place| &params[place]))
 }
 
 fn level(notification: &Notification<'_>) -> Option<usize> {

@@ -15,8 +15,10 @@ use tokio::time::{Instant, sleep};
 
 use super::exchange::{Exchange, Question};
 use crate::link::{Link, Pending};
+use crate::placement::Key;
+use crate::random;
 use crate::serve::Bridge;
-use crate::session::Stream;
+use crate::stream::Stream;
 
 /// Calls that are held at a time.
 const HELD_MAX: usize = 1024;
@@ -47,8 +49,12 @@ pub(crate) struct Resumed {
 
 /// A request does not go on with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the requestState is not one of this request, or is over: send the request without it")]
-pub(crate) struct NotResumed;
+pub(crate) enum NotResumed {
+    #[error("the requestState is not one of this request, or is over: send the request without it")]
+    Unknown,
+    #[error("the server holds too many bytes that it has not read")]
+    Clogged,
+}
 
 impl Rounds {
     /// The server has asked something about a call. Lets the client know soon, with what is asked beside it.
@@ -61,7 +67,7 @@ impl Rounds {
 
     /// Lets the client of a call know what the server has asked, and holds the call if there was something.
     fn ask(&self, link: &Rc<Link>, number: u64, exchange: &Rc<Exchange>) {
-        let state = random_state();
+        let state = random::id();
         if let Some(questions) = exchange.ask(&state) {
             self.hold(
                 state,
@@ -71,34 +77,32 @@ impl Rounds {
     }
 
     /// Goes on with the call that a request of this client names, giving the server the answers.
-    pub(crate) async fn resume(
+    pub(crate) fn resume(
         &self,
-        client: &str,
+        key: &Key,
         request: &Request<'_>,
         state: &str,
     ) -> Result<Resumed, NotResumed> {
-        let held = self.take(client, request, state).ok_or(NotResumed)?;
+        let held = self.take(key, request, state)?;
         let params = request.params.map(|params| params.get()).unwrap_or_default();
         let stream = held.link.stream();
-        held.exchange.next_round(request, stream.clone());
         let answer = |question: &Question| {
             let place = splice::find(params, &["inputResponses", &question.key])?;
             Some(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{}}}"#, question.id, &params[place]))
         };
         let answers: Option<Vec<_>> = held.questions.iter().map(answer).collect();
         let (link, number, exchange) = (held.link.clone(), held.number, held.exchange.clone());
+        exchange.next_round(request, stream.clone());
         let pending = Pending::in_round(&link, number, &exchange);
         match answers {
             Some(answers) => {
-                let lines = answers.into_iter().map(crate::link::line).collect();
-                if link.tell_all(lines).await.is_err() {
-                    tracing::debug!("the server has ended, and with it the call that was held");
-                }
+                let lines = answers.into_iter().map(crate::link::line);
+                link.tell(lines);
                 self.ask(&link, number, &exchange);
             }
             None => {
                 // What is missing is asked for again, in the same words.
-                let state = random_state();
+                let state = random::id();
                 exchange.ask_again(&state, &held.questions);
                 self.hold(state, Held { until: until(), ..held });
             }
@@ -127,11 +131,17 @@ impl Rounds {
         self.held.borrow_mut().insert(state, held);
     }
 
-    fn take(&self, client: &str, request: &Request<'_>, state: &str) -> Option<Held> {
+    fn take(&self, key: &Key, request: &Request<'_>, state: &str) -> Result<Held, NotResumed> {
         let mut all = self.held.borrow_mut();
-        let held = all.get(state)?;
-        let same = *held.link.key().client == *client && held.exchange.is_about(request);
-        if same && !held.link.is_over() { all.remove(state) } else { None }
+        let held = all.get(state).ok_or(NotResumed::Unknown)?;
+        let same = held.link.key().is_of_same_client(key) && held.exchange.is_about(request);
+        if !same || held.link.is_over() {
+            return Err(NotResumed::Unknown);
+        }
+        if held.link.is_clogged() {
+            return Err(NotResumed::Clogged);
+        }
+        all.remove(state).ok_or(NotResumed::Unknown)
     }
 }
 
@@ -141,17 +151,10 @@ impl Held {
         let refusals = self.questions.iter().map(|question| {
             message::error(Some(&question.id), code::INTERNAL_ERROR, "the client did not answer", None).into()
         });
-        let (link, refusals) = (self.link.clone(), refusals.collect());
-        spawn_local(async move { link.tell_all(refusals).await });
+        self.link.tell(refusals);
     }
 }
 
 fn until() -> Instant {
     Instant::now() + HOLD_MAX
-}
-
-fn random_state() -> String {
-    let mut random = [0; mcp::session::ID_BYTES];
-    getrandom::fill(&mut random).expect("the kernel's generator works once processes can be started");
-    mcp::session::id(random)
 }

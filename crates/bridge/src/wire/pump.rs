@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::timeout;
 
-use super::{Ending, STDIN_MESSAGES_MAX, Wire, stray};
+use super::{Ending, Wire};
+use crate::broken;
 use crate::child::{Child, LineReader, Process};
 use crate::report::{Report, Source, TEXT_BYTES_MAX};
 use crate::serve::Bridge;
@@ -22,13 +23,20 @@ use crate::serve::Bridge;
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
 /// Time between a child's closing a pipe and its exit, after which it is taken not to mean to exit.
 const EXIT_GRACE: Duration = Duration::from_millis(250);
+/// Messages that are written to a child in one go.
+const BATCH_MESSAGES_MAX: usize = 64;
 /// Messages below this size are gathered into one write.
 const GATHERED_BYTES_MAX: usize = 16 * 1024;
 /// Time after which a full owner is looked at again: that a client has left frees nothing by itself, but what was kept
 /// for it can be dropped then.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-pub(super) fn start(bridge: &Rc<Bridge>, wire: &Rc<Wire>, child: Child, messages: mpsc::Receiver<Bytes>) {
+pub(super) fn start(
+    bridge: &Rc<Bridge>,
+    wire: &Rc<Wire>,
+    child: Child,
+    messages: mpsc::UnboundedReceiver<Bytes>,
+) {
     let Child { stdin, stdout, stderr, process } = child;
     let writer = spawn_local(write_messages(messages, stdin));
     let stdout = LineReader::new(stdout, bridge.config.line_bytes_max);
@@ -94,10 +102,10 @@ fn end(bridge: &Bridge, wire: &Wire, ending: Ending) {
 }
 
 /// Writes messages to the child, one a line, until the wire ends or the child reads no more.
-async fn write_messages(mut messages: mpsc::Receiver<Bytes>, mut stdin: pipe::Sender) {
+async fn write_messages(mut messages: mpsc::UnboundedReceiver<Bytes>, mut stdin: pipe::Sender) {
     let mut batch = Vec::new();
     let mut lines = BytesMut::new();
-    while messages.recv_many(&mut batch, STDIN_MESSAGES_MAX).await > 0 {
+    while messages.recv_many(&mut batch, BATCH_MESSAGES_MAX).await > 0 {
         if let Err(error) = write_batch(&mut stdin, &mut lines, &mut batch).await {
             tracing::debug!(%error, "the child's stdin is closed");
             return;
@@ -138,7 +146,7 @@ async fn read_messages(wire: Rc<Wire>, mut stdout: LineReader<pipe::Receiver>, r
             if !part.bytes.trim_ascii().is_empty() {
                 match wire.owner() {
                     Some(owner) => owner.deliver(&part.bytes, &report),
-                    None => stray(&part.bytes, &report),
+                    None => broken::unowned(&part.bytes, &report),
                 }
                 // While it waits, the line is not held beside the messages in it.
                 drop(part);

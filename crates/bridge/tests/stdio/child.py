@@ -1,6 +1,7 @@
 """A server whose every fault can be called for: `tools/call` with the name of one of the functions below.
 
-Its arguments are the eras that it speaks: `sessions`, which is all without any, and `stateless`.
+Its arguments are the eras that it speaks: `sessions`, which is all without any, and `stateless`; and what else it can:
+`resources` to subscribe to, and `mirrored` arguments of a tool, which it lists only when asked for the second time.
 """
 
 import json
@@ -12,12 +13,16 @@ import sys
 import threading
 import time
 
-ERAS = sys.argv[1:] or ["sessions"]
+ERAS = [word for word in sys.argv[1:] if word in ("sessions", "stateless")] or ["sessions"]
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 
 out_lock = threading.Lock()
 waiting = {}
 listening = {}
+watched = set()
+agreements = []
+lists = 0
+nagging = None
 
 
 def write(text):
@@ -189,6 +194,62 @@ def input(request, line):
     }})
 
 
+def nag(request, line):
+    # Says nothing, and asks about this call after it was given up: beside the next one.
+    global nagging
+    nagging = request["id"]
+    sys.stderr.write("silent\n")
+    sys.stderr.flush()
+
+
+def interrogate(request, line):
+    # Asks and asks, without waiting for an answer.
+    arguments = request["params"]["arguments"]
+    for number in range(arguments["times"]):
+        send({"id": "q-%d" % number, "method": "sampling/createMessage", "params": {"text": "x" * arguments["bytes"]}})
+    waiting["interrogated"] = request
+
+
+def touch(request, line):
+    for uri in request["params"]["arguments"]["uris"]:
+        if uri in watched:
+            send({"method": "notifications/resources/updated", "params": {"uri": uri}})
+    answer(request, {"watched": sorted(watched)})
+
+
+def agree(request, line):
+    for subscription in agreements:
+        answer(subscription, {})
+    agreements.clear()
+    answer(request, {})
+
+
+def subscribe(message):
+    uri = message["params"]["uri"]
+    if uri.startswith("refused:"):
+        return send({"id": message["id"], "error": {"code": -32602, "message": "there is none"}})
+    watched.add(uri)
+    if uri.startswith("later:"):
+        agreements.append(message)
+        sys.stderr.write("asked for %s\n" % uri)
+        sys.stderr.flush()
+    else:
+        answer(message, {})
+
+
+def list_tools(message):
+    global lists
+    lists += 1
+    sys.stderr.write("listed\n")
+    sys.stderr.flush()
+    if "mirrored" not in sys.argv:
+        return answer(message, {"tools": []})
+    if lists == 1:
+        return send({"id": message["id"], "error": {"code": -32603, "message": "not yet"}})
+    schema = {"type": "object", "properties": {"text": {"type": "string", "x-mcp-header": "Text"}}}
+    answer(message, {"tools": [{"name": "echo", "inputSchema": schema}]})
+
+
 def about(request, line):
     answer(request, {
         "pid": os.getpid(),
@@ -200,6 +261,7 @@ def about(request, line):
 
 
 def main():
+    global nagging
     for line in iter(sys.stdin.readline, ""):
         message = json.loads(line)
         method = message.get("method")
@@ -219,21 +281,39 @@ def main():
         elif method == "initialize":
             answer(message, {
                 "protocolVersion": message["params"]["protocolVersion"],
-                "capabilities": {"logging": {}, "tools": {"listChanged": True}, "x": {"n": 1.0}},
+                "capabilities": {
+                    "logging": {}, "tools": {"listChanged": True}, "x": {"n": 1.0},
+                    **({"resources": {"subscribe": True}} if "resources" in sys.argv else {}),
+                },
                 "serverInfo": {"name": "child", "version": "1"},
             })
         elif method == "ping":
             answer(message, {})
         elif method == "tools/list":
-            answer(message, {"tools": []})
+            list_tools(message)
+        elif method == "resources/subscribe" and "resources" in sys.argv:
+            subscribe(message)
+        elif method == "resources/unsubscribe" and "resources" in sys.argv:
+            watched.discard(message["params"]["uri"])
+            answer(message, {})
+            sys.stderr.write("let go of %s\n" % message["params"]["uri"])
+            sys.stderr.flush()
         elif method == "resources/read":
             send({"id": message["id"], "error": {"code": -32002, "message": "there is none"}})
         elif method == "tools/call":
+            if nagging is not None:
+                waiting["asked"] = message
+                send({"id": "s-1", "method": "sampling/createMessage", "params": {"about": nagging}})
+                nagging = None
+                continue
             globals()[message["params"]["name"]](message, line.rstrip("\n"))
         elif method == "notifications/cancelled":
             listening.pop(message["params"]["requestId"], None)
             sys.stderr.write("cancelled %s\n" % json.dumps(message["params"]["requestId"]))
             sys.stderr.flush()
+        elif method is None and str(message.get("id")).startswith("q-"):
+            if "error" in message and "interrogated" in waiting:
+                answer(waiting.pop("interrogated"), {"refused": message["id"]})
         elif method is None and message.get("id") == "s-1":
             answer(waiting.pop("asked"), {"answer": message.get("result") or message["error"]})
         elif method is not None and "id" in message:

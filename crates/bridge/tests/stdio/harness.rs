@@ -112,11 +112,20 @@ impl Bridge {
         })
     }
 
-    /// Whether a line that was logged so far contains `text`, other than one that was found before.
-    pub(crate) fn has_logged_besides(&self, text: &str, other: &Value) -> bool {
+    /// Waits until that many lines that contain `text` were logged.
+    #[track_caller]
+    pub(crate) fn log_lines(&self, text: &str, count: usize) {
+        self.records.wait(text, |list| {
+            let lines =
+                list.iter().filter(|record| record["text"].as_str().is_some_and(|line| line.contains(text)));
+            (lines.count() >= count).then_some(Value::Null)
+        });
+    }
+
+    /// How many lines that contain `text` were logged so far.
+    pub(crate) fn count_logged(&self, text: &str) -> usize {
         let list = self.records.list.lock().unwrap();
-        let lines = list.iter().filter(|record| record["text"] != *other);
-        lines.filter_map(|record| record["text"].as_str()).any(|line| line.contains(text))
+        list.iter().filter(|record| record["text"].as_str().is_some_and(|line| line.contains(text))).count()
     }
 
     /// Waits for a record of this type.

@@ -7,6 +7,8 @@ use crate::harness::{Bridge, CHILD, Events, answer_of, initialize};
 
 const NEWEST: &str = "2025-11-25";
 const SHARED: &[&str] = &["--process", "shared"];
+/// For how long a client waits that leaves then.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
 #[tokio::test]
 async fn every_client_gets_its_own_answers_and_progress_from_one_child() {
@@ -112,22 +114,52 @@ async fn a_child_that_dies_fails_the_calls_in_flight_and_is_started_again() {
 async fn only_the_call_that_its_client_cancels_is_cancelled() {
     let bridge = Bridge::start(SHARED);
     let (one, other) = (bridge.session(NEWEST).await, bridge.session(NEWEST).await);
-    let hold =
+    let silent =
         |session: &str| bridge.post(Some(session), crate::harness::call(5, "silence", json!({}))).send();
-    let (first, second) = (tokio::spawn(hold(&one)), tokio::spawn(hold(&other)));
-    bridge.log_line("silent");
+    let (first, second) = (tokio::spawn(silent(&one)), tokio::spawn(silent(&other)));
+    bridge.log_lines("silent", 2);
     let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}});
     let cancelled = bridge.post(Some(&other), cancel.to_string()).send().await.unwrap();
     assert_eq!(cancelled.status(), StatusCode::ACCEPTED);
     let line = bridge.log_line("cancelled ")["text"].clone();
     let answer = second.await.unwrap().unwrap().text().await.unwrap();
     assert!(answer.contains("the call was cancelled"), "{answer}");
-    // A client that leaves has not cancelled in this era, but one that ends its session has given up its calls.
-    first.abort();
-    bridge.result(&one, 6, "echo", json!({})).await;
-    assert!(!bridge.has_logged_besides("cancelled ", &line));
+    // The other's still waits, until its session ends.
+    drop(first.await.unwrap().unwrap());
     bridge.delete(Some(&one)).send().await.unwrap();
     bridge.log_line_besides("cancelled ", &line);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_has_not_cancelled() {
+    let bridge = Bridge::start(SHARED);
+    let session = bridge.session(NEWEST).await;
+    let mut stream = Events::of(bridge.call(&session, 1, "hold", json!({})).await);
+    let last = stream.next().await.unwrap().id.unwrap();
+    drop(stream);
+    bridge.result(&session, 2, "release", json!({})).await;
+    let resumed = bridge.get(Some(&session)).header("last-event-id", last).send().await.unwrap();
+    assert_eq!(Events::of(resumed).messages().await[0]["result"]["text"], "released");
+}
+
+// The client leaves while the test waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_call_goes_on_whose_client_leaves_while_the_server_is_started_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let gate = directory.path().join("gate");
+    let script = "if [ -e \"$0\" ]; then read _ < \"$0\"; fi; exec \"$@\"";
+    let bridge =
+        Bridge::start_before(SHARED, &["sh", "-c", script, gate.to_str().unwrap(), "python3", CHILD]);
+    let session = bridge.session(NEWEST).await;
+    assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
+    answer_of(bridge.call(&session, 1, "die", json!({})).await).await;
+    let left = bridge.post(Some(&session), crate::harness::call(2, "silence", json!({})));
+    assert!(left.timeout(PATIENCE).send().await.unwrap_err().is_timeout());
+    std::fs::write(&gate, "go\n").unwrap();
+    bridge.log_line("silent");
+    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}});
+    bridge.post(Some(&session), cancel.to_string()).send().await.unwrap();
+    bridge.log_line("cancelled ");
 }
 
 #[tokio::test]

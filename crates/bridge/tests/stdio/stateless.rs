@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, CHILD, Events, answer_of, stateless};
+use crate::harness::{Bridge, CHILD, DEADLINE, Events, answer_of, stateless};
 
 fn start(options: &[&str]) -> Bridge {
     Bridge::start_before(options, &["python3", CHILD, "stateless"])
@@ -227,4 +227,26 @@ async fn with_a_process_for_each_client_no_two_share_one() {
     let (one, other) = (pid("one").await, pid("other").await);
     assert_ne!(one, other);
     assert_eq!(pid("one").await, one);
+}
+
+#[tokio::test]
+async fn mirrored_arguments_are_checked_once_the_server_has_listed_its_tools() {
+    let bridge = Bridge::start_before(&[], &["python3", CHILD, "stateless", "mirrored"]);
+    let call = async |header: &'static str| {
+        let params = json!({"name": "echo", "arguments": {"text": "a"}});
+        let request = bridge.stateless(1, "tools/call", params).header("Mcp-Param-Text", header);
+        request.send().await.unwrap().status()
+    };
+    // The list could not be read: what the server does not say is not asked for, until it does.
+    assert_eq!(call("b").await, StatusCode::OK);
+    let until = std::time::Instant::now() + DEADLINE;
+    while call("b").await == StatusCode::OK {
+        assert!(std::time::Instant::now() < until, "the list of tools is not read again");
+    }
+    assert_eq!(call("a").await, StatusCode::OK);
+    // Nor is it read again for every call that is not right.
+    for _ in 0..50 {
+        assert_eq!(call("b").await, StatusCode::BAD_REQUEST);
+    }
+    assert!(bridge.count_logged("listed") < 50, "{} lists", bridge.count_logged("listed"));
 }

@@ -133,6 +133,20 @@ async fn calls_that_may_be_asked_about_do_not_share_a_child() {
     }
 }
 
+// Two threads, so that requests are sent and connections closed while the test waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_a_server_asks_about_a_call_that_was_given_up_is_asked_of_nobody() {
+    let bridge = Bridge::start(&[]);
+    let can = json!({"sampling": {}});
+    let nagged = tokio::spawn(bridge.stateless(1, "tools/call", asked("nag", &can, json!({}))).send());
+    bridge.log_line("silent");
+    nagged.abort();
+    bridge.log_line("cancelled ");
+    let next = bridge.stateless(2, "tools/call", asked("echo", &can, json!({"arguments": {"text": "a"}})));
+    let (_, next) = answer(next).await;
+    assert_eq!((&next["result"]["resultType"], &next["result"]["text"]), (&json!("complete"), &json!("a")));
+}
+
 // Two threads, so that connections are closed while the test waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_newer_client_listens_to_the_changes_of_an_older_server() {

@@ -5,6 +5,7 @@ use mcp::message::code;
 use mcp::protocol::{Era, Revision};
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::placement::CLIENT_BYTES_MAX;
 use crate::translate::NotResumed;
 
 /// Why a request of the era without sessions is refused.
@@ -20,6 +21,8 @@ pub(crate) enum Fault {
     UnsupportedRevision { requested: String },
     #[error("there is no method {0} here")]
     MethodNotFound(String),
+    #[error("the client's capabilities may have {CLIENT_BYTES_MAX} bytes")]
+    CapabilitiesTooLong,
     #[error(transparent)]
     NotResumed(#[from] NotResumed),
     #[error("clients of {} send one request or notification in a body", Revision::LATEST_STATELESS)]
@@ -37,22 +40,27 @@ impl Fault {
             | Self::NoHeader(_)
             | Self::HeaderMismatch(_)
             | Self::UnsupportedRevision { .. }
-            | Self::NotResumed(_)
+            | Self::NotResumed(NotResumed::Unknown)
+            | Self::CapabilitiesTooLong
             | Self::NotARequest => StatusCode::BAD_REQUEST,
             Self::MethodNotFound(_) => StatusCode::NOT_FOUND,
-            Self::TooManyCalls => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyCalls | Self::NotResumed(NotResumed::Clogged) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoServer(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     pub(super) fn code(&self) -> i64 {
         match self {
-            Self::NoMeta(_) | Self::NotResumed(_) => code::INVALID_PARAMS,
+            Self::NoMeta(_) | Self::CapabilitiesTooLong | Self::NotResumed(NotResumed::Unknown) => {
+                code::INVALID_PARAMS
+            }
             Self::MethodNotFound(_) => code::METHOD_NOT_FOUND,
             Self::NoHeader(_) | Self::HeaderMismatch(_) => code::HEADER_MISMATCH,
             Self::UnsupportedRevision { .. } => code::UNSUPPORTED_REVISION,
             Self::NotARequest => code::INVALID_REQUEST,
-            Self::TooManyCalls | Self::NoServer(_) => code::INTERNAL_ERROR,
+            Self::TooManyCalls | Self::NoServer(_) | Self::NotResumed(NotResumed::Clogged) => {
+                code::INTERNAL_ERROR
+            }
         }
     }
 
@@ -66,6 +74,6 @@ impl Fault {
 
     /// Whether to try again later is of use.
     pub(super) fn passes(&self) -> bool {
-        matches!(self, Self::TooManyCalls | Self::NoServer(_))
+        matches!(self, Self::TooManyCalls | Self::NoServer(_) | Self::NotResumed(NotResumed::Clogged))
     }
 }

@@ -11,19 +11,24 @@ use memchr::memmem;
 
 use super::Newer;
 use crate::link::Link;
+use crate::meter::{Counted, Meter};
 use crate::session::Session;
 
 /// Times that a server may ask for input before it answers one call.
 const ROUNDS_MAX: u32 = 32;
+/// Why a call ends of which too much is said.
+const TOO_MUCH: &str = "the session holds too many bytes of questions and answers about its calls";
 
-/// A call that may be asked about.
-pub(super) struct Round {
+/// A call that may be asked about, and is then made again.
+pub(super) struct Repeatable {
     /// The client's request.
-    request: String,
+    request: Bytes,
     state: Option<String>,
     answers: BTreeMap<String, String>,
     unanswered: usize,
     rounds: u32,
+    /// What was said about it since it was last made.
+    counted: Vec<Counted>,
 }
 
 impl Session {
@@ -39,15 +44,14 @@ impl Session {
         if kind != Some(r#""input_required""#) {
             return self.conclude(newer, id, answer);
         }
-        if !self.ask_client(newer, id, text) {
-            let text = "the server asked for input again and again, or where it must not";
+        if let Err(text) = self.ask_client(newer, id, text) {
             newer.forget(id);
             self.fail(id, text);
         }
     }
 
     /// An answer of the client to a question of the server.
-    pub(in crate::session) async fn answered_by_client(
+    pub(in crate::session) fn answered_by_client(
         self: &Rc<Self>,
         newer: &Newer,
         link: &Rc<Link>,
@@ -64,15 +68,21 @@ impl Session {
                 return;
             }
         };
+        if newer.said.bytes() > self.bytes_max {
+            newer.forget(&id);
+            self.fail(&id, TOO_MUCH);
+            return;
+        }
         let complete = {
             let mut calls = newer.calls.borrow_mut();
-            let Some(round) = calls.get_mut(&id) else { return };
-            round.answers.insert(name, result.get().to_owned());
-            round.unanswered = round.unanswered.saturating_sub(1);
-            round.unanswered == 0
+            let Some(call) = calls.get_mut(&id) else { return };
+            call.counted.push(newer.said.count(result.get().len()));
+            call.answers.insert(name, result.get().to_owned());
+            call.unanswered = call.unanswered.saturating_sub(1);
+            call.unanswered == 0
         };
         if complete {
-            self.ask_newer_again(newer, link, id).await;
+            self.ask_newer_again(newer, link, id);
         }
     }
 
@@ -81,46 +91,30 @@ impl Session {
         self.answer(id, answer);
     }
 
-    async fn ask_newer_again(self: &Rc<Self>, newer: &Newer, link: &Rc<Link>, id: Id) {
+    fn ask_newer_again(self: &Rc<Self>, newer: &Newer, link: &Rc<Link>, id: Id) {
         let (text, more) = {
             let calls = newer.calls.borrow();
-            let Some(round) = calls.get(&id) else { return };
-            (round.request.clone(), round.input())
+            let Some(call) = calls.get(&id) else { return };
+            (call.request.clone(), call.input())
         };
-        if let Ok(Body::One(Message::Request(request))) = message::parse(text.as_bytes()) {
-            self.ask_newer(newer, link, id, &request, more).await;
+        if let Ok(Body::One(Message::Request(request))) = message::parse(&text) {
+            self.ask_newer(newer, link, id, &request, more);
         }
     }
 
-    /// Asks the client what a result asks for; `false` if it must not be asked.
-    fn ask_client(self: &Rc<Self>, newer: &Newer, id: &Id, text: &str) -> bool {
+    /// Asks the client what a result asks for; says why, if it must not be asked.
+    fn ask_client(self: &Rc<Self>, newer: &Newer, id: &Id, text: &str) -> Result<(), &'static str> {
         let mut calls = newer.calls.borrow_mut();
-        let Some(round) = calls.get_mut(id) else { return false };
-        round.rounds += 1;
-        round.answers.clear();
-        round.state = splice::find(text, &["result", "requestState"]).map(|place| text[place].to_owned());
-        if round.rounds > ROUNDS_MAX {
-            return false;
+        let call = calls.get_mut(id).ok_or("the server asked for input where it must not")?;
+        call.next_round()?;
+        if newer.said.bytes() > self.bytes_max {
+            return Err(TOO_MUCH);
         }
-        let requests = splice::find(text, &["result", "inputRequests"]);
-        let requests = requests.and_then(|place| splice::Members::of(text, place));
-        let mut questions = Vec::new();
-        for member in requests.into_iter().flatten() {
-            let (Ok(name), request) =
-                (serde_json::from_str::<String>(&text[member.key]), &text[member.value])
-            else {
-                return false;
-            };
-            if !request.starts_with('{') {
-                return false;
-            }
-            newer.asked.set(newer.asked.get() + 1);
-            let key = format!("mcpcan-{}", newer.asked.get());
-            let mut edits = Edits::of(request);
-            edits.insert(&(0..request.len()), format!(r#""jsonrpc":"2.0","id":"{key}""#));
-            questions.push((key, name, crate::link::line(edits.apply())));
-        }
-        round.unanswered = questions.len();
+        // The state, and the names of the questions.
+        call.counted.push(newer.said.count(text.len()));
+        call.state = splice::find(text, &["result", "requestState"]).map(|place| text[place].to_owned());
+        let questions = newer.questions_of(text).ok_or("the server asked for input that is no request")?;
+        call.unanswered = questions.len();
         drop(calls);
         if questions.is_empty() {
             self.retry_soon(id.clone());
@@ -129,26 +123,57 @@ impl Session {
             newer.questions.borrow_mut().insert(key, (id.clone(), name));
             self.put(id, request);
         }
-        true
+        Ok(())
     }
 
     /// The server only wants the request again, with its state.
     fn retry_soon(self: &Rc<Self>, id: Id) {
         let session = self.clone();
         tokio::task::spawn_local(async move {
-            if let Some((shared, newer)) = session.newer()
-                && let Some(link) = shared.current_link()
-            {
-                session.ask_newer_again(newer, &link, id).await;
+            let Some((shared, newer)) = session.newer() else { return };
+            match shared.current_link() {
+                Some(link) => session.ask_newer_again(newer, &link, id),
+                None => {
+                    newer.forget(&id);
+                    session.fail(&id, "the server has ended");
+                }
             }
         });
     }
 }
 
-impl Round {
-    pub(super) fn of(request: &Request<'_>) -> Self {
-        let request = request.raw.to_owned();
-        Self { request, state: None, answers: BTreeMap::new(), unanswered: 0, rounds: 0 }
+impl Newer {
+    /// The requests that the client gets for what a result asks for, each with its key here and its name there.
+    fn questions_of(&self, text: &str) -> Option<Vec<(String, String, Bytes)>> {
+        let Some(requests) = splice::find(text, &["result", "inputRequests"]) else { return Some(vec![]) };
+        let question = |member: splice::Member| {
+            let (name, request) = (serde_json::from_str(&text[member.key]).ok()?, &text[member.value]);
+            if !request.starts_with('{') {
+                return None;
+            }
+            self.asked.set(self.asked.get() + 1);
+            let key = format!("mcpcan-{}", self.asked.get());
+            let mut edits = Edits::of(request);
+            edits.insert(&(0..request.len()), format!(r#""jsonrpc":"2.0","id":"{key}""#));
+            Some((key, name, crate::link::line(edits.apply())))
+        };
+        splice::Members::of(text, requests)?.map(question).collect()
+    }
+}
+
+impl Repeatable {
+    /// A call whose request counts there.
+    pub(super) fn of(request: &Request<'_>, noted: &Meter) -> Self {
+        let request = noted.hold(Bytes::copy_from_slice(request.raw.as_bytes()));
+        let (answers, counted) = (BTreeMap::new(), Vec::new());
+        Self { request, state: None, answers, unanswered: 0, rounds: 0, counted }
+    }
+
+    fn next_round(&mut self) -> Result<(), &'static str> {
+        self.rounds += 1;
+        self.answers.clear();
+        self.counted.clear();
+        if self.rounds > ROUNDS_MAX { Err("the server asked for input again and again") } else { Ok(()) }
     }
 
     /// The members that the request is made again with.
