@@ -1,6 +1,6 @@
 //! An installation whose parts are processes of their own: a nats-server, and any number of apis, deciders, projectors
-//! and gateways, each of which can be killed and started again. There is no ClickHouse: what needs it is told a closed
-//! port, and everything else has to go on without it.
+//! and gateways, each of which can be killed and started again. Unless a test brings a ClickHouse, there is none: what
+//! needs it is told a closed port, and everything else has to go on without it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -51,6 +51,8 @@ pub struct Deployment {
     /// Where each projector tells how it is.
     projectors: Vec<SocketAddr>,
     gateways: Vec<SocketAddr>,
+    /// Where ClickHouse is.
+    clickhouse: String,
     parts: BTreeMap<String, Part>,
 }
 
@@ -66,6 +68,14 @@ impl Deployment {
     /// # Panics
     /// A part does not start: the test cannot go on.
     pub async fn start(replicas: Replicas) -> Self {
+        Self::start_with(replicas, &format!("http://127.0.0.1:{CLOSED_PORT}")).await
+    }
+
+    /// The same, with a ClickHouse at this address whose tables are there.
+    ///
+    /// # Panics
+    /// As [`Deployment::start`].
+    pub async fn start_with(replicas: Replicas, clickhouse: &str) -> Self {
         let admin_key = "the-admin-key-of-these-tests".to_owned();
         let directory = tempfile::tempdir().expect("make a directory");
         fs::write(directory.path().join("admin.key"), &admin_key).expect("write the admin key");
@@ -79,6 +89,7 @@ impl Deployment {
             apis,
             projectors,
             gateways: (0..replicas.gateways).map(|_| free_address()).collect(),
+            clickhouse: clickhouse.to_owned(),
             parts: BTreeMap::new(),
         };
         for (index, address) in deployment.apis.clone().into_iter().enumerate() {
@@ -90,11 +101,11 @@ impl Deployment {
         for (index, address) in deployment.projectors.clone().into_iter().enumerate() {
             let mut arguments = deployment.nats_arguments("projector");
             arguments.extend(["--health".to_owned(), address.to_string()]);
-            arguments.extend(clickhouse_arguments());
+            arguments.extend(deployment.clickhouse_arguments());
             deployment.add(&projector(index), arguments);
         }
         for (index, address) in deployment.gateways.clone().into_iter().enumerate() {
-            deployment.add(&format!("gateway-{index}"), deployment.gateway_arguments(index, address));
+            deployment.add(&gateway(index), deployment.gateway_arguments(index, address));
         }
         deployment.ready().await;
         deployment
@@ -108,6 +119,11 @@ impl Deployment {
     /// The addresses of the gateways.
     pub fn gateways(&self) -> &[SocketAddr] {
         &self.gateways
+    }
+
+    /// Where a gateway keeps what it has to outlive.
+    pub fn gateway_data(&self, index: usize) -> PathBuf {
+        self.directory.path().join(gateway(index))
     }
 
     pub fn admin_key(&self) -> &str {
@@ -228,18 +244,22 @@ impl Deployment {
         arguments.extend(["--listen".to_owned(), listen.to_string()]);
         arguments.extend(["--admin-key-file".to_owned(), admin_key]);
         arguments.extend(["--gateway-url".to_owned(), "http://127.0.0.1:7090".to_owned()]);
-        arguments.extend(clickhouse_arguments());
+        arguments.extend(self.clickhouse_arguments());
         arguments
     }
 
     fn gateway_arguments(&self, index: usize, listen: SocketAddr) -> Vec<String> {
-        let data = self.directory.path().join(format!("gateway-{index}")).display().to_string();
+        let data = self.gateway_data(index).display().to_string();
         let mut arguments = self.nats_arguments("gateway");
         arguments.extend(["--listen".to_owned(), listen.to_string()]);
-        arguments.extend(["--id".to_owned(), format!("gateway-{index}"), "--data".to_owned(), data]);
+        arguments.extend(["--id".to_owned(), gateway(index), "--data".to_owned(), data]);
         // Whoever looks until a credential is refused is no attacker.
         arguments.extend(["--limit-failures".to_owned(), "off".to_owned()]);
         arguments
+    }
+
+    fn clickhouse_arguments(&self) -> [String; 2] {
+        ["--clickhouse-url".to_owned(), self.clickhouse.clone()]
     }
 
     fn nats_arguments(&self, role: &str) -> Vec<String> {
@@ -255,13 +275,14 @@ impl Deployment {
     }
 }
 
+/// The name of a gateway among the parts, and in what it logs.
+pub fn gateway(index: usize) -> String {
+    format!("gateway-{index}")
+}
+
 /// The name of a projector among the parts.
 pub fn projector(index: usize) -> String {
     format!("projector-{index}")
-}
-
-fn clickhouse_arguments() -> [String; 2] {
-    ["--clickhouse-url".to_owned(), format!("http://127.0.0.1:{CLOSED_PORT}")]
 }
 
 /// An address that nobody listens on now, so that a part which is started again finds its own.

@@ -11,7 +11,7 @@ mod tools;
 mod wait;
 
 pub use client::{Sdk, Seen};
-pub use deployment::{Deployment, Replicas, free_address, projector};
+pub use deployment::{Deployment, Replicas, free_address, gateway, projector};
 pub use http::http;
 pub use platform::{Finished, Platform};
 pub use processes::{Process, below};

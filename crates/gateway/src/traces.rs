@@ -2,8 +2,8 @@
 //!
 //! Whoever writes one never waits: a call does not get slower because its log has nowhere to go. What a bound makes
 //! us drop is counted per instance. The window in which a killed gateway loses events is what lies in the queue and
-//! in unacknowledged batches: `BATCH_WAIT` and a round trip, or the acknowledgement's time-out (5 s)
-//! once after NATS has gone.
+//! in unacknowledged batches: `BATCH_WAIT` and a round trip. When the connection to NATS is lost, they go to the spool at
+//! once; only a NATS that is connected and does not answer is waited for, 5 s.
 
 mod batch;
 mod call;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::connection::State;
 use async_nats::jetstream::{self, kv};
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, watch};
@@ -77,6 +78,7 @@ pub struct Store {
     pub(crate) events: Committer,
     pub(crate) outcomes: Committer,
     connections: watch::Receiver<u64>,
+    disconnections: watch::Receiver<u64>,
     holder: Arc<str>,
 }
 
@@ -113,12 +115,14 @@ impl Store {
         master_key: Option<&MasterKey>,
     ) -> Result<Store, ConnectError> {
         let (connected, connections) = watch::channel(0);
+        let (disconnected, disconnections) = watch::channel(0);
         let name = role.map_or("test", Role::name);
         let complaints = Complaints::new(name);
         let mut connect = async_nats::ConnectOptions::new()
             .event_callback(move |event| {
                 match event {
                     async_nats::Event::Connected => connected.send_modify(|connections| *connections += 1),
+                    async_nats::Event::Disconnected => disconnected.send_modify(|times| *times += 1),
                     async_nats::Event::ServerError(error) => complaints.log(&error.to_string()),
                     _ => {}
                 }
@@ -157,6 +161,7 @@ impl Store {
             events,
             outcomes,
             connections,
+            disconnections,
             holder,
         })
     }
@@ -204,6 +209,27 @@ impl Store {
         let mut connections = self.connections.clone();
         connections.mark_unchanged();
         Reconnects(connections)
+    }
+
+    /// What comes of something, unless the connection is lost meanwhile: what was sent may not have got there then, and
+    /// an answer comes no more.
+    ///
+    /// # Errors
+    /// Those of the work, or there is no connection.
+    pub(crate) async fn while_connected<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, Unavailable>>,
+    ) -> Result<T, Unavailable> {
+        let mut disconnections = self.disconnections.clone();
+        disconnections.mark_unchanged();
+        if self.client.connection_state() != State::Connected {
+            return Err(Unavailable::new(operation, "there is no connection to NATS"));
+        }
+        tokio::select! {
+            done = work => done,
+            _ = disconnections.changed() => Err(Unavailable::new(operation, "the connection to NATS was lost")),
+        }
     }
 
     /// Waits until everything that was handed to the connection has been written to it.

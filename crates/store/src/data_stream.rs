@@ -58,8 +58,12 @@ impl Store {
         const OPERATION: &str = "publish log rows";
         let mut headers = HeaderMap::new();
         headers.insert(nats_header::NATS_MESSAGE_ID, message_id);
-        let acknowledged = self.jetstream.publish_with_headers(stream.subject(source), headers, rows).await;
-        acknowledged.during(OPERATION)?.await.during(OPERATION).map(drop)
+        let publish = async {
+            let sent = self.jetstream.publish_with_headers(stream.subject(source), headers, rows).await;
+            sent.during(OPERATION)?.await.during(OPERATION).map(drop)
+        };
+        // Who publishes has the rows in memory alone: no time is lost on an answer that does not come.
+        self.while_connected(OPERATION, publish).await
     }
 
     /// Puts rows that nobody will ever take where a person finds them.
