@@ -20,6 +20,8 @@ pub(super) struct Way {
     gateways: Arc<Vec<SocketAddr>>,
     instance: String,
     token: String,
+    /// Whether no call is answered before it is recorded.
+    is_strict: bool,
 }
 
 /// A call that was answered.
@@ -27,6 +29,7 @@ pub(super) struct Way {
 pub(super) struct Acknowledged {
     number: usize,
     caller: usize,
+    pub(super) is_strict: bool,
     pub(super) gateway: usize,
     pub(super) began: Instant,
     pub(super) answered: Instant,
@@ -42,16 +45,17 @@ pub(super) struct Caller {
 
 impl Way {
     /// Makes an instance for a server, and a token for it that every gateway takes.
-    pub(super) async fn open(deployment: &Deployment, upstream: &SocketAddr) -> Self {
+    pub(super) async fn open(deployment: &Deployment, upstream: &SocketAddr, is_strict: bool) -> Self {
         let body = json!({
-            "name": "faults", "access": "proxy", "transport": "streamable-http", "url": format!("http://{upstream}/mcp"),
+            "name": if is_strict { "strict" } else { "usual" }, "access": "proxy", "transport": "streamable-http",
+            "url": format!("http://{upstream}/mcp"), "logging": {"strict": is_strict},
         });
         let instance = post(deployment, "/instances", &body).await["id"].clone();
         let instance = instance.as_str().expect("an instance has an id").to_owned();
         let token =
             post(deployment, &format!("/instances/{instance}/tokens"), &json!({"kind": "bearer"})).await;
         let token = token["token"].as_str().expect("a token has a credential").to_owned();
-        let way = Way { gateways: Arc::new(deployment.gateways().to_vec()), instance, token };
+        let way = Way { gateways: Arc::new(deployment.gateways().to_vec()), instance, token, is_strict };
         let mut probe = Caller::new(usize::MAX, way.clone(), Random::new(0));
         for gateway in 0..way.gateways.len() {
             until("the gateway takes the token", KNOWN_MAX, async || probe.call_through(gateway).await).await;
@@ -62,8 +66,11 @@ impl Way {
 
 async fn post(deployment: &Deployment, path: &str, body: &Value) -> Value {
     let url = format!("{}{path}", deployment.apis()[0]);
-    let request =
-        http().post(url).bearer_auth(deployment.admin_key()).header("idempotency-key", path).json(body);
+    let request = http()
+        .post(url)
+        .bearer_auth(deployment.admin_key())
+        .header("idempotency-key", uuid::Uuid::now_v7().to_string())
+        .json(body);
     let answer = request.send().await.expect("the api answers");
     assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap_or_default());
     answer.json().await.expect("the api speaks JSON")
@@ -104,8 +111,14 @@ impl Caller {
     async fn call_through(&mut self, gateway: usize) -> Option<Acknowledged> {
         self.calls += 1;
         let began = Instant::now();
-        let mut call =
-            Acknowledged { number: self.calls, caller: self.number, gateway, began, answered: began };
+        let mut call = Acknowledged {
+            number: self.calls,
+            caller: self.number,
+            is_strict: self.way.is_strict,
+            gateway,
+            began,
+            answered: began,
+        };
         let id = call.id();
         let body = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call",
             "params": {"name": "echo", "arguments": {"text": id}}});
