@@ -13,6 +13,7 @@ mod mcp_client;
 mod memory;
 mod nginx;
 mod peer;
+mod pipeline;
 mod prototype;
 mod replay;
 mod revocation;
@@ -27,8 +28,18 @@ use std::env;
 use figure::Figures;
 
 /// The areas by name.
-const AREAS: [&str; 9] =
-    ["bridge", "commands", "gateway", "memory", "replay", "revocation", "search", "state", "takeover"];
+const AREAS: [&str; 10] = [
+    "bridge",
+    "commands",
+    "gateway",
+    "memory",
+    "pipeline",
+    "replay",
+    "revocation",
+    "search",
+    "state",
+    "takeover",
+];
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -60,6 +71,9 @@ async fn measure() {
     }
     if wanted("memory") {
         memory::run(&mut figures).await;
+    }
+    if wanted("pipeline") {
+        pipeline::run(&mut figures).await;
     }
     if wanted("replay") {
         replay::run(&mut figures).await;
