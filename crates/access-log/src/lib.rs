@@ -10,6 +10,7 @@
 pub mod by_place;
 pub mod client;
 pub mod error;
+pub mod export;
 pub mod insert;
 pub mod line_filter;
 pub mod line_query;
@@ -26,6 +27,7 @@ pub mod usage;
 pub use by_place::ByPlace;
 pub use client::Client;
 pub use error::Error;
+pub use export::{Exported, Position};
 pub use insert::MAX_ROWS_PER_INSERT;
 pub use line_filter::LineFilter;
 pub use line_query::LineQuery;

@@ -1,5 +1,6 @@
 //! The access log: who called what, newest first.
 
+mod export;
 mod select;
 mod tail;
 
@@ -19,6 +20,7 @@ use crate::paging::{self, Page};
 use crate::violation::Violations;
 use select::{SelectTraces, Span};
 
+pub(crate) use export::export_access_log;
 pub(crate) use tail::tail_access_log;
 
 /// The query of `GET /access-logs`. What is not given lets everything through.

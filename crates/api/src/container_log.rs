@@ -1,5 +1,6 @@
 //! The container log: what a hosted server wrote beside the protocol.
 
+mod export;
 mod select;
 mod tail;
 
@@ -19,6 +20,7 @@ use crate::paging::{self, Page};
 use crate::violation::Violations;
 use select::{SelectLines, hosted};
 
+pub(crate) use export::export_lines;
 pub(crate) use tail::tail_lines;
 
 /// The query of `GET /instances/{instance}/logs`.

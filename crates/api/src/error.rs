@@ -148,6 +148,10 @@ pub(crate) enum Error {
         "no row has come to place {0} yet: it was named by another platform, or before its streams were made anew"
     )]
     PlaceToCome(::access_log::Place),
+    #[error(
+        "{rows} rows are more than the {rows_max} of one file: choose fewer with `since`, `until` and the filters"
+    )]
+    ExportTooLarge { rows: u64, rows_max: u64 },
     #[error("the event store does not answer")]
     StoreUnavailable(#[source] Unavailable),
     #[error("a secret cannot be opened with this platform's master key; an operator has to look")]
@@ -232,6 +236,9 @@ impl Error {
             Error::TooManyTails => Problem::new(T::TOO_MANY_TAILS),
             Error::ClientTooSlow => Problem::new(T::CLIENT_TOO_SLOW),
             Error::PlaceToCome(_) => Problem::new(T::PLACE_TO_COME),
+            Error::ExportTooLarge { rows, rows_max } => {
+                Problem::new(T::EXPORT_TOO_LARGE).with("rows", *rows).with("rows_max", *rows_max)
+            }
             Error::StoreUnavailable(_) => Problem::new(T::STORE_UNAVAILABLE),
             Error::SecretUnreadable(_) | Error::SecretWithoutKey(_) => Problem::new(T::SECRET_UNREADABLE),
             Error::AccessLogUnavailable(_) => Problem::new(T::ACCESS_LOG_UNAVAILABLE),

@@ -17,6 +17,7 @@ mod contract;
 mod directory;
 mod error;
 mod events;
+mod export;
 mod extract;
 mod follow;
 mod frames;

@@ -94,3 +94,27 @@ pub(super) fn following<R: JsonSchema>(operation: Operation) -> Operation {
         .answers(S::OK, Answer::of_type::<RowFrame<R>>("text/event-stream", "One frame for each row"))
         .problems(TAIL_PROBLEMS)
 }
+
+pub(crate) fn export() -> Operation {
+    let file = Answer::of_type::<String>("application/jsonl", "The file, in the order of time");
+    let file = file.or_type("text/csv").or_type("application/vnd.apache.parquet");
+    exporting(Operation::new("export_access_log", "Export who called what as a file"), file)
+}
+
+/// Rows as a file.
+pub(super) fn exporting(operation: Operation, file: Answer) -> Operation {
+    operation
+        .description(
+            "Written while it is read, oldest row first, up to now or `until`. Fields have the names that they have in \
+             answers. An answer that breaks off is not complete: it goes on with `after`, made of `time` and `place` of \
+             the last row that has come.",
+        )
+        .answers(S::OK, file.with(field::ROW_COUNT))
+        .problems([
+            T::INSTANCE_NOT_FOUND,
+            T::EXPORT_TOO_LARGE,
+            T::TOO_MANY_TAILS,
+            T::ACCESS_LOG_UNAVAILABLE,
+            T::ACCESS_LOG_UNREADABLE,
+        ])
+}

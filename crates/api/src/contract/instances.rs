@@ -4,7 +4,7 @@ use ::access_log::ContainerLine;
 use http::StatusCode as S;
 
 use crate::client_config::{ClientConfig, SnippetsDocument};
-use crate::contract::access_logs::following;
+use crate::contract::access_logs::{exporting, following};
 use crate::error::problem_type as T;
 use crate::instances::{DeletedDocument, InstanceDocument};
 use crate::openapi::{Answer, Operation, field};
@@ -143,4 +143,12 @@ pub(crate) fn logs() -> Operation {
 pub(crate) fn tail_logs() -> Operation {
     let operation = Operation::new("tail_lines", "Follow what a hosted server writes");
     following::<ContainerLine>(operation).problems([T::NOT_HOSTED])
+}
+
+pub(crate) fn export_logs() -> Operation {
+    let file = Answer::of_type::<String>("text/plain", "The file, in the order of time");
+    let file =
+        file.or_type("application/jsonl").or_type("text/csv").or_type("application/vnd.apache.parquet");
+    exporting(Operation::new("export_lines", "Export what a hosted server wrote as a file"), file)
+        .problems([T::NOT_HOSTED])
 }

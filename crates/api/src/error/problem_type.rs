@@ -64,6 +64,8 @@ pub(crate) const MOMENT_TO_COME: ProblemType =
     problem(S::UNPROCESSABLE_ENTITY, "moment_to_come", "Moment lies in the future");
 pub(crate) const PLACE_TO_COME: ProblemType =
     problem(S::UNPROCESSABLE_ENTITY, "place_to_come", "No row at this place yet");
+pub(crate) const EXPORT_TOO_LARGE: ProblemType =
+    problem(S::UNPROCESSABLE_ENTITY, "export_too_large", "More rows than a file may have");
 pub(crate) const TOKEN_NOT_DUE: ProblemType = problem(S::CONFLICT, "token_not_due", "Token not expired yet");
 pub(crate) const CREDENTIAL_TAKEN: ProblemType = problem(S::CONFLICT, "credential_taken", "Credential taken");
 pub(crate) const TEMPLATE_NOT_FOUND: ProblemType =

@@ -81,3 +81,9 @@ pub(crate) const LAST_PLACE: Field = Field {
     description: "The id of the last frame that was seen, which is the place of its row: the stream goes on after it.",
     schema: || json_schema!({ "type": "string", "pattern": "^[0-9]{1,18}-[0-9]{1,9}$" }),
 };
+
+pub(crate) const ROW_COUNT: Field = Field {
+    name: "X-Row-Count",
+    description: "How many rows there were when the export began; some may come or expire meanwhile.",
+    schema: || json_schema!({ "type": "string", "pattern": "^[0-9]+$" }),
+};

@@ -7,6 +7,7 @@ mod commands;
 mod contract;
 mod credentials;
 mod events;
+mod export;
 mod follow;
 mod fuzz;
 mod hostile;
