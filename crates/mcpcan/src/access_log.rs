@@ -1,6 +1,7 @@
 //! `access-log`: what went through the gateway. One file per command.
 
 mod count;
+mod export;
 mod filter;
 mod row;
 mod search;
@@ -21,6 +22,8 @@ pub(crate) enum Command {
     Trace(trace::Arguments),
     /// Count the rows of each level.
     Count(count::Arguments),
+    /// Write rows into a file, oldest first.
+    Export(export::Arguments),
     /// Print rows as they come, until Ctrl-C.
     Tail(tail::Arguments),
 }
@@ -30,6 +33,7 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
         Command::Search(arguments) => search::run(arguments, rest, output).await,
         Command::Trace(arguments) => trace::run(arguments, rest, output).await,
         Command::Count(arguments) => count::run(arguments, rest, output).await,
+        Command::Export(arguments) => export::run(arguments, rest, output).await,
         Command::Tail(arguments) => tail::run(arguments, rest, output).await,
     }
 }

@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::rest::Rest;
 
+pub(crate) use export::{Steps, in_mebibytes};
 pub(crate) use stream::{Event, EventStream, Frame};
 
 #[derive(Debug, Subcommand)]

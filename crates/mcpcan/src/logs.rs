@@ -1,11 +1,13 @@
 //! `logs`: what an instance's server wrote.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::Value;
 
+use crate::export::Target;
 use crate::failure::Failure;
 use crate::output::{Output, Tone, field, instant, printable};
 use crate::rest::{Rest, take_items};
+use crate::settings::wire_name;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -22,6 +24,24 @@ pub(crate) struct Arguments {
     since: Option<String>,
     #[command(flatten)]
     filter: Filter,
+    /// Write the lines into a file, all of them unless --since is given.
+    #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text",
+          require_equals = true, requires = "output")]
+    export: Option<Format>,
+    #[command(flatten)]
+    target: Option<Target>,
+}
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// As the server wrote them, each behind its time and stream.
+    Text,
+    /// A line of JSON for each.
+    Jsonl,
+    Csv,
+    /// At most a million lines.
+    Parquet,
 }
 
 /// Which lines; all that are given must match.
@@ -42,8 +62,19 @@ struct Filter {
 const LINES: usize = 100;
 
 pub(crate) async fn run(arguments: Arguments, rest: &Rest, output: Output) -> Result<(), Failure> {
-    let Arguments { instance, follow, tail, since, filter } = arguments;
+    let Arguments { instance, follow, tail, since, filter, export, target } = arguments;
     let mut query = filter.query();
+    if let Some(target) = target {
+        if follow || tail.is_some() {
+            return Err(Failure::Usage(
+                "a file holds all lines: leave --follow and --tail out, or --output".to_owned(),
+            ));
+        }
+        query.extend(since.map(|since| ("since", since)));
+        let format = wire_name(export.unwrap_or(Format::Text));
+        let path = ["instances", &instance, "logs", "export"];
+        return crate::export::export(rest, &path, query, &format, target, output).await;
+    }
     let tail = tail.or((!(follow && since.is_some())).then_some(LINES));
     query.extend(tail.map(|tail| ("tail", tail.to_string())));
     query.extend(since.map(|since| ("since", since)));

@@ -10,6 +10,7 @@ mod command;
 mod config;
 mod data_directory;
 mod events;
+mod export;
 mod failure;
 mod follow;
 mod gateway_limits;

@@ -102,12 +102,12 @@ const STEP_BYTES: u64 = 1024 * 1024;
 
 /// Tells when there is something new to say.
 #[derive(Debug, Default)]
-pub(super) struct Steps {
+pub(crate) struct Steps {
     next: u64,
 }
 
 impl Steps {
-    pub(super) fn is_due(&mut self, bytes: u64) -> bool {
+    pub(crate) fn is_due(&mut self, bytes: u64) -> bool {
         let due = bytes >= self.next;
         if due {
             self.next = bytes + STEP_BYTES;
@@ -116,7 +116,7 @@ impl Steps {
     }
 }
 
-pub(super) fn in_mebibytes(bytes: u64) -> String {
+pub(crate) fn in_mebibytes(bytes: u64) -> String {
     let tenths = bytes * 10 / STEP_BYTES;
     format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
