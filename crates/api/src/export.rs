@@ -198,7 +198,7 @@ impl<R: Writable> Exporting<R> {
             Some(last) if rows.len() >= run => {
                 let Position { time, place } = last.position();
                 self.next = Some(Position { time, place: place.next() });
-                self.stretch = self.stretch / 2;
+                self.stretch /= 2;
             }
             Some(_) | None => {
                 self.next = Some(Position { time: end, place: ::access_log::Place::default() });

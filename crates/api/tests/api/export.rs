@@ -64,7 +64,7 @@ fn row(number: u32) -> TraceRecord {
     row.place = Place { sequence: 1 + u64::from(number / 100), index: number % 100 };
     row.tool = format!("tool-{number}");
     row.level = if number % 100 == 3 { Level::Error } else { Level::Info };
-    if number % 1_000 == 0 {
+    if number.is_multiple_of(1_000) {
         row.error = "a \"quoted\", torn\r\nline\n".to_owned();
         row.headers = [("accept".to_owned(), "text/\"x\",\n".to_owned())].into();
         row.status = 200;
