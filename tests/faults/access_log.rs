@@ -11,7 +11,7 @@ mod clickhouse;
 mod upstream;
 mod window;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use access_log::{Place, TraceEvent, TraceRecord};
@@ -31,6 +31,8 @@ const REPLICAS: Replicas = Replicas { apis: 1, deciders: 1, projectors: 2, gatew
 const CALLERS: usize = 16;
 /// How long it may take until everything has arrived once nothing is killed any more.
 const ARRIVED_MAX: Duration = Duration::from_secs(120);
+/// How many of many things that are wrong are shown.
+const SHOWN_MAX: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_killed_every_answered_call_has_its_rows_and_no_others() {
@@ -70,7 +72,8 @@ async fn whatever_is_killed_every_answered_call_has_its_rows_and_no_others() {
     let (lost, wrong) = missing_rows(&rows, &answered, &faults);
     lost.iter().for_each(|(fault, rows)| println!("{rows} rows were lost with: {fault}"));
     let wrong = [repeated_rows(&rows), wrong].concat();
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    let shown = wrong[..wrong.len().min(SHOWN_MAX)].join("\n");
+    assert!(wrong.is_empty(), "{} calls have other rows than they should, such as\n{shown}", wrong.len());
     assert_eq!(clickhouse.ended_calls().await, clickhouse.summed_up_calls().await, "each call counts once");
     assert_eq!(deployment.server.messages("DEAD_LETTERS").await, 0, "nothing could not be read");
     assert_eq!(deployment.ended(), Vec::<String>::new(), "no part ended by itself");
@@ -112,14 +115,16 @@ async fn arrived(deployment: &Deployment, clickhouse: &Clickhouse, last: &Acknow
         places.contains_key(&end).then_some(places)
     })
     .await;
-    let mut wanted = BTreeMap::<Place, usize>::new();
-    rows.iter().for_each(|row| *wanted.entry(row.place).or_default() += 1);
-    let missing: Vec<_> = wanted.keys().filter(|place| !carried.contains_key(place)).collect();
-    let twice: Vec<_> = carried.iter().filter(|(_, count)| **count > 1).collect();
-    let foreign: Vec<_> = carried.keys().filter(|place| !wanted.contains_key(place)).collect();
+    let wanted: BTreeSet<Place> = rows.iter().map(|row| row.place).collect();
+    let missing = wanted.iter().filter(|place| !carried.contains_key(place)).map(|place| ("missing", place));
+    let twice = carried.iter().filter(|(_, count)| **count > 1).map(|(place, _)| ("more than once", place));
+    let foreign = carried.keys().filter(|place| !wanted.contains(place)).map(|place| ("from nowhere", place));
+    let wrong: Vec<_> = missing.chain(twice).chain(foreign).collect();
+    let shown = &wrong[..wrong.len().min(SHOWN_MAX)];
     assert!(
-        missing.is_empty() && twice.is_empty() && foreign.is_empty(),
-        "between stream and ClickHouse: missing {missing:?}, more than once {twice:?}, from nowhere {foreign:?}"
+        wrong.is_empty(),
+        "{} places differ between stream and ClickHouse, such as {shown:?}",
+        wrong.len()
     );
     rows
 }
