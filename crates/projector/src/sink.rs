@@ -103,7 +103,11 @@ async fn carry<R: Row>(store: &Store, client: &Client, ready: &ReadyFlag) -> Res
                 "the stream dropped messages before they were taken: it is too small for the outage"
             );
         }
-        insert_batch::<R>(store, &target, &batch).await?;
+        let read_on = async {
+            sink.read_on().await;
+            Ok(())
+        };
+        tokio::try_join!(insert_batch::<R>(store, &target, &batch), read_on)?;
     }
 }
 

@@ -90,6 +90,8 @@ pub struct Sink {
     lost: u64,
     /// A message that was read but did not fit into the last batch.
     held: Option<(u64, Bytes)>,
+    /// What has been read of the next batch.
+    gathered: Vec<(u64, Bytes)>,
 }
 
 impl Store {
@@ -117,7 +119,18 @@ impl Store {
         let start = Place::after(recorded, &bounds, name);
         let reader = Reader::new(self.clone(), key, String::new(), start.next_sequence);
         let Place { cut, repeat, lost, .. } = start;
-        Ok(Sink { store: self.clone(), stream, key, reader, cut, revision, repeat, lost, held: None })
+        Ok(Sink {
+            store: self.clone(),
+            stream,
+            key,
+            reader,
+            cut,
+            revision,
+            repeat,
+            lost,
+            held: None,
+            gathered: vec![],
+        })
     }
 
     /// How far the sink of a stream has come that `bounds` were asked of.
@@ -170,11 +183,41 @@ impl Sink {
         if std::mem::take(&mut self.repeat) {
             return Ok(self.read_again().await);
         }
-        let (messages, last) = self.gather().await;
-        let first = messages[0].0;
+        self.read_on().await;
+        let messages = std::mem::take(&mut self.gathered);
+        let (first, last) = (messages[0].0, messages[messages.len() - 1].0);
         let lost = std::mem::take(&mut self.lost) + (first - 1).saturating_sub(self.cut.last);
         self.record(Cut { stream: self.cut.stream.clone(), first, last }).await?;
         Ok(self.batch(messages, lost))
+    }
+
+    /// Reads the next batch while the last one is on its way, so that asking for it need not wait: at least one message, and
+    /// what comes shortly after it. Dropping the future loses nothing.
+    pub async fn read_on(&mut self) {
+        if self.repeat || !self.gathered.is_empty() {
+            return;
+        }
+        let first = match self.held.take() {
+            Some(held) => held,
+            None => self.read().await,
+        };
+        let deadline = Instant::now() + BATCH_WAIT;
+        let mut bytes = first.1.len();
+        self.gathered.push(first);
+        while self.gathered.len() < BATCH_MESSAGES_MAX {
+            let Ok(message) = tokio::time::timeout_at(deadline, self.read()).await else { return };
+            bytes += message.1.len();
+            if bytes > BATCH_BYTES_MAX {
+                self.held = Some(message);
+                return;
+            }
+            self.gathered.push(message);
+        }
+    }
+
+    async fn read(&mut self) -> (u64, Bytes) {
+        let read = self.reader.next().await;
+        (read.sequence, read.message.payload.clone())
     }
 
     fn batch(&self, messages: Vec<(u64, Bytes)>, lost: u64) -> Batch {
@@ -198,32 +241,6 @@ impl Sink {
                 return self.batch(messages, 0);
             }
         }
-    }
-
-    /// At least one message, and what comes shortly after it.
-    async fn gather(&mut self) -> (Vec<(u64, Bytes)>, u64) {
-        let first = match self.held.take() {
-            Some(held) => held,
-            None => {
-                let read = self.reader.next().await;
-                (read.sequence, read.message.payload.clone())
-            }
-        };
-        let deadline = Instant::now() + BATCH_WAIT;
-        let (mut bytes, mut last) = (first.1.len(), first.0);
-        let mut messages = vec![first];
-        while messages.len() < BATCH_MESSAGES_MAX {
-            let Ok(read) = tokio::time::timeout_at(deadline, self.reader.next()).await else { break };
-            let message = (read.sequence, read.message.payload.clone());
-            if bytes + message.1.len() > BATCH_BYTES_MAX {
-                self.held = Some(message);
-                break;
-            }
-            bytes += message.1.len();
-            last = message.0;
-            messages.push(message);
-        }
-        (messages, last)
     }
 
     async fn record(&mut self, cut: Cut) -> Result<(), SinkError> {
