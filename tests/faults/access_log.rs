@@ -70,7 +70,12 @@ async fn whatever_is_killed_every_answered_call_has_its_rows_and_no_others() {
     println!("{} rows", rows.len());
 
     let (lost, wrong) = missing_rows(&rows, &answered, &faults);
-    lost.iter().for_each(|(fault, rows)| println!("{rows} rows were lost with: {fault}"));
+    for (fault, Lost { rows, longest }) in lost {
+        println!(
+            "{rows} rows of calls answered at most {} ms before were lost with: {fault}",
+            longest.as_millis()
+        );
+    }
     let wrong = [repeated_rows(&rows), wrong].concat();
     let shown = wrong[..wrong.len().min(SHOWN_MAX)].join("\n");
     assert!(wrong.is_empty(), "{} calls have other rows than they should, such as\n{shown}", wrong.len());
@@ -158,22 +163,32 @@ fn repeated_rows(rows: &[TraceRecord]) -> Vec<String> {
     repeated.map(|((span, event), count)| format!("{event} of span {span} is there {count} times")).collect()
 }
 
-/// How many rows each fault took along, and the answered calls that lack rows without one, or have others.
+/// What a fault took along.
+#[derive(Default)]
+struct Lost {
+    rows: usize,
+    /// Between the answer of a call that lacks a row and the end of its gateway.
+    longest: Duration,
+}
+
+/// Which rows each fault took along, and the answered calls that lack rows without one, or have others.
 fn missing_rows(
     rows: &[TraceRecord],
     answered: &[Acknowledged],
     faults: &[Fault],
-) -> (BTreeMap<String, usize>, Vec<String>) {
+) -> (BTreeMap<String, Lost>, Vec<String>) {
     let mut calls = HashMap::<&str, Vec<TraceEvent>>::new();
     rows.iter().for_each(|row| calls.entry(&row.rpc_id).or_default().push(row.event));
-    let (mut lost, mut wrong) = (BTreeMap::new(), vec![]);
+    let (mut lost, mut wrong) = (BTreeMap::<_, Lost>::new(), vec![]);
     for call in answered {
         let mut found = calls.remove(call.rpc_id().as_str()).unwrap_or_default();
         found.sort_by_key(|event| *event != TraceEvent::Request);
         match (&found[..], window::killed_with(call, faults)) {
             ([TraceEvent::Request, TraceEvent::Response], _) => {}
             ([] | [TraceEvent::Request | TraceEvent::Response], Some(fault)) => {
-                *lost.entry(fault.to_string()).or_default() += 2 - found.len();
+                let lost = lost.entry(fault.to_string()).or_default();
+                lost.rows += 2 - found.len();
+                lost.longest = lost.longest.max(fault.killed.saturating_duration_since(call.answered));
             }
             _ => wrong.push(format!("{call:?} has {found:?}")),
         }
