@@ -8,6 +8,7 @@ pub(crate) mod instances;
 pub(crate) mod platform;
 pub(crate) mod retention;
 pub(crate) mod state;
+pub(crate) mod status;
 pub(crate) mod templates;
 pub(crate) mod tokens;
 pub(crate) mod views;

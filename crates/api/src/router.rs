@@ -18,7 +18,7 @@ use crate::openapi::Routes;
 use crate::request_log::log_request;
 use crate::{
     access_log, authorization, client_config, commands, container_log, contract, events, health, instances,
-    retention, state, templates, tokens, views,
+    retention, state, status, templates, tokens, views,
 };
 
 /// The path that everything but health and the OpenAPI document lies under.
@@ -77,6 +77,7 @@ fn guarded_routes() -> Routes {
         .post("/events/{sequence}/undo", events::undo_event, contract::events::undo())
         .get("/state/{aggregate}/{id}", state::show_state, contract::state::show())
         .get("/state/{aggregate}/{id}/diff", state::diff_state, contract::state::diff())
+        .get("/status", status::show_status, contract::status::show())
         .get("/views", views::list_views, contract::views::list())
         .get("/views/{view}", views::show_view, contract::views::show())
         .post("/views/{view}/rebuild", views::rebuild_view, contract::views::rebuild())

@@ -12,7 +12,7 @@ use crate::output::{Form, Output};
 use crate::rest::Rest;
 use crate::{
     access_log, bound, calls, clickhouse_embedded, command, config, events, instance, logs, nats_users,
-    provision, retention, role, template, token, up, views,
+    provision, retention, role, status, template, token, up, views,
 };
 
 /// Hosts MCP servers behind one gateway with tokens, logs and an access log.
@@ -67,6 +67,8 @@ enum Command {
     #[command(subcommand)]
     Events(events::Command),
 
+    /// Show which roles can do their work, and how far log rows have come.
+    Status(status::Arguments),
     /// List the read models, see how far they are and what is in their way, rebuild them.
     #[command(subcommand)]
     Views(views::Command),
@@ -112,6 +114,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::AccessLog(command) => wait(async { access_log::run(command, &rest()?, output).await }),
         Command::Logs(arguments) => wait(async { logs::run(arguments, &rest()?, output).await }),
         Command::Events(command) => wait(async { events::run(command, &rest()?, output).await }),
+        Command::Status(arguments) => wait(async { status::run(arguments, &rest()?, output).await }),
         Command::Views(command) => wait(async { views::run(command, &rest()?, output).await }),
         Command::Provision(arguments) => wait(provision::run(arguments, output)),
         Command::NatsConfig(arguments) => nats_users::run(&arguments, output),

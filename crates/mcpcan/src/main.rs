@@ -25,6 +25,7 @@ mod rest;
 mod retention;
 mod role;
 mod settings;
+mod status;
 mod template;
 mod terms;
 mod token;

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use service::tracing_setup::LogFormat;
 use service::{Context, Readiness};
-use store::Role;
+use store::{Role, Store};
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -25,7 +25,7 @@ pub(crate) const LOG_FILTER: &str = "info";
 /// What every role process is told.
 #[derive(Debug, Args)]
 struct ProcessArguments {
-    /// Where to answer /healthz and /readyz, as IP:PORT.
+    /// Where to answer /healthz, /readyz and /metrics, as IP:PORT.
     #[arg(long, value_name = "ADDRESS")]
     health: Option<SocketAddr>,
     /// How diagnostics are written to stderr.
@@ -115,6 +115,7 @@ pub(crate) fn api(arguments: ApiArguments) -> Result<(), Failure> {
         let mut config = api::Config::new(admin_key, arguments.gateway_url.clone());
         config.private_upstreams = arguments.addresses.allow_private();
         let store = arguments.nats.connect(Role::Api).await?;
+        say_readiness(&store, Role::Api, None, &context);
         let access_log = arguments.clickhouse.client()?;
         api::run(config, store, access_log, context, bind(arguments.listen).await?).await
     })
@@ -123,6 +124,7 @@ pub(crate) fn api(arguments: ApiArguments) -> Result<(), Failure> {
 pub(crate) fn decider(arguments: DeciderArguments) -> Result<(), Failure> {
     run(&arguments.process, async |context| {
         let store = arguments.nats.connect(Role::Decider).await?;
+        say_readiness(&store, Role::Decider, None, &context);
         decider::run(store, context).await
     })
 }
@@ -130,6 +132,7 @@ pub(crate) fn decider(arguments: DeciderArguments) -> Result<(), Failure> {
 pub(crate) fn projector(arguments: ProjectorArguments) -> Result<(), Failure> {
     run(&arguments.process, async |context| {
         let store = arguments.nats.connect(Role::Projector).await?;
+        say_readiness(&store, Role::Projector, None, &context);
         let access_log = arguments.clickhouse.client()?;
         projector::run(store, access_log, context).await
     })
@@ -143,7 +146,9 @@ pub(crate) fn worker(arguments: WorkerArguments, data: Option<PathBuf>) -> Resul
             bridge: find_bridge(arguments.bridge.as_deref())?,
             pass_environment: arguments.pass_env.clone(),
         };
-        worker::run(config, arguments.nats.connect(Role::Worker).await?, context).await
+        let store = arguments.nats.connect(Role::Worker).await?;
+        say_readiness(&store, Role::Worker, None, &context);
+        worker::run(config, store, context).await
     })
 }
 
@@ -156,6 +161,7 @@ pub(crate) fn gateway(arguments: GatewayArguments, data: Option<PathBuf>) -> Res
         config.masked_keys = arguments.masked.keys();
         config.private_upstreams = arguments.addresses.allow_private();
         let store = arguments.nats.connect(Role::Gateway).await?;
+        say_readiness(&store, Role::Gateway, Some(arguments.id.clone()), &context);
         gateway::run(config, store, context, bind(arguments.listen).await?).await
     })
 }
@@ -198,12 +204,23 @@ fn run<F: Future<Output = anyhow::Result<()>>>(
     Ok(ended?)
 }
 
+/// Has everybody who asks for the platform's status know how this process is.
+pub(crate) fn say_readiness(store: &Store, role: Role, process: Option<String>, context: &Context) {
+    let (store, readiness) = (store.clone(), context.readiness.clone());
+    let roles = move || {
+        let report = readiness.report();
+        report.roles.into_iter().map(|(role, ready)| (role.to_owned(), ready)).collect()
+    };
+    tokio::spawn(async move { match store.keep_saying_readiness(role, process.as_deref(), roles).await {} });
+}
+
 async fn serve_health(
     address: Option<SocketAddr>,
     context: &Context,
 ) -> anyhow::Result<tokio::task::JoinHandle<()>> {
     let Some(address) = address else { return Ok(tokio::spawn(async {})) };
     let listener = bind(address).await?;
+    service::metrics::install().context("record metrics")?;
     Ok(tokio::spawn(service::health::serve(listener, context.clone())))
 }
 

@@ -3,6 +3,7 @@
 
 pub mod connections;
 pub mod health;
+pub mod metrics;
 pub mod pace;
 pub mod readiness;
 pub mod shutdown;

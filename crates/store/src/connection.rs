@@ -89,6 +89,7 @@ struct Buckets {
     snapshots: OnceCell<kv::Store>,
     leases: OnceCell<kv::Store>,
     views: OnceCell<kv::Store>,
+    roles: OnceCell<kv::Store>,
 }
 
 impl fmt::Debug for Store {
@@ -202,6 +203,10 @@ impl Store {
 
     pub(crate) async fn views_bucket(&self) -> Result<&kv::Store, Unavailable> {
         self.buckets.views.get_or_try_init(|| self.bucket(subject::VIEWS_BUCKET)).await
+    }
+
+    pub(crate) async fn roles_bucket(&self) -> Result<&kv::Store, Unavailable> {
+        self.buckets.roles.get_or_try_init(|| self.bucket(subject::ROLES_BUCKET)).await
     }
 
     /// Tells when the connection was lost and made again.

@@ -28,6 +28,7 @@ mod reaction;
 mod reader;
 mod replay;
 pub mod role;
+mod role_status;
 mod sink;
 mod stored_event;
 pub mod subject;
@@ -56,6 +57,7 @@ pub use projection::ProjectError;
 pub use reaction::{ReceivedEvent, ReceivedEvents};
 pub use replay::{NotAName, ReplayName};
 pub use role::Role;
+pub use role_status::{GatewayReport, ProcessReport, RolesStatus, SAY_INTERVAL, Said, SinkReport};
 pub use sink::{Batch, Sink, SinkError};
 pub use stored_event::StoredEvent;
 pub use tail::{

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::kv::{CreateErrorKind, Operation, UpdateErrorKind};
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -17,7 +18,7 @@ use crate::codec;
 use crate::connection::Store;
 use crate::data_stream::DataStream;
 use crate::error::{During, Unavailable};
-use crate::reader::{self, Bounds, Reader};
+use crate::reader::{self, Bounds, Read, Reader};
 
 /// How many messages a batch holds at most.
 const BATCH_MESSAGES_MAX: usize = 512;
@@ -35,6 +36,8 @@ pub struct Batch {
     pub messages: Vec<(u64, Bytes)>,
     /// The same for the same batch, whoever hands it out again.
     pub deduplication_token: String,
+    /// When the stream took the last message of the batch, by the server's clock.
+    pub last_stored_at: Option<Timestamp>,
     /// How many messages before this batch the stream dropped before anybody took them, or may not have arrived.
     pub lost: u64,
 }
@@ -89,10 +92,13 @@ pub struct Sink {
     /// How many messages went before anybody took them, not yet told.
     lost: u64,
     /// A message that was read but did not fit into the last batch.
-    held: Option<(u64, Bytes)>,
+    held: Option<Message>,
     /// What has been read of the next batch.
-    gathered: Vec<(u64, Bytes)>,
+    gathered: Vec<Message>,
 }
+
+/// A message with its sequence, and when the stream took it.
+type Message = (u64, Bytes, Option<Timestamp>);
 
 impl Store {
     /// Opens the sink of a stream where it ended.
@@ -175,6 +181,11 @@ impl Place {
 }
 
 impl Sink {
+    /// The sequence up to which every message has arrived for certain.
+    pub fn arrived(&self) -> u64 {
+        if self.repeat { self.cut.first.saturating_sub(1) } else { self.cut.last }
+    }
+
     /// The next batch. Asking for it says that the batch before has arrived.
     ///
     /// # Errors
@@ -215,17 +226,17 @@ impl Sink {
         }
     }
 
-    async fn read(&mut self) -> (u64, Bytes) {
-        let read = self.reader.next().await;
-        (read.sequence, read.message.payload.clone())
+    async fn read(&mut self) -> Message {
+        message(&self.reader.next().await)
     }
 
-    fn batch(&self, messages: Vec<(u64, Bytes)>, lost: u64) -> Batch {
+    fn batch(&self, messages: Vec<Message>, lost: u64) -> Batch {
         let Cut { stream, first, last } = &self.cut;
         Batch {
             first_sequence: *first,
             last_sequence: *last,
-            messages,
+            last_stored_at: messages.last().and_then(|(.., stored_at)| *stored_at),
+            messages: messages.into_iter().map(|(sequence, message, _)| (sequence, message)).collect(),
             deduplication_token: format!("{}/{stream}:{first}-{last}", self.stream.name()),
             lost,
         }
@@ -236,7 +247,7 @@ impl Sink {
         let mut messages = Vec::new();
         loop {
             let read = self.reader.next().await;
-            messages.push((read.sequence, read.message.payload.clone()));
+            messages.push(message(&read));
             if read.sequence >= self.cut.last {
                 return self.batch(messages, 0);
             }
@@ -262,4 +273,10 @@ impl Sink {
         self.cut = cut;
         Ok(())
     }
+}
+
+fn message(read: &Read) -> Message {
+    let stored_at = read.message.info().ok().map(|info| info.published.unix_timestamp_nanos());
+    let stored_at = stored_at.and_then(|at| Timestamp::from_nanosecond(at).ok());
+    (read.sequence, read.message.payload.clone(), stored_at)
 }

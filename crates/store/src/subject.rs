@@ -27,6 +27,8 @@ pub(crate) const KEYS_BUCKET: &str = "keys";
 pub(crate) const SNAPSHOTS_BUCKET: &str = "snapshots";
 /// How far the log sinks have come.
 pub(crate) const SINKS_BUCKET: &str = "sinks";
+/// How the processes of the platform are.
+pub(crate) const ROLES_BUCKET: &str = "roles";
 /// Which process does what only one may do at a time.
 pub(crate) const LEASES_BUCKET: &str = "leases";
 /// How the views are, and which of them somebody wants rebuilt.
@@ -49,6 +51,7 @@ pub const BUCKETS: &[&str] = &[
     LEASES_BUCKET,
     VIEWS_BUCKET,
     CHAIN_BUCKET,
+    ROLES_BUCKET,
 ];
 
 /// The consumer that the deciders share.

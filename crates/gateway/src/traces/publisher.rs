@@ -12,8 +12,10 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use metrics::{counter, gauge, histogram};
 use service::CancellationToken;
-use store::{DataStream, Store, Unavailable};
+use store::{DataStream, GatewayReport, SAY_INTERVAL, Store, Unavailable};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -46,6 +48,9 @@ pub(crate) struct Publisher {
     in_flight: HashMap<Uuid, Batch>,
     publishing: FuturesUnordered<Publishing>,
     replay: Replay,
+    /// Of what the stream has acknowledged.
+    rows: u64,
+    batches: u64,
 }
 
 type Publishing = BoxFuture<'static, (Uuid, Result<(), Unavailable>)>;
@@ -76,12 +81,15 @@ impl Publisher {
             in_flight: HashMap::new(),
             publishing: FuturesUnordered::new(),
             replay: Replay::At(Instant::now(), RETRY_DELAY_FIRST),
+            rows: 0,
+            batches: 0,
         }
     }
 
     /// Publishes until `finish`, then brings everything that is left to NATS or to the disk.
     pub(crate) async fn run(mut self, finish: CancellationToken) {
         let mut report = tokio::time::interval(REPORT_INTERVAL);
+        let mut say = tokio::time::interval(SAY_INTERVAL);
         // Set while events wait for others to travel with. The queue is left alone meanwhile, so that handing in an
         // event does not wake this task for each of them.
         let mut batch_due: Option<(Instant, Entry)> = None;
@@ -107,6 +115,7 @@ impl Publisher {
                     None => break,
                 },
                 _ = report.tick() => self.report(),
+                _ = say.tick() => self.say(),
             }
         }
         self.entries.close();
@@ -145,7 +154,10 @@ impl Publisher {
     async fn settle(&mut self, id: Uuid, result: Result<(), Unavailable>) {
         let Some(batch) = self.in_flight.remove(&id) else { return };
         match result {
-            Ok(()) => batch.awaited.into_iter().for_each(Acknowledge::acknowledge),
+            Ok(()) => {
+                self.arrived(&batch);
+                batch.awaited.into_iter().for_each(Acknowledge::acknowledge);
+            }
             Err(error) => {
                 tracing::warn!(error = &error as &dyn Error, "publish trace events, spooling them");
                 self.put_aside(batch).await;
@@ -198,6 +210,28 @@ impl Publisher {
                 Replay::At(Instant::now() + RETRY_DELAY_MAX, RETRY_DELAY_MAX)
             }
         };
+    }
+
+    fn arrived(&mut self, batch: &Batch) {
+        let rows = batch.by_instance.values().sum();
+        self.rows += rows;
+        self.batches += 1;
+        counter!("mcpcan_trace_rows_total").increment(rows);
+        counter!("mcpcan_trace_batches_total").increment(1);
+        histogram!("mcpcan_trace_batch_rows").record(rows as f64);
+    }
+
+    /// Tells whoever asks for the platform's status what only this gateway knows. Nothing waits for it.
+    fn say(&self) {
+        let (spool_bytes, dropped) = (self.spool.bytes(), self.losses.by_instance());
+        gauge!("mcpcan_trace_spool_bytes").set(spool_bytes as f64);
+        for (instance, rows) in &dropped {
+            counter!("mcpcan_trace_dropped_total", "instance" => instance.to_string()).absolute(*rows);
+        }
+        let at = Timestamp::now();
+        let report = GatewayReport { rows: self.rows, batches: self.batches, spool_bytes, dropped, at };
+        let (store, id) = (self.store.clone(), self.gateway_id.clone());
+        tokio::spawn(async move { store.say_gateway(&id, &report).await });
     }
 
     fn report(&self) {

@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use service::{CancellationToken, Context, Readiness};
-use store::Store;
+use store::{Role, Store};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Arguments, Backing, Claims};
 use crate::data_directory::{DataDirectory, kept_secret};
+use crate::role::say_readiness;
 use crate::whereabouts::RunFile;
 
 /// The gateway's name in the access log: there is one.
 const GATEWAY_ID: &str = "local";
+/// The process's name in the platform's status.
+const PROCESS: &str = "up";
 /// How long the roles may take until all of them are ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often they are asked meanwhile.
@@ -71,6 +74,8 @@ impl Roles {
             bridge: claims.bridge,
             pass_environment: arguments.pass_env.clone(),
         };
+        let context = Context { shutdown: CancellationToken::new(), readiness: roles.readiness.clone() };
+        say_readiness(&stores.api, Role::Api, Some(PROCESS.to_owned()), &context);
         let (log, api_log) = (backing.access_log.clone(), backing.access_log.clone());
         roles.spawn(projector::ROLE, |context| projector::run(stores.projector, log, context));
         roles.spawn(decider::ROLE, |context| decider::run(stores.decider, context));

@@ -30,6 +30,11 @@ async fn readiness_is_told_and_who_says_nothing_is_cut_off() {
     flag.set(true);
     assert!(get(address, READYZ).await.ends_with(r#"{"ready":true,"roles":{"role":true}}"#));
 
+    assert!(get(address, METRICS).await.starts_with("HTTP/1.1 404"), "nothing is recorded");
+    metrics::install().unwrap();
+    metrics::install().expect("twice is as good as once");
+    assert!(get(address, METRICS).await.starts_with("HTTP/1.1 200"));
+
     let mut silent = Vec::new();
     for _ in 0..LIMITS.connections_max {
         silent.push(TcpStream::connect(address).await.unwrap());

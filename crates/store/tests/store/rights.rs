@@ -106,6 +106,9 @@ async fn everybody_writes_into_its_own_buckets_only() {
                 user.is_refused(&format!("$KV.{key}")).await;
             }
         }
+        for other in Role::ALL.into_iter().filter(|other| *other != role) {
+            user.is_refused(&format!("$KV.roles.{other}.x.ready")).await;
+        }
         for (subject, writer) in [
             ("imports.chunk", Role::Api),
             ("outcomes.x", Role::Decider),
