@@ -4,8 +4,6 @@
 //! deduplication token it knows: together they make "at least once" into "once". A message that cannot be read, or
 //! that ClickHouse will never take, goes to the dead letters and holds up nothing.
 
-mod progress;
-
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -13,11 +11,10 @@ use access_log::{Client, ContainerLine, Error, MAX_ROWS_PER_INSERT, Placed, Trac
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use service::ReadyFlag;
-use store::{Batch, DataStream, Sink, SinkError, Store, Task, Unavailable};
+use store::{Batch, DataStream, SinkError, Store, Task, Unavailable};
 
 use crate::alone::{Rest, Work};
 use crate::retention::Retention;
-use progress::Progress;
 
 /// How long to wait before the first repetition; doubled each time.
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(200);
@@ -95,18 +92,9 @@ async fn carry<R: Row>(store: &Store, client: &Client, ready: &ReadyFlag) -> Res
         tracing::warn!(error = &error as &dyn std::error::Error, "ask ClickHouse again");
         tokio::time::sleep(RETRY_DELAY_MIN).await;
     }
-    let progress = Progress::new(R::STREAM, sink.arrived());
-    let target = Target { client, ready, retention, progress: &progress };
-    tokio::select! {
-        ended = carry_on::<R>(store, &mut sink, &target) => ended,
-        never = progress.keep_saying(store) => match never {},
-    }
-}
-
-/// Batch after batch, for ever.
-async fn carry_on<R: Row>(store: &Store, sink: &mut Sink, target: &Target<'_>) -> Result<(), SinkError> {
+    let target = Target { client, ready, retention };
     loop {
-        target.ready.set(true);
+        ready.set(true);
         let batch = sink.next().await?;
         if batch.lost > 0 {
             tracing::error!(
@@ -115,16 +103,11 @@ async fn carry_on<R: Row>(store: &Store, sink: &mut Sink, target: &Target<'_>) -
                 "the stream dropped messages before they were taken: it is too small for the outage"
             );
         }
-        let inserting = async {
-            insert_batch::<R>(store, target, &batch).await?;
-            target.progress.arrived(&batch);
-            Ok::<(), Unavailable>(())
-        };
         let read_on = async {
             sink.read_on().await;
             Ok(())
         };
-        tokio::try_join!(inserting, read_on)?;
+        tokio::try_join!(insert_batch::<R>(store, &target, &batch), read_on)?;
     }
 }
 
@@ -133,7 +116,6 @@ struct Target<'a> {
     client: &'a Client,
     ready: &'a ReadyFlag,
     retention: Retention,
-    progress: &'a Progress,
 }
 
 /// Inserts a batch; if ClickHouse will never take it, message by message.
@@ -142,7 +124,7 @@ async fn insert_batch<R: Row>(store: &Store, target: &Target<'_>, batch: &Batch)
     for (sequence, message) in &batch.messages {
         match rows_of::<R>(*sequence, message) {
             Ok(decoded) => rows.extend(decoded),
-            Err(error) => bury::<R>(store, target, message, &error).await?,
+            Err(error) => bury::<R>(store, message, &error).await?,
         }
     }
     let Err(error) = insert_rows::<R>(target, &batch.deduplication_token, &rows).await else {
@@ -153,7 +135,7 @@ async fn insert_batch<R: Row>(store: &Store, target: &Target<'_>, batch: &Batch)
         let Ok(rows) = rows_of::<R>(*sequence, message) else { continue };
         let token = format!("{}/{index}", batch.deduplication_token);
         if let Err(error) = insert_rows::<R>(target, &token, &rows).await {
-            bury::<R>(store, target, message, &error).await?;
+            bury::<R>(store, message, &error).await?;
         }
     }
     Ok(())
@@ -169,7 +151,7 @@ fn rows_of<R: Row>(
 
 /// Inserts rows, waiting out an absent ClickHouse. An error is final.
 async fn insert_rows<R: Row>(target: &Target<'_>, token: &str, rows: &[R]) -> Result<(), Error> {
-    let Target { client, ready, retention, progress } = target;
+    let Target { client, ready, retention } = target;
     for (part, rows) in rows.chunks(MAX_ROWS_PER_INSERT).enumerate() {
         let token = format!("{token}#{part}");
         let mut delay = RETRY_DELAY_MIN;
@@ -183,20 +165,16 @@ async fn insert_rows<R: Row>(target: &Target<'_>, token: &str, rows: &[R]) -> Re
             delay = (delay * 2).min(RETRY_DELAY_MAX);
         }
         ready.set(true);
-        progress.inserted(rows.len());
     }
     Ok(())
 }
 
 async fn bury<R: Row>(
     store: &Store,
-    target: &Target<'_>,
     message: &Bytes,
     error: &(dyn std::error::Error + Send + Sync),
 ) -> Result<(), Unavailable> {
     let reason = error.to_string();
     tracing::error!(stream = R::STREAM.name(), reason, "message goes to the dead letters");
-    store.bury_rows(R::STREAM, message.clone(), &reason).await?;
-    target.progress.buried();
-    Ok(())
+    store.bury_rows(R::STREAM, message.clone(), &reason).await
 }
