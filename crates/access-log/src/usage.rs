@@ -1,7 +1,9 @@
-//! How often tokens were used, and when last.
+//! How often tokens were used, and when last; statistics of all calls are in [`statistics`].
 //!
 //! A materialised view counts the requests of the access log as its batches go in, each of them once, so the counts need
 //! nothing of the gateway but the rows that it writes anyway, and outlive those rows.
+
+pub mod statistics;
 
 use std::collections::HashMap;
 

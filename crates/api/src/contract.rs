@@ -8,6 +8,7 @@ pub(crate) mod instances;
 pub(crate) mod platform;
 pub(crate) mod retention;
 pub(crate) mod state;
+pub(crate) mod statistics;
 pub(crate) mod status;
 pub(crate) mod templates;
 pub(crate) mod tokens;
@@ -19,8 +20,18 @@ use schemars::{Schema, json_schema};
 use crate::state::KINDS;
 
 /// The parts of a path that group operations: the last that a path has counts.
-pub(crate) const TAGS: [&str; 9] =
-    ["instances", "tokens", "access-logs", "events", "state", "commands", "views", "retention", "templates"];
+pub(crate) const TAGS: [&str; 10] = [
+    "instances",
+    "tokens",
+    "access-logs",
+    "events",
+    "state",
+    "commands",
+    "views",
+    "retention",
+    "templates",
+    "statistics",
+];
 
 /// What a parameter of a path is. The same name means the same everywhere.
 ///

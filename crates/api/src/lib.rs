@@ -32,6 +32,7 @@ mod retention;
 mod router;
 mod settings;
 mod state;
+mod statistics;
 mod status;
 mod templates;
 mod tokens;

@@ -18,7 +18,7 @@ use crate::openapi::Routes;
 use crate::request_log::log_request;
 use crate::{
     access_log, authorization, client_config, commands, container_log, contract, events, health, instances,
-    retention, state, status, templates, tokens, views,
+    retention, state, statistics, status, templates, tokens, views,
 };
 
 /// The path that everything but health and the OpenAPI document lies under.
@@ -50,6 +50,7 @@ fn guarded_routes() -> Routes {
         .get("/instances/{instance}/logs", container_log::list_lines, contract::instances::logs())
         .get("/instances/{instance}/logs/tail", container_log::tail_lines, contract::instances::tail_logs())
         .get("/instances/{instance}/logs/export", container_log::export_lines, contract::instances::export_logs())
+        .get("/instances/{instance}/statistics", statistics::show_instance_statistics, contract::statistics::of_instance())
         .get("/instances/{instance}/tokens", tokens::list_tokens, contract::tokens::list())
         .post("/instances/{instance}/tokens", tokens::issue_token, contract::tokens::issue())
         .get("/instances/{instance}/tokens/{token}", tokens::show_token, contract::tokens::show())
@@ -67,6 +68,7 @@ fn guarded_routes() -> Routes {
         .get("/access-logs/traces/{trace}", access_log::show_trace, contract::access_logs::show_trace())
         .get("/access-logs/tail", access_log::tail_access_log, contract::access_logs::tail())
         .get("/access-logs/export", access_log::export_access_log, contract::access_logs::export())
+        .get("/statistics", statistics::show_statistics, contract::statistics::show())
         .get("/commands/{command}", commands::show_command, contract::commands::show())
         .get("/events", events::tail_events, contract::events::tail())
         .get("/events/verify", events::verify_events, contract::events::verify())

@@ -56,6 +56,11 @@ impl Violations {
         self.list(Place::Pointer(pointer(path)), detail.into());
     }
 
+    /// Notes a violation in a parameter that no schema can tell.
+    pub(crate) fn add_beyond_form(&mut self, place: Place, detail: impl Into<String>) {
+        self.list(place, detail.into());
+    }
+
     fn list(&mut self, place: Place, detail: String) {
         if self.found.len() < VIOLATIONS_MAX {
             self.found.push(Violation { place, detail });

@@ -12,7 +12,7 @@ use crate::output::{Form, Output};
 use crate::rest::Rest;
 use crate::{
     access_log, bound, calls, clickhouse_embedded, command, config, events, instance, logs, nats_users,
-    provision, retention, role, status, template, token, up, views,
+    provision, retention, role, stats, status, template, token, up, views,
 };
 
 /// Hosts MCP servers behind one gateway with tokens, logs and an access log.
@@ -63,6 +63,8 @@ enum Command {
     AccessLog(access_log::Command),
     /// Print what an instance's server wrote.
     Logs(logs::Arguments),
+    /// Show how much was called, how well and by whom.
+    Stats(stats::Arguments),
     /// Follow the domain events.
     #[command(subcommand)]
     Events(events::Command),
@@ -113,6 +115,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Call(arguments) => wait(async { calls::call(arguments, &rest()?, output).await }),
         Command::AccessLog(command) => wait(async { access_log::run(command, &rest()?, output).await }),
         Command::Logs(arguments) => wait(async { logs::run(arguments, &rest()?, output).await }),
+        Command::Stats(arguments) => wait(async { stats::run(arguments, &rest()?, output).await }),
         Command::Events(command) => wait(async { events::run(command, &rest()?, output).await }),
         Command::Status(arguments) => wait(async { status::run(arguments, &rest()?, output).await }),
         Command::Views(command) => wait(async { views::run(command, &rest()?, output).await }),

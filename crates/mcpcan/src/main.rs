@@ -25,6 +25,7 @@ mod rest;
 mod retention;
 mod role;
 mod settings;
+mod stats;
 mod status;
 mod template;
 mod terms;

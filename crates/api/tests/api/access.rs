@@ -9,7 +9,7 @@ use crate::platform::{ADMIN_KEY, Platform, WAIT};
 /// How often a condition that is awaited is looked at.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-const ROUTES: [(&str, &str); 22] = [
+const ROUTES: [(&str, &str); 24] = [
     ("GET", "/instances"),
     ("POST", "/instances"),
     ("GET", "/instances/x"),
@@ -28,6 +28,8 @@ const ROUTES: [(&str, &str); 22] = [
     ("GET", "/instances/x/logs/tail"),
     ("GET", "/instances/x/logs/export"),
     ("GET", "/access-logs/export"),
+    ("GET", "/instances/x/statistics"),
+    ("GET", "/statistics"),
     ("GET", "/access-logs"),
     ("GET", "/access-logs/counts"),
     ("GET", "/access-logs/traces/x"),

@@ -17,6 +17,7 @@ mod retention;
 mod secrets;
 mod settings;
 mod state;
+mod statistics;
 mod status;
 mod templates;
 mod tokens;
