@@ -2,8 +2,9 @@
 //!
 //! Whoever writes one never waits: a call does not get slower because its log has nowhere to go. What a bound makes
 //! us drop is counted per instance. The window in which a killed gateway loses events is what lies in the queue and
-//! in unacknowledged batches: `BATCH_WAIT` and a round trip. When the connection to NATS is lost, they go to the spool at
-//! once; only a NATS that is connected and does not answer is waited for, 5 s.
+//! in unacknowledged batches: `BATCH_WAIT` and a round trip, and more while NATS takes less than comes. When the
+//! connection to NATS is lost, they go to the spool at once; only a NATS that is connected and does not answer is waited
+//! for, 5 s.
 
 mod batch;
 mod call;
@@ -80,10 +81,15 @@ impl Entries {
         Some(self.taken(entry))
     }
 
-    /// The next one that is there already.
-    fn try_next(&mut self) -> Option<Entry> {
-        let entry = self.queue.try_recv().ok()?;
-        Some(self.taken(entry))
+    /// Those that are there already, behind `first`; `count_max` at most.
+    fn take(&mut self, first: Option<Entry>, count_max: usize) -> Vec<Entry> {
+        let mut entries = Vec::from_iter(first);
+        while entries.len() < count_max
+            && let Ok(entry) = self.queue.try_recv()
+        {
+            entries.push(self.taken(entry));
+        }
+        entries
     }
 
     /// Takes no more in.

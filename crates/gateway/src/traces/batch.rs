@@ -9,9 +9,10 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::receipt::Acknowledge;
+use super::{Entry, Recorder};
 
 /// How many trace events a batch has at most.
-const RECORDS_MAX: u16 = 256;
+pub(super) const RECORDS_MAX: u16 = 256;
 /// A batch is full once it has more than this, in bytes. With the largest record behind that, it stays far below the
 /// largest message.
 const BATCH_BYTES_MAX: usize = 1024 * 1024;
@@ -30,9 +31,25 @@ pub(super) struct Batch {
     pub(super) awaited: Vec<Acknowledge>,
 }
 
+/// The batches of these events: one, unless they are many or long.
+pub(super) fn batches(recorder: &Recorder, entries: Vec<Entry>) -> Vec<Batch> {
+    let (mut batches, mut gathering) = (vec![], Gathering::default());
+    for entry in entries {
+        let (record, awaited) = recorder.record(entry);
+        gathering.add(&record, awaited);
+        if gathering.is_full() {
+            batches.push(std::mem::take(&mut gathering).into_batch());
+        }
+    }
+    if !gathering.is_empty() {
+        batches.push(gathering.into_batch());
+    }
+    batches
+}
+
 /// A batch that is being filled.
 #[derive(Debug, Default)]
-pub(super) struct Gathering {
+struct Gathering {
     count: u16,
     records: Vec<u8>,
     by_instance: BTreeMap<Uuid, u64>,
@@ -40,7 +57,7 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
-    pub(super) fn add(&mut self, record: &TraceRecord, awaited: Option<Acknowledge>) {
+    fn add(&mut self, record: &TraceRecord, awaited: Option<Acknowledge>) {
         self.awaited.extend(awaited);
         if self.records.is_empty() {
             self.records.extend([ARRAY_16, 0, 0]);
@@ -51,15 +68,15 @@ impl Gathering {
         *self.by_instance.entry(record.instance_id).or_default() += 1;
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.count == RECORDS_MAX || self.records.len() > BATCH_BYTES_MAX
     }
 
-    pub(super) fn into_batch(self) -> Batch {
+    fn into_batch(self) -> Batch {
         let Self { records, by_instance, awaited, .. } = self;
         Batch { id: Uuid::new_v4(), records: records.into(), by_instance, awaited }
     }

@@ -1,8 +1,16 @@
 //! The task that brings trace events to NATS: collects them into batches, keeps several batches in flight, and lets
 //! what NATS does not take wait in the spool.
 //!
-//! While something lies in the spool, everything new goes behind it, so that events keep their order, and the spool
-//! is replayed segment by segment. `run` ends when it is told to finish and everything is with NATS or on disk.
+//! Each turn takes one batch from the queue, and none while as many are in flight as may be: what comes faster than
+//! NATS takes it waits in the queue, which has bounds and counts what they drop. Records are made on a blocking thread,
+//! one batch after the other.
+//!
+//! After a failure, batches go to the spool right away until NATS has taken something again; only those that a call
+//! waits for are tried all the same. The spool is replayed segment by segment, beside what is new: rows have their time,
+//! and nobody depends on the order in which they arrive. `run` ends when it is told to finish and everything is with
+//! NATS or on disk.
+
+mod replay;
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -11,25 +19,25 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use metrics::{counter, gauge, histogram};
 use service::CancellationToken;
 use store::{DataStream, GatewayReport, SAY_INTERVAL, Store, Unavailable};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::batch::{Batch, Gathering};
-use super::spool::{Frame, Spool};
+use super::batch::{self, Batch};
+use super::spool::Spool;
 use super::{Acknowledge, Entries, Entry, Losses, Recorder};
+use replay::Replay;
 
 /// How long a trace event waits for others to travel with.
 const BATCH_WAIT: Duration = Duration::from_millis(50);
-/// How many batches may be on their way at a time. What comes when NATS is slower than that goes to the spool.
+/// How many batches may be on their way at a time. What comes when NATS is slower than that waits in the queue.
 const IN_FLIGHT_MAX: usize = 16;
-/// How long after a failure the spool is tried again; doubled with each further one.
-const RETRY_DELAY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
 /// How often losses are put into the log.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// How long batches in flight are waited for at the end before they go to the spool.
@@ -39,12 +47,16 @@ const FINISH_WAIT_MAX: Duration = Duration::from_secs(2);
 pub(crate) struct Publisher {
     store: Store,
     gateway_id: Arc<str>,
-    recorder: Recorder,
+    recorder: Arc<Recorder>,
     entries: Entries,
     losses: Arc<Losses>,
     spool: Spool,
+    /// Whether NATS has failed the last time that it was asked.
+    is_away: bool,
     /// Whether the spool has not taken the last batch: why is logged once, not for every batch.
     refused: bool,
+    /// The records that are being made.
+    making: Option<JoinHandle<Vec<Batch>>>,
     in_flight: HashMap<Uuid, Batch>,
     publishing: FuturesUnordered<Publishing>,
     replay: Replay,
@@ -55,11 +67,15 @@ pub(crate) struct Publisher {
 
 type Publishing = BoxFuture<'static, (Uuid, Result<(), Unavailable>)>;
 
-/// What happens with the oldest segment of the spool.
-enum Replay {
-    /// Nothing yet: it will be tried at this time.
-    At(Instant, Duration),
-    Running(BoxFuture<'static, Result<(), Unavailable>>, Duration),
+/// When the next batch is taken from the queue.
+enum Next {
+    /// When something comes.
+    Idle,
+    /// When this event has waited for others to travel with. The queue is left alone meanwhile, so that handing in an
+    /// event does not wake the task for each of them.
+    At(Instant, Box<Entry>),
+    /// At once: the last batch was full, so that more may lie there.
+    Now,
 }
 
 impl Publisher {
@@ -73,14 +89,16 @@ impl Publisher {
         Self {
             store,
             gateway_id: recorder.gateway_id.as_str().into(),
-            recorder,
+            recorder: Arc::new(recorder),
             entries,
             losses,
             spool,
+            is_away: false,
             refused: false,
+            making: None,
             in_flight: HashMap::new(),
             publishing: FuturesUnordered::new(),
-            replay: Replay::At(Instant::now(), RETRY_DELAY_FIRST),
+            replay: Replay::now(),
             rows: 0,
             batches: 0,
         }
@@ -90,59 +108,57 @@ impl Publisher {
     pub(crate) async fn run(mut self, finish: CancellationToken) {
         let mut report = tokio::time::interval(REPORT_INTERVAL);
         let mut say = tokio::time::interval(SAY_INTERVAL);
-        // Set while events wait for others to travel with. The queue is left alone meanwhile, so that handing in an
-        // event does not wake this task for each of them.
-        let mut batch_due: Option<(Instant, Entry)> = None;
+        let mut next = Next::Idle;
         let hurry = self.entries.hurry.clone();
         loop {
-            let due = batch_due.as_ref().map(|(due, _)| *due);
+            let is_free = self.making.is_none() && self.in_flight.len() < IN_FLIGHT_MAX;
             tokio::select! {
                 biased;
                 () = finish.cancelled() => break,
                 Some((id, result)) = self.publishing.next(), if !self.publishing.is_empty() => {
                     self.settle(id, result).await;
                 }
-                result = step(&mut self.replay), if !self.spool.is_empty() => self.replayed(result).await,
-                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.collect(batch_due.take().map(|(_, entry)| entry)).await;
+                batches = made(&mut self.making) => {
+                    for batch in batches {
+                        self.dispatch(batch).await;
+                    }
                 }
-                () = hurry.notified(), if due.is_some() => {
-                    self.collect(batch_due.take().map(|(_, entry)| entry)).await;
-                }
-                entry = self.entries.next(), if due.is_none() => match entry {
-                    Some(entry) if entry.acknowledge.is_some() => self.collect(Some(entry)).await,
-                    Some(entry) => batch_due = Some((Instant::now() + BATCH_WAIT, entry)),
+                step = self.replay.step(), if !self.spool.is_empty() => self.replayed(step).await,
+                () = due(&next, &hurry), if is_free => next = self.collect(next),
+                entry = self.entries.next(), if is_free && matches!(next, Next::Idle) => match entry {
+                    Some(entry) if entry.acknowledge.is_some() => {
+                        next = self.collect(Next::At(Instant::now(), entry.into()));
+                    }
+                    Some(entry) => next = Next::At(Instant::now() + BATCH_WAIT, entry.into()),
                     None => break,
                 },
                 _ = report.tick() => self.report(),
                 _ = say.tick() => self.say(),
             }
         }
-        self.entries.close();
-        self.collect(batch_due.take().map(|(_, entry)| entry)).await;
-        self.finish().await;
+        self.finish(next).await;
     }
 
-    /// Sends everything that lies in the queue, behind `first`.
-    async fn collect(&mut self, first: Option<Entry>) {
-        let mut gathering = Gathering::default();
-        let mut next = first;
-        while let Some(entry) = next.take().or_else(|| self.entries.try_next()) {
-            let (record, awaited) = self.recorder.record(entry);
-            gathering.add(&record, awaited);
-            if gathering.is_full() {
-                self.dispatch(std::mem::take(&mut gathering).into_batch()).await;
-                // Making records takes a processor, which requests wait for too.
-                tokio::task::yield_now().await;
-            }
+    /// Has the records of the next batch made, if there are any; says when the one after it is due.
+    fn collect(&mut self, next: Next) -> Next {
+        let first = match next {
+            Next::At(_, entry) => Some(*entry),
+            Next::Idle | Next::Now => None,
+        };
+        let count_max = usize::from(batch::RECORDS_MAX);
+        let entries = self.entries.take(first, count_max);
+        let after = if entries.len() == count_max { Next::Now } else { Next::Idle };
+        if !entries.is_empty() {
+            let recorder = self.recorder.clone();
+            self.making = Some(tokio::task::spawn_blocking(move || batch::batches(&recorder, entries)));
         }
-        if !gathering.is_empty() {
-            self.dispatch(gathering.into_batch()).await;
-        }
+        after
     }
 
+    /// Sends a batch, or puts it aside while NATS is away: only what a call waits for is tried then.
     async fn dispatch(&mut self, batch: Batch) {
-        if !self.spool.is_empty() || self.in_flight.len() >= IN_FLIGHT_MAX {
+        // An empty spool is not replayed, so that only another batch can find out whether NATS is back.
+        if self.is_away && !self.spool.is_empty() && batch.awaited.is_empty() {
             return self.put_aside(batch).await;
         }
         let id = batch.id;
@@ -153,6 +169,7 @@ impl Publisher {
 
     async fn settle(&mut self, id: Uuid, result: Result<(), Unavailable>) {
         let Some(batch) = self.in_flight.remove(&id) else { return };
+        self.is_away = result.is_err();
         match result {
             Ok(()) => {
                 self.arrived(&batch);
@@ -177,39 +194,13 @@ impl Publisher {
         }
     }
 
-    /// Goes on with the spool after a step of its replay.
-    async fn replayed(&mut self, step: Step) {
-        let delay = match step {
-            Step::Due(delay) => return self.start_replay(delay).await,
-            Step::Published => match self.spool.remove_oldest().await {
-                Ok(()) => {
-                    self.replay = Replay::At(Instant::now(), RETRY_DELAY_FIRST);
-                    return;
-                }
-                Err(error) => {
-                    tracing::error!(%error, "remove a segment of the spool");
-                    RETRY_DELAY_MAX
-                }
-            },
-            Step::Failed(error, delay) => {
-                let bytes = self.spool.bytes();
-                tracing::warn!(error = &error as &dyn Error, bytes, "replay the spool, trying again");
-                delay
-            }
+    /// Waits for the next batch in flight; says whether there was one in time.
+    async fn settle_next(&mut self, deadline: Instant) -> bool {
+        let Ok(Some((id, result))) = tokio::time::timeout_at(deadline, self.publishing.next()).await else {
+            return false;
         };
-        self.replay = Replay::At(Instant::now() + delay, (delay * 2).min(RETRY_DELAY_MAX));
-    }
-
-    async fn start_replay(&mut self, delay: Duration) {
-        self.replay = match self.spool.oldest().await {
-            Ok(frames) => {
-                Replay::Running(replay(self.store.clone(), self.gateway_id.clone(), frames).boxed(), delay)
-            }
-            Err(error) => {
-                tracing::error!(%error, "read a segment of the spool, trying again");
-                Replay::At(Instant::now() + RETRY_DELAY_MAX, RETRY_DELAY_MAX)
-            }
-        };
+        self.settle(id, result).await;
+        true
     }
 
     fn arrived(&mut self, batch: &Batch) {
@@ -240,12 +231,26 @@ impl Publisher {
         }
     }
 
-    /// Waits for what is in flight, and puts onto the disk what does not arrive.
-    async fn finish(mut self) {
+    /// Sends what is left and waits for it, and puts onto the disk what does not arrive.
+    async fn finish(mut self, mut next: Next) {
+        self.entries.close();
         let deadline = Instant::now() + FINISH_WAIT_MAX;
-        while let Ok(Some((id, result))) = tokio::time::timeout_at(deadline, self.publishing.next()).await {
-            self.settle(id, result).await;
+        loop {
+            if self.making.is_none() {
+                next = self.collect(next);
+            }
+            if self.making.is_none() {
+                break;
+            }
+            for batch in made(&mut self.making).await {
+                while self.in_flight.len() >= IN_FLIGHT_MAX && self.settle_next(deadline).await {}
+                match self.in_flight.len() {
+                    IN_FLIGHT_MAX.. => self.put_aside(batch).await,
+                    _ => self.dispatch(batch).await,
+                }
+            }
         }
+        while self.settle_next(deadline).await {}
         for batch in std::mem::take(&mut self.in_flight).into_values() {
             self.put_aside(batch).await;
         }
@@ -260,37 +265,25 @@ impl Publisher {
     }
 }
 
-enum Step {
-    /// It is time to try; with the delay after a failure.
-    Due(Duration),
-    Published,
-    Failed(Unavailable, Duration),
-}
-
-/// Waits for the next step of a replay.
-async fn step(replay: &mut Replay) -> Step {
-    match replay {
-        Replay::At(time, delay) => {
-            tokio::time::sleep_until(*time).await;
-            Step::Due(*delay)
-        }
-        Replay::Running(running, delay) => match running.await {
-            Ok(()) => Step::Published,
-            Err(error) => Step::Failed(error, *delay),
+/// Waits until the next batch is due, or somebody waits for an event of it.
+async fn due(next: &Next, hurry: &Notify) {
+    match next {
+        Next::Idle => std::future::pending().await,
+        Next::At(time, _) => tokio::select! {
+            () = tokio::time::sleep_until(*time) => {}
+            () = hurry.notified() => {}
         },
+        Next::Now => {}
     }
 }
 
-/// Publishes the batches of a segment. After a failure the whole segment is sent again: JetStream recognises the
-/// ids of those that arrived within its window of duplicates. Those that arrived before that come twice.
-async fn replay(store: Store, gateway_id: Arc<str>, frames: Vec<Frame>) -> Result<(), Unavailable> {
-    // What is published without a connection piles up in the client's memory: wait until there is one.
-    store.flush().await?;
-    stream::iter(frames)
-        .map(|Frame { id, records }| publish(store.clone(), gateway_id.clone(), id, records))
-        .buffered(IN_FLIGHT_MAX)
-        .try_collect()
-        .await
+/// Waits for the records that are being made.
+async fn made(making: &mut Option<JoinHandle<Vec<Batch>>>) -> Vec<Batch> {
+    let Some(running) = making else { return std::future::pending().await };
+    let result = running.await;
+    *making = None;
+    // A defect that ends this task ends the gateway: no call goes without its rows.
+    result.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 async fn publish(
@@ -301,3 +294,6 @@ async fn publish(
 ) -> Result<(), Unavailable> {
     store.publish(DataStream::Traces, &gateway_id, &id.simple().to_string(), records).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,3 +67,18 @@ async fn a_call_whose_record_is_not_safe_is_refused_and_recorded_later() {
     );
     assert_eq!((own[1].status, &*own[1].error_class), (503, "log_unavailable"));
 }
+
+#[tokio::test]
+async fn what_lies_in_the_spool_holds_no_call_up() {
+    let upstream = Upstream::json("{}").await;
+    // A segment that cannot be read, so that the spool never gets empty.
+    let harness = Harness::start_with(|config| {
+        std::fs::create_dir_all(config.spool_dir.join("00000000000000000001.spool"))
+            .expect("make a directory");
+    })
+    .await;
+    let instance = harness.hosted_logged("strict", &upstream.url(), STRICT).await;
+    let token = harness.token(instance).await;
+    let answer = harness.client().send("POST", &path(instance), &token.credential, PING).await;
+    assert_eq!((answer.status, answer.text()), (200, "{}"));
+}
