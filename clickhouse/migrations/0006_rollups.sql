@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS mcpcan.calls_per_minute
     rpc_method LowCardinality(String),
     tool LowCardinality(String),
     calls SimpleAggregateFunction(sum, UInt64) COMMENT 'requests that have ended, however',
-    errors SimpleAggregateFunction(sum, UInt64) COMMENT 'those that went wrong on any level',
+    errors SimpleAggregateFunction(sum, UInt64) COMMENT 'those that went wrong on any level, but for the refused',
     refused SimpleAggregateFunction(sum, UInt64) COMMENT 'those that were not passed on: no credential, too many',
     request_bytes SimpleAggregateFunction(sum, UInt64),
     response_bytes SimpleAggregateFunction(sum, UInt64),
@@ -26,7 +26,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS mcpcan.calls_per_minute_of_ends TO mcpcan
 SELECT
     toStartOfMinute(time) AS minute, instance_id, token_id, rpc_method, tool,
     count() AS calls,
-    countIf(error != '') AS errors,
+    countIf(error_class != '' AND event NOT IN ('auth_failed', 'rate_limited')) AS errors,
     countIf(event IN ('auth_failed', 'rate_limited')) AS refused,
     sum(request_bytes) AS request_bytes,
     sum(response_bytes) AS response_bytes,
@@ -57,5 +57,5 @@ SELECT
     toStartOfHour(time) AS hour, instance_id, error_class, rpc_method, tool,
     count() AS errors, max(time) AS last_at, any(error) AS example
 FROM mcpcan.access_log
-WHERE error != '' AND event IN ('response', 'error', 'auth_failed', 'rate_limited')
+WHERE error_class != '' AND event IN ('response', 'error', 'auth_failed', 'rate_limited')
 GROUP BY hour, instance_id, error_class, rpc_method, tool;

@@ -12,6 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use url::Url;
 
+use crate::cluster::Cluster;
 use crate::error::Error;
 
 /// The database that holds every table of this crate; migrations and queries name it literally.
@@ -34,6 +35,7 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(2);
 pub struct Client {
     clickhouse: clickhouse::Client,
     url: String,
+    cluster: Option<Cluster>,
 }
 
 impl Client {
@@ -68,7 +70,20 @@ impl Client {
             .with_compression(Compression::None)
             .with_user(user)
             .with_password(password);
-        Ok(Self { clickhouse, url: parsed.into() })
+        Ok(Self { clickhouse, url: parsed.into(), cluster: None })
+    }
+
+    /// The same server as one of a cluster: tables lie on all of its servers, and an insert is answered when the servers
+    /// that its rows belong to have them.
+    #[must_use]
+    pub fn on_cluster(self, cluster: Cluster) -> Self {
+        let clickhouse = self.clickhouse.with_setting("distributed_foreground_insert", "1");
+        Self { clickhouse, cluster: Some(cluster), ..self }
+    }
+
+    /// The cluster that the server is one of, if it is.
+    pub(crate) fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
     }
 
     /// Asks the server for nothing but an answer.

@@ -43,6 +43,9 @@ pub enum Error {
          migrations are never edited after their release, add a new one"
     )]
     MigrationChanged { name: String, recorded: String, carried: String },
+    /// A migration of this binary that cannot be put onto a cluster.
+    #[error(transparent)]
+    Cluster(#[from] crate::cluster::UnknownForm),
     /// A stored row that cannot be read back.
     #[error("a stored row has an unreadable {field}")]
     Corrupt { field: &'static str, source: Cause },
@@ -52,6 +55,17 @@ impl Error {
     /// True when the same call may succeed later without any change to it.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Error::Unavailable { .. })
+    }
+
+    /// Sorts the error of an insert. What the server says against the rows themselves is final; all else may pass, and rows
+    /// are not given up for it.
+    pub(crate) fn during_insert(operation: &'static str, error: clickhouse::error::Error) -> Self {
+        match Self::during(operation, error) {
+            Error::Rejected { operation, code: Some(code), source } if !FINAL_CODES.contains(&code) => {
+                Error::Unavailable { operation, source }
+            }
+            error => error,
+        }
     }
 
     /// Sorts a client error by what the caller can do about it.
@@ -80,13 +94,17 @@ impl Error {
 
 /// Codes of ClickHouse that say nothing against the rows or the query: they pass, or an operator mends them.
 /// Source: `src/Common/ErrorCodes.cpp` of ClickHouse; numbers are never reused there.
-const PASSING_CODES: [u32; 31] = [
+const PASSING_CODES: [u32; 35] = [
     16,  // NO_SUCH_COLUMN_IN_TABLE: not migrated yet
     60,  // UNKNOWN_TABLE: not migrated yet
+    74,  // CANNOT_READ_FROM_FILE_DESCRIPTOR
+    75,  // CANNOT_WRITE_TO_FILE_DESCRIPTOR: a full disk
+    76,  // CANNOT_OPEN_FILE
     81,  // UNKNOWN_DATABASE: not migrated yet
     115, // UNKNOWN_SETTING: a server older than this client
     159, // TIMEOUT_EXCEEDED
     164, // READONLY
+    173, // CANNOT_ALLOCATE_MEMORY
     192, // UNKNOWN_USER
     193, // WRONG_PASSWORD
     194, // REQUIRED_PASSWORD
@@ -112,6 +130,26 @@ const PASSING_CODES: [u32; 31] = [
     516, // AUTHENTICATION_FAILED
     745, // SERVER_OVERLOADED
     999, // KEEPER_EXCEPTION
+];
+
+/// Codes of ClickHouse that say something against the rows of an insert: their form, or a value. Source as above.
+const FINAL_CODES: [u32; 16] = [
+    6,   // CANNOT_PARSE_TEXT
+    27,  // CANNOT_PARSE_INPUT_ASSERTION_FAILED
+    32,  // ATTEMPT_TO_READ_AFTER_EOF
+    33,  // CANNOT_READ_ALL_DATA
+    36,  // BAD_ARGUMENTS
+    38,  // CANNOT_PARSE_DATE
+    41,  // CANNOT_PARSE_DATETIME
+    53,  // TYPE_MISMATCH
+    69,  // ARGUMENT_OUT_OF_BOUND
+    70,  // CANNOT_CONVERT_TYPE
+    72,  // CANNOT_PARSE_NUMBER
+    117, // INCORRECT_DATA
+    131, // TOO_LARGE_STRING_SIZE
+    349, // CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+    469, // VIOLATED_CONSTRAINT
+    691, // UNKNOWN_ELEMENT_OF_ENUM
 ];
 
 /// The number in `Code: 62. DB::Exception: …`.

@@ -75,9 +75,9 @@ impl Client {
         let mut insert = once(self.within(operation, describe).await?, deduplication_token);
         for record in records {
             let row = TraceRow::of(record, days(record.instance_id))?;
-            insert.write(&row).await.map_err(|error| Error::during(operation, error))?;
+            insert.write(&row).await.map_err(|error| Error::during_insert(operation, error))?;
         }
-        insert.end().await.map_err(|error| Error::during(operation, error))
+        insert.end().await.map_err(|error| Error::during_insert(operation, error))
     }
 
     /// Inserts `lines` once, however often it is called with the same token, each to be kept for as many days as `days`
@@ -118,9 +118,9 @@ impl Client {
         let mut insert = once(self.within(operation, describe).await?, deduplication_token);
         for line in lines {
             let row = LineRow::of(line, days(line.instance_id))?;
-            insert.write(&row).await.map_err(|error| Error::during(operation, error))?;
+            insert.write(&row).await.map_err(|error| Error::during_insert(operation, error))?;
         }
-        insert.end().await.map_err(|error| Error::during(operation, error))
+        insert.end().await.map_err(|error| Error::during_insert(operation, error))
     }
 }
 

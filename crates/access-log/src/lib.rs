@@ -9,6 +9,7 @@
 
 pub mod by_place;
 pub mod client;
+pub mod cluster;
 pub mod error;
 pub mod export;
 pub mod insert;
@@ -26,6 +27,7 @@ pub mod usage;
 
 pub use by_place::ByPlace;
 pub use client::Client;
+pub use cluster::Cluster;
 pub use error::Error;
 pub use export::{Exported, Position};
 pub use insert::MAX_ROWS_PER_INSERT;

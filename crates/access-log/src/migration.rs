@@ -12,6 +12,8 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
+#[cfg(feature = "testing")]
+use crate::cluster::{Cluster, UnknownForm};
 use crate::error::Error;
 
 /// Creates the database and the table of records themselves, so it runs before anything is known, every time.
@@ -96,7 +98,12 @@ impl Client {
     }
 
     async fn apply(&self, sql: &str) -> Result<(), Error> {
-        for statement in statements(sql) {
+        let mut all = statements(sql);
+        if let Some(cluster) = self.cluster() {
+            let on_cluster = all.iter().map(|statement| cluster.statements(statement));
+            all = on_cluster.collect::<Result<Vec<_>, _>>()?.concat();
+        }
+        for statement in all {
             self.within("migrate", self.statement(&statement).execute()).await?;
         }
         Ok(())
@@ -134,6 +141,17 @@ fn compare(migration: &Migration, recorded: &HashMap<String, String>) -> Result<
 
 fn checksum(sql: &str) -> String {
     blake3::hash(sql.as_bytes()).to_hex().to_string()
+}
+
+/// All statements of all migrations, in their order, as they run on a cluster.
+///
+/// # Errors
+/// A statement has a form that is not known there.
+#[cfg(feature = "testing")]
+pub fn statements_on(cluster: &Cluster) -> Result<Vec<String>, UnknownForm> {
+    let files = std::iter::once(BOOKKEEPING).chain(MIGRATIONS.iter().map(|migration| migration.sql));
+    let found = files.flat_map(statements).map(|statement| cluster.statements(&statement));
+    Ok(found.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 /// Splits a migration: a statement ends with a semicolon at the end of a line, a line that starts with `--` is

@@ -1,7 +1,8 @@
 //! The two records: one event of a call through the gateway, and one line a hosted server wrote.
 //!
-//! They travel as MessagePack on TRACES and LOGS and end as rows in ClickHouse. Whoever makes one has already masked
-//! it: no token, no header value, no MCP session id is ever put into a field.
+//! They travel as MessagePack on TRACES and LOGS and end as rows in ClickHouse. What a call carried is masked before it
+//! leaves the gateway (`gateway/src/masking.rs`): credentials, the values of fields that are named like secrets, session
+//! ids. A container line is as the server wrote it.
 
 mod place;
 

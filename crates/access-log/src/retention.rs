@@ -38,6 +38,10 @@ impl Client {
     /// [`Error::Unavailable`] while ClickHouse is away; call again.
     pub async fn apply_retention(&self, instance: Uuid, days: RetentionDays) -> Result<(), Error> {
         for (table, days) in [("access_log", days.access_log), ("container_log", days.container_log)] {
+            let table = match self.cluster() {
+                Some(cluster) => format!("{table}_local {cluster}"),
+                None => table.to_owned(),
+            };
             // Where nothing is to be changed, no part is written anew.
             let statement = format!(
                 "ALTER TABLE mcpcan.{table} UPDATE expires_at = toDateTime(time, 'UTC') + toIntervalDay({days}) \

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use access_log::Cluster;
 use anyhow::{Context, ensure};
 use clap::Args;
 use store::{Credentials, MasterKey, Options, Role, Store};
@@ -86,6 +87,9 @@ pub(crate) struct ClickhouseArguments {
     /// A file that holds the user's password.
     #[arg(long, env = "MCPCAN_CLICKHOUSE_PASSWORD_FILE", value_name = "FILE")]
     pub(crate) clickhouse_password_file: Option<PathBuf>,
+    /// The cluster that the server is one of, as `remote_servers` of its configuration names it.
+    #[arg(long, env = "MCPCAN_CLICKHOUSE_CLUSTER", value_name = "NAME", value_parser = Cluster::new)]
+    pub(crate) clickhouse_cluster: Option<Cluster>,
 }
 
 impl ClickhouseArguments {
@@ -102,7 +106,11 @@ impl ClickhouseArguments {
             Some(file) => read_secret(file)?,
             None => Zeroizing::default(),
         };
-        Ok(access_log::Client::connect(url, &self.clickhouse_user, &password)?)
+        let client = access_log::Client::connect(url, &self.clickhouse_user, &password)?;
+        Ok(match &self.clickhouse_cluster {
+            Some(cluster) => client.on_cluster(cluster.clone()),
+            None => client,
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use access_log::{Client, ContainerLine, Error, MAX_ROWS_PER_INSERT, Placed, TraceRecord, placed};
 use bytes::Bytes;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use service::ReadyFlag;
 use store::{Batch, DataStream, SinkError, Store, Task, Unavailable};
@@ -24,7 +25,7 @@ const RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
 const STOPPED_DELAY: Duration = Duration::from_secs(30);
 
 /// A row that a stream carries into a table.
-pub(crate) trait Row: Placed + DeserializeOwned + Send + Sync + 'static {
+pub(crate) trait Row: Placed + Serialize + DeserializeOwned + Send + Sync + 'static {
     const STREAM: DataStream;
 
     fn insert(
@@ -118,24 +119,39 @@ struct Target<'a> {
     retention: Retention,
 }
 
-/// Inserts a batch; if ClickHouse will never take it, message by message.
+/// Inserts a batch; what ClickHouse will never take of it goes to the dead letters.
 async fn insert_batch<R: Row>(store: &Store, target: &Target<'_>, batch: &Batch) -> Result<(), Unavailable> {
     let mut rows = Vec::new();
     for (sequence, message) in &batch.messages {
         match rows_of::<R>(*sequence, message) {
             Ok(decoded) => rows.extend(decoded),
-            Err(error) => bury::<R>(store, message, &error).await?,
+            Err(error) => bury::<R>(store, message.clone(), &error).await?,
         }
     }
-    let Err(error) = insert_rows::<R>(target, &batch.deduplication_token, &rows).await else {
-        return Ok(());
-    };
-    tracing::warn!(error = &error as &dyn std::error::Error, "batch refused, inserting message by message");
-    for (index, (sequence, message)) in batch.messages.iter().enumerate() {
-        let Ok(rows) = rows_of::<R>(*sequence, message) else { continue };
-        let token = format!("{}/{index}", batch.deduplication_token);
-        if let Err(error) = insert_rows::<R>(target, &token, &rows).await {
-            bury::<R>(store, message, &error).await?;
+    for (part, rows) in rows.chunks(MAX_ROWS_PER_INSERT).enumerate() {
+        let token = format!("{}#{part}", batch.deduplication_token);
+        if let Err(error) = insert_rows(target, &token, rows).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "rows refused, inserting message by message"
+            );
+            insert_apart(store, target, &token, rows).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Inserts the rows of each message for themselves, and buries those that are refused again.
+async fn insert_apart<R: Row>(
+    store: &Store,
+    target: &Target<'_>,
+    token: &str,
+    rows: &[R],
+) -> Result<(), Unavailable> {
+    for rows in rows.chunk_by(|one, next| one.place().sequence == next.place().sequence) {
+        let token = format!("{token}/{}", rows[0].place().sequence);
+        if let Err(error) = insert_rows(target, &token, rows).await {
+            bury::<R>(store, store::encode(&rows).into(), &error).await?;
         }
     }
     Ok(())
@@ -152,29 +168,26 @@ fn rows_of<R: Row>(
 /// Inserts rows, waiting out an absent ClickHouse. An error is final.
 async fn insert_rows<R: Row>(target: &Target<'_>, token: &str, rows: &[R]) -> Result<(), Error> {
     let Target { client, ready, retention } = target;
-    for (part, rows) in rows.chunks(MAX_ROWS_PER_INSERT).enumerate() {
-        let token = format!("{token}#{part}");
-        let mut delay = RETRY_DELAY_MIN;
-        while let Err(error) = R::insert(client, &token, rows, retention).await {
-            if !error.is_retryable() {
-                return Err(error);
-            }
-            ready.set(false);
-            tracing::warn!(error = &error as &dyn std::error::Error, "insert again");
-            tokio::time::sleep(delay).await;
-            delay = (delay * 2).min(RETRY_DELAY_MAX);
+    let mut delay = RETRY_DELAY_MIN;
+    while let Err(error) = R::insert(client, token, rows, retention).await {
+        if !error.is_retryable() {
+            return Err(error);
         }
-        ready.set(true);
+        ready.set(false);
+        tracing::warn!(error = &error as &dyn std::error::Error, "insert again");
+        tokio::time::sleep(delay).await;
+        delay = (delay * 2).min(RETRY_DELAY_MAX);
     }
+    ready.set(true);
     Ok(())
 }
 
 async fn bury<R: Row>(
     store: &Store,
-    message: &Bytes,
+    message: Bytes,
     error: &(dyn std::error::Error + Send + Sync),
 ) -> Result<(), Unavailable> {
     let reason = error.to_string();
     tracing::error!(stream = R::STREAM.name(), reason, "message goes to the dead letters");
-    store.bury_rows(R::STREAM, message.clone(), &reason).await
+    store.bury_rows(R::STREAM, message, &reason).await
 }

@@ -64,6 +64,7 @@ impl From<::access_log::Error> for Error {
             | A::InvalidUrl { .. }
             | A::Tls { .. }
             | A::MigrationChanged { .. }
+            | A::Cluster(_)
             | A::Corrupt { .. } => Error::AccessLogUnreadable(error),
         }
     }

@@ -33,6 +33,7 @@ async fn fill(client: &access_log::Client) {
         call(0, TraceEvent::Response, ""),
         call(1, TraceEvent::Error, "upstream_unreachable"),
         call(2, TraceEvent::AuthFailed, "unauthorized"),
+        TraceRecord { error: String::new(), ..call(3, TraceEvent::Response, "upstream_status") },
     ];
     client.insert_traces("TRACES 1", &calls, |_| 7).await.unwrap();
     let during = now - SignedDuration::from_millis(2);
@@ -66,9 +67,11 @@ async fn the_views_of_analysts_say_how_a_call_went() {
     fill(&client).await;
     let outcomes = "SELECT groupArray(outcome) FROM (SELECT outcome FROM mcpcan.calls ORDER BY outcome)";
     let outcomes: Vec<String> = engine.client().query_raw(outcomes).fetch_one().await.unwrap();
-    assert_eq!(outcomes, ["failed", "ok", "refused"]);
+    assert_eq!(outcomes, ["failed", "failed", "ok", "refused"]);
+    let errors = "SELECT sum(errors), sum(refused) FROM mcpcan.usage_by_minute";
+    assert_eq!(engine.client().query_raw(errors).fetch_one::<(u64, u64)>().await.unwrap(), (2, 1));
     let named = "SELECT count() FROM (SELECT token FROM mcpcan.calls WHERE method != '' AND instance != '' AND tool != '')";
-    assert_eq!(engine.client().query_raw(named).fetch_one::<u64>().await.unwrap(), 3);
+    assert_eq!(engine.client().query_raw(named).fetch_one::<u64>().await.unwrap(), 4);
     let latency = "SELECT round(latency_p50_ms) FROM mcpcan.usage_by_minute";
     let latency: f64 = engine.client().query_raw(latency).fetch_one().await.unwrap();
     assert!((latency - 5.0).abs() < 0.1, "{latency}");

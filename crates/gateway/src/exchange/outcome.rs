@@ -97,13 +97,15 @@ fn complete(is_get: bool, answer: &Answer, message: Option<&Summary>) -> Outcome
         }
         Some(Summary { error: true, .. }) => ("rpc_error", "json-rpc error".to_owned()),
         Some(Summary { is_error: true, .. }) => ("tool_error", "the tool reported an error".to_owned()),
-        _ if answer.status >= 400 => ("upstream_status", String::new()),
+        _ if answer.status >= 400 => {
+            ("upstream_status", format!("the upstream answered with status {}", answer.status))
+        }
         _ => ("", String::new()),
     };
     let event = if is_get && answer.status == 200 { TraceEvent::SseEnd } else { TraceEvent::Response };
     // A server without a stream of its own says 405 to every client that asks for one.
     if is_get && answer.status == StatusCode::METHOD_NOT_ALLOWED.as_u16() {
-        return Outcome { event, level: Level::Debug, class: "", error };
+        return Outcome { event, level: Level::Debug, class: "", error: String::new() };
     }
     Outcome { event, level: level(answer.status, class), class, error }
 }
