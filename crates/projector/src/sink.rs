@@ -4,6 +4,8 @@
 //! deduplication token it knows: together they make "at least once" into "once". A message that cannot be read, or
 //! that ClickHouse will never take, goes to the dead letters and holds up nothing.
 
+mod progress;
+
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -12,10 +14,11 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use service::ReadyFlag;
-use store::{Batch, DataStream, SinkError, Store, Task, Unavailable};
+use store::{Batch, DataStream, Sink, SinkError, Store, Task, Unavailable};
 
 use crate::alone::{Rest, Work};
 use crate::retention::Retention;
+use progress::Progress;
 
 /// How long to wait before the first repetition; doubled each time.
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(200);
@@ -93,9 +96,18 @@ async fn carry<R: Row>(store: &Store, client: &Client, ready: &ReadyFlag) -> Res
         tracing::warn!(error = &error as &dyn std::error::Error, "ask ClickHouse again");
         tokio::time::sleep(RETRY_DELAY_MIN).await;
     }
-    let target = Target { client, ready, retention };
+    let progress = Progress::new(R::STREAM, sink.arrived());
+    let target = Target { client, ready, retention, progress: &progress };
+    tokio::select! {
+        ended = carry_on::<R>(store, &mut sink, &target) => ended,
+        never = progress.keep_saying(store) => match never {},
+    }
+}
+
+/// Batch after batch, for ever.
+async fn carry_on<R: Row>(store: &Store, sink: &mut Sink, target: &Target<'_>) -> Result<(), SinkError> {
     loop {
-        ready.set(true);
+        target.ready.set(true);
         let batch = sink.next().await?;
         if batch.lost > 0 {
             tracing::error!(
@@ -104,11 +116,16 @@ async fn carry<R: Row>(store: &Store, client: &Client, ready: &ReadyFlag) -> Res
                 "the stream dropped messages before they were taken: it is too small for the outage"
             );
         }
+        let inserting = async {
+            insert_batch::<R>(store, target, &batch).await?;
+            target.progress.arrived(&batch);
+            Ok::<(), Unavailable>(())
+        };
         let read_on = async {
             sink.read_on().await;
             Ok(())
         };
-        tokio::try_join!(insert_batch::<R>(store, &target, &batch), read_on)?;
+        tokio::try_join!(inserting, read_on)?;
     }
 }
 
@@ -117,6 +134,7 @@ struct Target<'a> {
     client: &'a Client,
     ready: &'a ReadyFlag,
     retention: Retention,
+    progress: &'a Progress,
 }
 
 /// Inserts a batch; what ClickHouse will never take of it goes to the dead letters.
@@ -125,7 +143,7 @@ async fn insert_batch<R: Row>(store: &Store, target: &Target<'_>, batch: &Batch)
     for (sequence, message) in &batch.messages {
         match rows_of::<R>(*sequence, message) {
             Ok(decoded) => rows.extend(decoded),
-            Err(error) => bury::<R>(store, message.clone(), &error).await?,
+            Err(error) => bury::<R>(store, target, message.clone(), &error).await?,
         }
     }
     for (part, rows) in rows.chunks(MAX_ROWS_PER_INSERT).enumerate() {
@@ -151,7 +169,7 @@ async fn insert_apart<R: Row>(
     for rows in rows.chunk_by(|one, next| one.place().sequence == next.place().sequence) {
         let token = format!("{token}/{}", rows[0].place().sequence);
         if let Err(error) = insert_rows(target, &token, rows).await {
-            bury::<R>(store, store::encode(&rows).into(), &error).await?;
+            bury::<R>(store, target, store::encode(&rows).into(), &error).await?;
         }
     }
     Ok(())
@@ -167,7 +185,7 @@ fn rows_of<R: Row>(
 
 /// Inserts rows, waiting out an absent ClickHouse. An error is final.
 async fn insert_rows<R: Row>(target: &Target<'_>, token: &str, rows: &[R]) -> Result<(), Error> {
-    let Target { client, ready, retention } = target;
+    let Target { client, ready, retention, progress } = target;
     let mut delay = RETRY_DELAY_MIN;
     while let Err(error) = R::insert(client, token, rows, retention).await {
         if !error.is_retryable() {
@@ -179,15 +197,19 @@ async fn insert_rows<R: Row>(target: &Target<'_>, token: &str, rows: &[R]) -> Re
         delay = (delay * 2).min(RETRY_DELAY_MAX);
     }
     ready.set(true);
+    progress.inserted(rows.len());
     Ok(())
 }
 
 async fn bury<R: Row>(
     store: &Store,
+    target: &Target<'_>,
     message: Bytes,
     error: &(dyn std::error::Error + Send + Sync),
 ) -> Result<(), Unavailable> {
     let reason = error.to_string();
     tracing::error!(stream = R::STREAM.name(), reason, "message goes to the dead letters");
-    store.bury_rows(R::STREAM, message, &reason).await
+    store.bury_rows(R::STREAM, message, &reason).await?;
+    target.progress.buried();
+    Ok(())
 }
