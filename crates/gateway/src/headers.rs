@@ -143,11 +143,25 @@ pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     media_type(headers).eq_ignore_ascii_case(mcp::sse::CONTENT_TYPE)
 }
 
-/// Whether a body's bytes are its text, so that a scanner can read them.
+/// Whether a body's bytes are its text, so that a scanner can read them. Of several codings none is believed.
 pub(crate) fn is_identity_coded(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_ENCODING)
-        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let is_identity = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    is_identity && codings.next().is_none()
+}
+
+/// Whether a body is of one media type, and says of no charset but UTF-8 that it is in it.
+pub(crate) fn is_utf8(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let Some(media_type) = types.next() else { return true };
+    let Ok(media_type) = media_type.to_str() else { return false };
+    let parameters = media_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let mut charsets = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    let is_known = |charset: &str| {
+        let charset = charset.trim().trim_matches('"');
+        ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
+    };
+    types.next().is_none() && charsets.all(|(_, charset)| is_known(charset))
 }
 
 #[cfg(test)]
@@ -228,6 +242,23 @@ mod tests {
         ]);
         strip_answer(&mut answer);
         assert_eq!(names(&answer), ["content-type", "mcp-session-id"]);
+    }
+
+    #[test]
+    fn only_what_is_certainly_utf8_without_coding_is_read() {
+        for (fields, expected) in [
+            (&[("content-type", "application/json")][..], true),
+            (&[("content-type", "application/json; Charset=\"UTF-8\"")], true),
+            (&[("content-type", "application/json; charset=utf-16")], false),
+            (&[("content-type", "a/b; charset=utf-8; charset=utf-16")], false),
+            (&[("content-type", "application/json"), ("content-type", "text/plain")], false),
+            (&[("content-encoding", "identity")], true),
+            (&[("content-encoding", "identity"), ("content-encoding", "gzip")], false),
+            (&[("content-encoding", "identity, gzip")], false),
+        ] {
+            let fields = headers(fields);
+            assert_eq!(is_identity_coded(&fields) && is_utf8(&fields), expected, "{fields:?}");
+        }
     }
 
     #[test]

@@ -1,16 +1,18 @@
-//! Takes secrets out of what is about to be recorded. Pure; `traces` calls it off the threads that serve requests, and
-//! before anything of a record leaves the process.
+//! Takes secrets out of what is about to be recorded. Pure; `traces` calls it on a blocking thread, off those that serve
+//! requests, and before anything of a record leaves the process.
 //!
 //! What is known to be a secret goes by its place: a header field for credentials, a key of the configured list, the
-//! value of a cookie, of a form field, of a query. What is a secret wherever it stands goes by its form: the
+//! value of a cookie, of a form field, of a query; in what looks like a URL, what stands before the host. What is a secret wherever it stands goes by its form: the
 //! platform's own tokens, JSON Web Tokens, what follows `Bearer` or `Basic`; and so do the credentials that the request
 //! itself has presented.
 
 mod json;
 mod text;
+mod url;
 
 use std::collections::{BTreeMap, HashSet};
 
+use ::url::form_urlencoded;
 use access_log::Fields;
 
 pub(crate) use text::Secrets;
@@ -84,13 +86,18 @@ impl Masking {
     pub(crate) fn field(&self, name: &str, value: &str, own: bool, secrets: &Secrets) -> String {
         match own || CREDENTIAL_FIELDS.contains(&name) || self.is_masked(name) {
             true => MASK.to_owned(),
-            false => secrets.masked(value),
+            false => self.text(value, secrets),
         }
     }
 
-    /// The beginning of a JSON text, with what is masked replaced. The text may be cut anywhere.
-    pub(crate) fn json(&self, text: &str, secrets: &Secrets) -> String {
-        secrets.masked(&json::mask(text, self, secrets))
+    /// A short text of any form: a name, an address, what a header field says.
+    pub(crate) fn text(&self, text: &str, secrets: &Secrets) -> String {
+        secrets.masked(&self.urls(text))
+    }
+
+    /// The beginning of a body. It may be cut anywhere; what is JSON in it is masked by its keys.
+    pub(crate) fn body(&self, text: &str, secrets: &Secrets) -> String {
+        self.text(&json::mask(text, self, secrets), secrets)
     }
 }
 
@@ -98,15 +105,17 @@ impl Masking {
 pub(crate) fn cookie_names<'a>(values: impl Iterator<Item = &'a str>, secrets: &Secrets) -> Fields {
     let pairs = values.flat_map(|value| value.split(';'));
     let names = pairs.filter_map(|pair| pair.split_once('=')).map(|(name, _)| name.trim());
-    names_only(names.map(str::to_owned), secrets)
+    let names = names.filter(|name| !name.is_empty()).map(|name| cut(name.to_owned(), NAME_BYTES_MAX));
+    names_only(names, secrets)
 }
 
-/// The names of the fields of a query or a form, without the values.
+/// The names of the fields of a query or a form, without the values. What does not look like a name is left out: many a
+/// body is sent as a form and is none.
 pub(crate) fn form_names(text: &[u8], secrets: &Secrets) -> Fields {
     // A parameter without `=` is a value that somebody has forgotten to name, as likely as not.
     let named = text.split(|byte| *byte == b'&').filter(|pair| pair.contains(&b'='));
-    let names = named.filter_map(|pair| url::form_urlencoded::parse(pair).next());
-    names_only(names.map(|(name, _)| name.into_owned()), secrets)
+    let names = named.filter_map(|pair| form_urlencoded::parse(pair).next());
+    names_only(names.map(|(name, _)| name.into_owned()).filter(|name| is_name(name)), secrets)
 }
 
 /// How many names of cookies, and of form fields, a record holds.
@@ -115,9 +124,13 @@ const NAMES_MAX: usize = 32;
 const NAME_BYTES_MAX: usize = 64;
 
 fn names_only(names: impl Iterator<Item = String>, secrets: &Secrets) -> Fields {
-    let names = names.filter(|name| !name.is_empty()).take(NAMES_MAX);
-    let masked = names.map(|name| cut(secrets.masked(&name), NAME_BYTES_MAX));
+    let masked = names.take(NAMES_MAX).map(|name| cut(secrets.masked(&name), NAME_BYTES_MAX));
     masked.map(|name| (name, MASK.to_owned())).collect::<BTreeMap<_, _>>()
+}
+
+fn is_name(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']');
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_part)
 }
 
 /// A text cut between characters.

@@ -51,7 +51,7 @@ impl AnswerScan {
     pub(crate) fn take_message(&mut self) -> Option<Body> {
         let Self::Events(events) = self else { return None };
         let prefix = events.message.kept.as_mut()?.answer.take()?;
-        Some(Body { kind: BodyKind::Json, prefix })
+        Some(Body { kind: BodyKind::Text, prefix })
     }
 
     /// Reads the next bytes of the body.

@@ -8,12 +8,14 @@ use crate::traces::{Body, BodyKind, Prefix};
 
 /// As what the body of a message is kept, if it is.
 pub(super) fn kept(headers: &HeaderMap, capture: Capture) -> Option<BodyKind> {
+    if !headers::is_identity_coded(headers) || !headers::is_utf8(headers) {
+        return None;
+    }
     let media_type = headers::media_type(headers).to_ascii_lowercase();
     let kind = match media_type.as_str() {
         "application/x-www-form-urlencoded" => BodyKind::Form,
-        "application/json" | mcp::sse::CONTENT_TYPE => BodyKind::Json,
-        other if other.ends_with("+json") => BodyKind::Json,
-        other if other.starts_with("text/") => BodyKind::Text,
+        "application/json" => BodyKind::Text,
+        other if other.ends_with("+json") || other.starts_with("text/") => BodyKind::Text,
         _ => return None,
     };
     match capture {

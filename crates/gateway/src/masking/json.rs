@@ -1,8 +1,10 @@
-//! Masks members of a JSON text by their keys, without parsing it whole: the text may be cut anywhere, and may be no
-//! JSON at all.
+//! Masks members of JSON by their keys, wherever it stands in a text: the text may be cut anywhere, may have JSON in
+//! the middle of other words, and may be no JSON at all.
 //!
-//! Every byte that is not masked stays as it is. A string that is JSON itself, as results of tools often are, is masked
-//! within; one with escapes is looked into as it reads.
+//! A text is taken as what stands between its quotation marks, without asking which of them begin a string: so it does
+//! not matter what comes before, or where the text begins. What stands before a mark with a colon behind is a key. Every
+//! byte that is not masked stays as it is; what has escapes is looked into as it reads, JSON in strings in JSON too. Each
+//! level costs one pass over the text, which is bounded by what a record may hold.
 
 use memchr::memchr2;
 
@@ -16,82 +18,54 @@ const NESTED_MAX: usize = 4;
 
 /// The text with what is masked replaced by [`MASK`].
 pub(super) fn mask(text: &str, masking: &Masking, secrets: &Secrets) -> String {
-    Masker { text, masking, secrets, nested: 0, out: String::with_capacity(text.len()), objects: vec![] }
-        .run()
+    Masker { masking, secrets }.masked(text, 0)
 }
 
 struct Masker<'a> {
-    text: &'a str,
     masking: &'a Masking,
     secrets: &'a Secrets,
-    nested: usize,
-    out: String,
-    /// The containers that are open, and whether each is an object.
-    objects: Vec<bool>,
 }
 
 impl Masker<'_> {
-    fn run(mut self) -> String {
-        let (bytes, mut at, mut copied) = (self.text.as_bytes(), 0, 0);
-        // Whether the next string of the object is a key, and whether the value after it is masked.
-        let (mut key_next, mut masked) = (false, false);
-        while at < bytes.len() {
-            let byte = bytes[at];
-            let begins_value = !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b':' | b',' | b'}' | b']');
-            if masked && begins_value {
-                self.out.push_str(&self.text[copied..at]);
-                self.out.push_str(MASKED_VALUE);
-                at = value_end(bytes, at);
-                (copied, masked) = (at, false);
+    fn masked(&self, text: &str, nested: usize) -> String {
+        let bytes = text.as_bytes();
+        let mut out = String::with_capacity(text.len());
+        // Where the piece begins, and whether a quotation mark is in front of it.
+        let (mut start, mut is_quoted) = (0, false);
+        loop {
+            let end = mark(bytes, start);
+            let piece = &text[start..end.unwrap_or(bytes.len())];
+            let value = end.filter(|_| is_quoted).and_then(|end| value_start(bytes, end + 1));
+            if let Some(value) = value
+                && self.masking.is_masked(&unescaped(piece))
+            {
+                out.push_str(&text[start..value]);
+                out.push_str(MASKED_VALUE);
+                (start, is_quoted) = (value_end(bytes, value), false);
                 continue;
             }
-            match byte {
-                b'"' => {
-                    let end = string_end(bytes, at);
-                    let inner = &self.text[at + 1..end.map_or(bytes.len(), |end| end - 1)];
-                    let is_key = key_next && self.objects.last() == Some(&true);
-                    if is_key {
-                        masked = self.masking.is_masked(&unescaped(inner));
-                    } else if let Some(changed) = self.string(inner) {
-                        self.out.push_str(&self.text[copied..=at]);
-                        self.out.push_str(&changed);
-                        copied = at + 1 + inner.len();
-                    }
-                    key_next = false;
-                    at = end.unwrap_or(bytes.len());
-                    continue;
-                }
-                b'{' | b'[' => {
-                    self.objects.push(byte == b'{');
-                    key_next = byte == b'{';
-                }
-                b'}' | b']' => {
-                    self.objects.pop();
-                    (key_next, masked) = (false, false);
-                }
-                b',' => (key_next, masked) = (true, false),
-                _ => {}
+            match self.string(piece, nested) {
+                Some(changed) => out.push_str(&changed),
+                None => out.push_str(piece),
             }
-            at += 1;
+            let Some(end) = end else { return out };
+            out.push('"');
+            (start, is_quoted) = (end + 1, true);
         }
-        self.out.push_str(&self.text[copied..]);
-        self.out
     }
 
-    /// What stands for the inside of a string, if it is not what it was.
-    fn string(&self, inner: &str) -> Option<String> {
+    /// What stands for the inside of a string with escapes, if it is not what it was.
+    fn string(&self, inner: &str, nested: usize) -> Option<String> {
+        if !inner.contains('\\') {
+            return None;
+        }
         let read = unescaped(inner);
-        let masked = match read.trim_start().as_bytes().first() {
-            Some(b'{' | b'[') if self.nested == NESTED_MAX => MASK.to_owned(),
-            Some(b'{' | b'[') => {
-                let (masking, secrets, nested) = (self.masking, self.secrets, self.nested + 1);
-                let out = String::with_capacity(read.len());
-                Masker { text: &read, masking, secrets, nested, out, objects: vec![] }.run()
-            }
-            _ if !inner.contains('\\') => return None,
-            _ => read.clone(),
+        let masked = match read.contains('"') {
+            true if nested == NESTED_MAX => MASK.to_owned(),
+            true => self.masked(&read, nested + 1),
+            false => read.clone(),
         };
-        let masked = self.secrets.masked(&masked);
+        let masked = self.masking.text(&masked, self.secrets);
         if masked == read {
             return None;
         }
@@ -100,31 +74,66 @@ impl Masker<'_> {
     }
 }
 
-/// What the inside of a string reads as. It may be cut, in the middle of an escape too; what is no escape stays.
+/// What the inside of a string reads as. Half of a surrogate pair becomes U+FFFD; what is no escape stays.
 fn unescaped(inner: &str) -> String {
-    if !inner.contains('\\') {
-        return inner.to_owned();
+    let (mut read, mut rest) = (String::with_capacity(inner.len()), inner);
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        read.push_str(&rest[..at]);
+        let (character, bytes) = escape(&rest[at..]).unwrap_or(('\\', 1));
+        read.push(character);
+        rest = &rest[at + bytes..];
     }
-    let longest_escape = r"\ud83d\ude0".len();
-    for cut in 0..=longest_escape.min(inner.len()) {
-        let Some(kept) = inner.get(..inner.len() - cut) else { continue };
-        if let Ok(read) = serde_json::from_str::<String>(&format!("\"{kept}\"")) {
-            return read;
-        }
-    }
-    inner.to_owned()
+    read.push_str(rest);
+    read
 }
 
-/// The end of the string that begins here; none if the text is cut before it.
-fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
-    let mut at = start + 1;
+/// The escape that a text begins with (RFC 8259 section 7), and how long it is.
+fn escape(text: &str) -> Option<(char, usize)> {
+    let character = match text.as_bytes().get(1)? {
+        b'n' => '\n',
+        b't' => '\t',
+        b'r' => '\r',
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        plain @ (b'"' | b'\\' | b'/') => char::from(*plain),
+        b'u' => {
+            const UNIT: usize = r"\u0000".len();
+            let unit = code_unit(text)?;
+            let low = code_unit(text.get(UNIT..)?);
+            return Some(match char::decode_utf16([unit].into_iter().chain(low)).next() {
+                Some(Ok(character)) => (character, UNIT * character.len_utf16()),
+                Some(Err(_)) | None => (char::REPLACEMENT_CHARACTER, UNIT),
+            });
+        }
+        _ => return None,
+    };
+    Some((character, 2))
+}
+
+/// The UTF-16 code unit of a `\u` escape that a text begins with.
+fn code_unit(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix(r"\u")?.get(..4)?;
+    let are_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    u16::from_str_radix(digits, 16).ok().filter(|_| are_hex)
+}
+
+/// The next quotation mark that is not escaped.
+fn mark(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
         match bytes[at] {
-            b'"' => return Some(at + 1),
+            b'"' => return Some(at),
             _ => at += 2,
         }
     }
+}
+
+/// Where the value begins, if what ends here is a key and has one.
+fn value_start(bytes: &[u8], key_end: usize) -> Option<usize> {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+    let next = |from: usize| Some(from + bytes.get(from..)?.iter().position(|byte| !is_space(byte))?);
+    let colon = next(key_end).filter(|at| bytes[*at] == b':')?;
+    next(colon + 1).filter(|at| !matches!(bytes[*at], b',' | b'}' | b']'))
 }
 
 /// The end of the value that begins here, or of the text.
@@ -133,8 +142,8 @@ fn value_end(bytes: &[u8], start: usize) -> usize {
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'"' => {
-                let Some(end) = string_end(bytes, at) else { return bytes.len() };
-                at = end;
+                let Some(end) = mark(bytes, at + 1) else { return bytes.len() };
+                at = end + 1;
                 if depth == 0 {
                     return at;
                 }

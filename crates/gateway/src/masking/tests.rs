@@ -10,7 +10,7 @@ fn masking() -> Masking {
 }
 
 fn json(text: &str) -> String {
-    masking().json(text, &Secrets::default())
+    masking().body(text, &Secrets::default())
 }
 
 #[test]
@@ -26,6 +26,17 @@ fn values_are_masked_by_their_keys_and_the_rest_stays_as_it_was() {
         (r#"{"text":"{\"password\":\"x\",\"n\":1}"}"#, r#"{"text":"{\"password\":\"***\",\"n\":1}"}"#),
         (r#"{"text":"a \"quoted\" \/ word"}"#, r#"{"text":"a \"quoted\" \/ word"}"#),
         ("no json at all", "no json at all"),
+        // Half of a surrogate pair, a raw control character, what is no escape.
+        (
+            r#"{"text":"{\"password\":\"x\"} \ud83d more"}"#,
+            "{\"text\":\"{\\\"password\\\":\\\"***\\\"} \u{fffd} more\"}",
+        ),
+        ("{\"text\":\"{\\\"password\\\":\\\"x\\\"}\t\"}", r#"{"text":"{\"password\":\"***\"}\t"}"#),
+        (r#"{"text":"{\"password\":\"x\",\q}"}"#, r#"{"text":"{\"password\":\"***\",\\q}"}"#),
+        // Behind other words, in a string and in a text.
+        (r#"{"text":"Config:\n{\"password\":\"x\"}"}"#, r#"{"text":"Config:\n{\"password\":\"***\"}"}"#),
+        (r#"{"text":"```json\n{ \"token\": [\"x\"] }"}"#, r#"{"text":"```json\n{ \"token\": \"***\" }"}"#),
+        (r#"a 5" disk and {"password":"x"}"#, r#"a 5" disk and {"password":"***"}"#),
     ] {
         assert_eq!(json(text), expected);
     }
@@ -58,7 +69,7 @@ fn tokens_are_masked_wherever_they_stand() {
         assert_eq!(secrets.masked(&text), expected);
     }
     let escaped = format!(r#"{{"a":"\u006dcpcan_{}"}}"#, &token[7..]);
-    assert_eq!(masking().json(&escaped, &secrets), r#"{"a":"mcpcan_***"}"#);
+    assert_eq!(masking().body(&escaped, &secrets), r#"{"a":"mcpcan_***"}"#);
 }
 
 #[test]
@@ -68,6 +79,31 @@ fn of_cookies_and_forms_only_the_names_are_kept() {
     let expected: Fields = masked(&["a", "b"]);
     assert_eq!(cookie_names(["a=secret; b=x=y", "secret"].into_iter(), &none), expected);
     assert_eq!(form_names(b"a=secret&b=&secret&=secret", &none), expected);
+    // JSON that is sent as a form, as curl does unless it is told otherwise; and what is too long for a name.
+    let body = format!(r#"{{"password":"secret","note":"a=b"}}&{}=x&user%5Bname%5D=y"#, "s".repeat(65));
+    assert_eq!(form_names(body.as_bytes(), &none), masked(&["user[name]"]));
+}
+
+#[test]
+fn credentials_in_urls_are_masked_wherever_a_url_stands() {
+    for (text, expected) in [
+        ("postgres://user:hidden@db/x", "postgres://***@db/x"),
+        ("see https://hidden@host:80/a@b, and", "see https://***@host:80/a@b, and"),
+        ("redis://user:hid", "redis://***"),
+        ("http://host:8080", "http://host:8080"),
+        ("http://[::1]:80/x", "http://[::1]:80/x"),
+        ("https://h/x?a=1&api_key=hidden&b=2", "https://h/x?a=1&api_key=***&b=2"),
+        ("/x?api%5Fkey=hidden#access_token=hidden", "/x?api%5Fkey=***#access_token=***"),
+        ("a mail to ann@example.com?", "a mail to ann@example.com?"),
+    ] {
+        assert_eq!(masking().text(text, &Secrets::default()), expected);
+        let quoted = format!(r#"{{"url":"{text}"}}"#);
+        let expected = format!(r#"{{"url":"{expected}"}}"#);
+        if !text.ends_with("hid") {
+            assert_eq!(json(&quoted), expected);
+        }
+    }
+    assert_eq!(json(r#"{"u":"https:\/\/u:hidden@h\/"}"#), r#"{"u":"https://***@h/"}"#);
 }
 
 proptest! {

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use access_log::{Fields, Level, TraceEvent, TraceRecord};
+use access_log::{Level, TraceEvent, TraceRecord};
+use domain::instance::Capture;
 use http::{HeaderName, header};
 use jiff::Timestamp;
 use mcp::session::PROTOCOL_VERSION;
@@ -76,8 +77,7 @@ pub(crate) struct Body {
 /// How a body is masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyKind {
-    Json,
-    /// Text of another form.
+    /// Text, which may be JSON whatever it is called.
     Text,
     /// `application/x-www-form-urlencoded`: only the names of its fields are recorded.
     Form,
@@ -113,8 +113,8 @@ impl Recorder {
     fn masked(&self, entry: &Entry) -> TraceRecord {
         let call = &entry.call;
         let secrets = call.secrets(entry.destination.as_deref());
-        let clean = |text: &str| truncated(&secrets.masked(text));
-        let captures = call.capture != domain::instance::Capture::Off;
+        let clean = |text: &str| truncated(&self.masking.text(text, &secrets));
+        let captures = call.capture != Capture::Off;
         let answer = &entry.answer;
         let first = |name: &HeaderName| call.head.text(name);
         let of_request = [first(&PROTOCOL_VERSION), entry.rpc.protocol_version.clone()];
@@ -162,21 +162,24 @@ impl Recorder {
             record.response_headers = call.fields(head, &self.masking, &secrets);
         }
         if let Some(body) = &entry.body {
-            self.add_body(&mut record, body, &secrets);
+            self.add_body(&mut record, body, call.capture, &secrets);
         }
         record
     }
 
-    fn add_body(&self, record: &mut TraceRecord, body: &Body, secrets: &Secrets) {
-        let text = body.prefix.text();
-        let masked = match body.kind {
-            BodyKind::Form => {
-                let form: Fields = masking::form_names(body.prefix.as_bytes(), secrets);
-                return record.form.extend(form);
+    fn add_body(&self, record: &mut TraceRecord, body: &Body, capture: Capture, secrets: &Secrets) {
+        let Some(text) = body.prefix.text() else { return };
+        if body.kind == BodyKind::Form {
+            // Clients that are told no media type send JSON as a form too.
+            let is_json = text.trim_start().starts_with(['{', '[']);
+            if !is_json {
+                return record.form.extend(masking::form_names(body.prefix.as_bytes(), secrets));
             }
-            BodyKind::Json => self.masking.json(&text, secrets),
-            BodyKind::Text => secrets.masked(&text),
-        };
+            if capture != Capture::Bodies {
+                return;
+            }
+        }
+        let masked = self.masking.body(&text, secrets);
         record.is_body_cut = body.prefix.is_cut() || masked.len() > BODY_BYTES_MAX;
         record.body = cut(masked, BODY_BYTES_MAX);
     }

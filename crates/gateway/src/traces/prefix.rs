@@ -32,13 +32,17 @@ impl Prefix {
         &self.bytes
     }
 
-    /// What is whole of it as text: a bound may fall into the middle of a character.
-    pub(super) fn text(&self) -> std::borrow::Cow<'_, str> {
-        match std::str::from_utf8(&self.bytes) {
+    /// What is whole of it as text: a bound may fall into the middle of a character. None if it is none in UTF-8: with NULs
+    /// in it, UTF-16 as likely as not, which would be legible to people and not to what masks.
+    pub(super) fn text(&self) -> Option<std::borrow::Cow<'_, str>> {
+        if self.bytes.contains(&0) {
+            return None;
+        }
+        Some(match std::str::from_utf8(&self.bytes) {
             Err(error) if self.is_cut && error.error_len().is_none() => {
                 String::from_utf8_lossy(&self.bytes[..error.valid_up_to()])
             }
             Ok(_) | Err(_) => String::from_utf8_lossy(&self.bytes),
-        }
+        })
     }
 }

@@ -185,3 +185,62 @@ async fn of_an_event_stream_the_data_of_the_answer_is_recorded() {
     assert!(!records[1].response_headers.is_empty() && records[2].response_headers.is_empty());
     assert_eq!(records[2].body, "{\"jsonrpc\":\"2.0\",\"id\":7,\n\"result\":{\"token\":\"***\"}}");
 }
+
+#[tokio::test]
+async fn a_body_that_is_called_something_else_is_masked_all_the_same() {
+    const BODY: &str = r#"{"password":"hidden","note":"a=b"}"#;
+    const MASKED: &str = r#"{"password":"***","note":"a=b"}"#;
+    let upstream = Upstream::json(RESULT).await;
+    let mut harness = Harness::start().await;
+    let logged = async |name: &str, capture| {
+        harness.hosted_logged(name, &upstream.url(), Logging { capture, strict: false }).await
+    };
+    let (bodies, metadata) = (logged("a", Capture::Bodies).await, logged("b", Capture::Metadata).await);
+    let wide = BODY.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let wide = String::from_utf8(wide).expect("ASCII with NULs between");
+    let mut expected = vec![];
+    for (instance, content_type, body, recorded) in [
+        (bodies, "application/x-www-form-urlencoded", BODY, MASKED),
+        (metadata, "application/x-www-form-urlencoded", BODY, ""),
+        (bodies, "text/plain", BODY, MASKED),
+        (bodies, "text/plain; charset=us-ascii", BODY, MASKED),
+        (bodies, "application/json; charset=utf-16", &wide, ""),
+        (bodies, "application/json", &wide, ""),
+    ] {
+        let token = harness.token(instance).await;
+        let headers =
+            [("authorization", &*format!("Bearer {}", token.credential)), ("content-type", content_type)];
+        harness.client().send_with("POST", &path(instance), &headers, body).await;
+        expected.push((content_type, recorded));
+    }
+    let records = harness.traces(|records| count(records, TraceEvent::Response) == expected.len()).await;
+    let requests: Vec<_> = records.iter().filter(|record| record.event == TraceEvent::Request).collect();
+    let recorded: Vec<_> = requests.iter().map(|record| (&*record.content_type, &*record.body)).collect();
+    assert_eq!(recorded, expected);
+    assert!(requests.iter().all(|record| record.form.is_empty()), "{requests:#?}");
+}
+
+#[tokio::test]
+async fn no_credential_of_a_url_gets_into_a_record() {
+    let upstream = Upstream::json(RESULT).await;
+    let mut harness = Harness::start().await;
+    for (name, capture) in [("a", Capture::Off), ("b", Capture::Bodies)] {
+        let logging = Logging { capture, strict: false };
+        let instance = harness.hosted_logged(name, &upstream.url(), logging).await;
+        let token = harness.token(instance).await;
+        let headers = [
+            ("authorization", &*format!("Bearer {}", token.credential)),
+            ("referer", "https://host/page?api_key=hidden"),
+        ];
+        for uri in ["postgres://user:hidden@db/x", "https://host/x?a=b&api_key=hidden"] {
+            let read = r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"{uri}"}}"#;
+            let read = read.replace("{uri}", uri);
+            harness.client().send_with("POST", &path(instance), &headers, &read).await;
+        }
+    }
+    let records = harness.traces(|records| count(records, TraceEvent::Response) == 4).await;
+    assert!(!format!("{records:?}").contains("hidden"), "{records:#?}");
+    let tools: Vec<_> = records.iter().map(|record| &*record.tool).step_by(2).collect();
+    let masked = ["postgres://***@db/x", "https://host/x?a=b&api_key=***"];
+    assert_eq!(tools, [masked, masked].concat());
+}

@@ -48,7 +48,7 @@ impl Client {
         self.send_with(method, path, &[("authorization", &format!("Bearer {credential}"))], body).await
     }
 
-    /// A request with exactly these header fields besides `Host`, `Accept` and `Content-Type`.
+    /// A request with exactly these header fields besides `Host`, `Accept` and, if it is not among them, `Content-Type`.
     pub(crate) async fn send_with(
         &self,
         method: &str,
@@ -72,8 +72,10 @@ impl Client {
             .method(method)
             .uri(path)
             .header("host", self.address.to_string())
-            .header("accept", "application/json, text/event-stream")
-            .header("content-type", "application/json");
+            .header("accept", "application/json, text/event-stream");
+        if headers.iter().all(|(name, _)| *name != "content-type") {
+            request = request.header("content-type", "application/json");
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
