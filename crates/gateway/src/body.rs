@@ -59,8 +59,11 @@ pub(crate) struct AnswerBody {
 
 struct Held {
     receipt: Pin<Box<dyn Future<Output = bool> + Send>>,
-    last: Option<Frame<Bytes>>,
+    last: Next,
 }
+
+/// What the client gets next of an answer, if anything.
+type Next = Option<Result<Frame<Bytes>, AnswerBodyError>>;
 
 /// What an upstream has said already, and what rewrites the rest.
 struct HttpSse {
@@ -146,16 +149,16 @@ impl AnswerBody {
         Ok((!out.is_empty()).then(|| Frame::data(out.freeze())))
     }
 
-    /// What goes on of a frame now: nothing of the last one, where the end waits.
-    fn passed(&mut self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+    /// What goes on of a frame.
+    fn passed(&mut self, frame: Frame<Bytes>, context: &mut Context<'_>) -> Poll<Next> {
         if let Some(data) = frame.data_ref() {
             self.open.exchange.answer_data(data);
             self.between_events = data.ends_with(b"\n\n") || data.ends_with(b"\r\n\r\n");
         }
         // A body of known length is not asked again after its last byte.
         match self.body.is_end_stream() {
-            true => self.complete(Some(frame)),
-            false => Some(frame),
+            true => self.end(End::Complete, Some(Ok(frame)), context),
+            false => Poll::Ready(Some(Ok(frame))),
         }
     }
 
@@ -164,38 +167,30 @@ impl AnswerBody {
         if self.ended { self.open.exchange.take_receipt() } else { None }
     }
 
-    /// Ends as the upstream did, with its last bytes, if there are any.
-    fn complete(&mut self, last: Option<Frame<Bytes>>) -> Option<Frame<Bytes>> {
-        self.end(End::Complete);
-        let Some(receipt) = self.open.exchange.take_receipt() else { return last };
+    /// Ends with these last bytes, or with why there are no more; where answers wait, once the record is safe.
+    fn end(&mut self, end: End, last: Next, context: &mut Context<'_>) -> Poll<Next> {
+        self.ended = true;
+        self.open.exchange.finish(end);
+        let Some(receipt) = self.open.exchange.take_receipt() else { return Poll::Ready(last) };
         self.held = Some(Box::new(Held { receipt: Box::pin(receipt.arrives()), last }));
-        None
+        self.poll_held(context)
     }
 
     /// What was held, once the record is safe.
-    fn poll_held(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, AnswerBodyError>>> {
+    fn poll_held(&mut self, context: &mut Context<'_>) -> Poll<Next> {
         let Some(held) = &mut self.held else { return Poll::Ready(None) };
         let is_safe = ready!(held.receipt.as_mut().poll(context));
         let last = self.held.take().and_then(|held| held.last);
-        Poll::Ready(if is_safe { last.map(Ok) } else { Some(Err(AnswerBodyError::NotRecorded)) })
-    }
-
-    fn end(&mut self, end: End) {
-        self.ended = true;
-        self.open.exchange.finish(end);
+        Poll::Ready(if is_safe { last } else { Some(Err(AnswerBodyError::NotRecorded)) })
     }
 
     /// Ends before the upstream does; gives what comes instead of the next frame.
-    fn break_off(&mut self, end: End) -> Option<Result<Frame<Bytes>, AnswerBodyError>> {
-        let farewell = self.farewell(&end);
-        self.end(end);
-        match self.form {
-            Form::Events => farewell.map(|event| Ok(Frame::data(event))),
+    fn break_off(&mut self, end: End, context: &mut Context<'_>) -> Poll<Next> {
+        let last = match self.form {
+            Form::Events => self.farewell(&end).map(|event| Ok(Frame::data(event))),
             Form::Whole => Some(Err(AnswerBodyError::Ended)),
-        }
+        };
+        self.end(end, last, context)
     }
 
     /// The answer to a call that will get no other: a client would wait for it until its own patience is over. It is
@@ -215,15 +210,12 @@ impl Body for AnswerBody {
     type Data = Bytes;
     type Error = AnswerBodyError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, AnswerBodyError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Next> {
         if self.ended {
             return self.poll_held(context);
         }
         if let Poll::Ready(end) = self.ending.as_mut().poll(context) {
-            return Poll::Ready(self.break_off(end));
+            return self.break_off(end, context);
         }
         if let Some(first) = self.http_sse.as_mut().and_then(|stream| stream.first.take()) {
             return Poll::Ready(Some(Ok(Frame::data(first))));
@@ -231,30 +223,22 @@ impl Body for AnswerBody {
         loop {
             let Poll::Ready(next) = Pin::new(&mut self.body).poll_frame(context) else {
                 ready!(self.silence.poll(context));
-                return Poll::Ready(self.break_off(End::CutOff("the upstream was silent for too long")));
+                let end = End::CutOff("the upstream was silent for too long");
+                return self.break_off(end, context);
             };
             self.silence.broken = true;
             let frame = match next {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => {
-                    self.end(End::Broken(error.to_string()));
-                    return Poll::Ready(Some(Err(AnswerBodyError::Read(error))));
+                    let end = End::Broken(error.to_string());
+                    return self.end(end, Some(Err(AnswerBodyError::Read(error))), context);
                 }
-                None => {
-                    self.complete(None);
-                    return self.poll_held(context);
-                }
+                None => return self.end(End::Complete, None, context),
             };
             match self.rewritten(frame) {
-                Ok(Some(frame)) => match self.passed(frame) {
-                    Some(frame) => return Poll::Ready(Some(Ok(frame))),
-                    None => return self.poll_held(context),
-                },
+                Ok(Some(frame)) => return self.passed(frame, context),
                 Ok(None) => {}
-                Err(error) => {
-                    self.end(End::Broken(error.to_string()));
-                    return Poll::Ready(None);
-                }
+                Err(error) => return self.end(End::Broken(error.to_string()), None, context),
             }
         }
     }

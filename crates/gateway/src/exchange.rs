@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use crate::headers;
 use crate::refusal::Refusal;
 use crate::routes::Destination;
-use crate::traces::{Acknowledge, Answer, Body, Call, Entry, Head, Receipt, Traces, receipt};
+use crate::traces::{Acknowledge, Answer, Body, Call, Entry, Head, Receipt, Traces};
 use answer_scan::AnswerScan;
 use kept::kept;
 use outcome::Outcome;
@@ -197,11 +197,17 @@ impl Exchange {
         let body = state.answer.take_message().or_else(|| state.answer_body.take());
         let is_first = !state.passed_on;
         let entry = self.entry(&mut state, outcome);
-        let acknowledge = if matches!(end, End::Complete) { self.asked_for(&mut state) } else { None };
+        let is_awaited = match &end {
+            End::Refused(Refusal::LogUnavailable, _) | End::ClientGone => false,
+            // Nothing of the call can have been seen elsewhere.
+            End::Refused(..) => state.passed_on || state.request_bytes > 0,
+            End::Complete | End::Broken(_) | End::CutOff(_) | End::Lost(_) => true,
+        };
+        let acknowledge = if is_awaited { self.asked_for(&mut state) } else { None };
         self.traces.push(Entry { is_first, body, acknowledge, ..entry });
     }
 
-    /// What the answer waits for, if it waits: that the last event has arrived.
+    /// What the answer waits for, if it waits: that the events so far have arrived.
     pub(crate) fn take_receipt(&self) -> Option<Receipt> {
         self.state.lock().receipt.take()
     }
@@ -212,9 +218,7 @@ impl Exchange {
         if !is_strict {
             return None;
         }
-        let (acknowledge, awaited) = receipt();
-        state.receipt = Some(awaited);
-        Some(acknowledge)
+        Some(state.receipt.get_or_insert_default().ask())
     }
 
     /// What is known now. The head of the answer goes with the first entry that is asked for after it.

@@ -129,9 +129,14 @@ impl Gateway {
             (_, Err(denied)) => Err(refuse(&exchange, denied.refusal, None, Some(body))),
             (None, Ok(_)) => Err(refuse(&exchange, Refusal::TokenInvalid, None, Some(body))),
         };
-        answered.unwrap_or_else(|refusal| {
-            refusal.response(&method, &trace, &asked.unwrap_or_default()).map(Either::Left)
-        })
+        match answered {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                let is_safe = is_safe(exchange.take_receipt()).await;
+                let refusal = if is_safe { refusal } else { Refusal::LogUnavailable };
+                refusal.response(&method, &trace, &asked.unwrap_or_default()).map(Either::Left)
+            }
+        }
     }
 
     /// What the challenge of a request that is not let in depends on.

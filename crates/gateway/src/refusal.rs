@@ -11,7 +11,8 @@ use serde_json::json;
 use crate::challenge::{self, Asked};
 use crate::trace_context::{TraceContext, X_TRACE_ID};
 
-/// When a client may ask again after a 429 or 503 that does not say more, in seconds.
+/// When a client may ask again after a 429 or 503 that does not say more, in seconds; nothing where the call may have been
+/// made: who repeats it by itself would make it twice.
 const RETRY_AFTER: u32 = 1;
 /// The methods of Streamable HTTP.
 const ALLOWED_METHODS: &str = "POST, GET, DELETE";
@@ -197,6 +198,7 @@ impl Refusal {
 
     fn asks_to_come_again(self) -> bool {
         matches!(self.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+            && self != Self::LogUnavailable
     }
 
     /// Whether it is about who asks.

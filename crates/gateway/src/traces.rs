@@ -22,7 +22,7 @@ pub(crate) use head::Head;
 pub use losses::Losses;
 pub(crate) use prefix::Prefix;
 pub(crate) use publisher::Publisher;
-pub(crate) use receipt::{Acknowledge, Receipt, receipt};
+pub(crate) use receipt::{Acknowledge, Receipt};
 pub(crate) use spool::Spool;
 
 use std::sync::Arc;

@@ -28,7 +28,7 @@ pub(super) struct State {
     pub(super) body_refusal: Option<Refusal>,
     pub(super) passed_on: bool,
     pub(super) finished: bool,
-    /// Of the last event, where answers wait for it.
+    /// Of the events that nobody has waited for yet, where answers wait for them.
     pub(super) receipt: Option<Receipt>,
 }
 

@@ -3,7 +3,11 @@
 use access_log::TraceEvent;
 use domain::instance::{Capture, Logging};
 use http_body_util::BodyExt as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
+use crate::client::body;
 use crate::harness::{Harness, count, path};
 use crate::upstream::{Upstream, event_stream};
 
@@ -56,6 +60,7 @@ async fn a_call_whose_record_is_not_safe_is_refused_and_recorded_later() {
     harness.server.kill();
     let answer = harness.client().send("POST", &path(strict), &token.credential, PING).await;
     assert_eq!((answer.status, &answer.json()["error"]["data"]["code"]), (503, &"log_unavailable".into()));
+    assert!(!answer.headers.contains_key("retry-after"), "the call has been made");
     let answer = harness.client().send("POST", &path(other), &other_token.credential, PING).await;
     assert_eq!(answer.status, 200, "others do not wait");
     harness.server.restart().await;
@@ -81,4 +86,57 @@ async fn what_lies_in_the_spool_holds_no_call_up() {
     let token = harness.token(instance).await;
     let answer = harness.client().send("POST", &path(instance), &token.credential, PING).await;
     assert_eq!((answer.status, answer.text()), (200, "{}"));
+}
+
+/// How many calls have a row in the stream that says that they have failed.
+async fn stored_errors(harness: &Harness) -> usize {
+    let stored = harness.stored_traces().await;
+    stored.iter().filter(|row| row.http_method == "POST" && row.event == TraceEvent::Error).count()
+}
+
+/// An upstream that takes each call, answers so much, and hangs up.
+async fn hanging_up(answer: &'static str) -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind a port");
+    let url = format!("http://{}/mcp", listener.local_addr().expect("the address"));
+    let serving = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("accept a connection");
+            stream.readable().await.expect("a request comes");
+            stream.write_all(answer.as_bytes()).await.expect("answer");
+        }
+    });
+    (url, serving)
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_call_that_went_on_waits_for_its_rows() {
+    let (url, upstream) = hanging_up("").await;
+    let mut harness = Harness::start().await;
+    let instance = harness.hosted_logged("strict", &url, STRICT).await;
+    let token = harness.token(instance).await;
+    let code = async |harness: &Harness| {
+        let answer = harness.client().send("POST", &path(instance), &token.credential, PING).await;
+        (answer.status, answer.json()["error"]["data"]["code"].as_str().map(str::to_owned))
+    };
+    assert_eq!(code(&harness).await, (502, Some("upstream_broke".to_owned())));
+    assert_eq!(stored_errors(&harness).await, 1);
+    harness.server.kill();
+    assert_eq!(code(&harness).await, (503, Some("log_unavailable".to_owned())));
+    upstream.abort();
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_ends_when_its_rows_are_safe() {
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n";
+    let (url, upstream) = hanging_up(head).await;
+    let harness = Harness::start().await;
+    let instance = harness.hosted_logged("strict", &url, STRICT).await;
+    let token = harness.token(instance).await;
+    let headers = [("authorization", &*format!("Bearer {}", token.credential))];
+    let answer = harness.client().open("POST", &path(instance), &headers, body(PING)).await;
+    assert_eq!(answer.status(), 200);
+    answer.into_body().collect().await.expect_err("the answer breaks off");
+    assert_eq!(stored_errors(&harness).await, 1);
+    upstream.abort();
 }

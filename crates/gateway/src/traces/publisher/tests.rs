@@ -11,7 +11,7 @@ use store::testing::TestServer;
 use super::*;
 use crate::masking::Masking;
 use crate::trace_context::TraceContext;
-use crate::traces::{Answer, Call, Head, Rpc, Traces};
+use crate::traces::{Answer, Call, Head, Receipt, Rpc, Traces};
 
 /// More batches than may be in flight.
 const ENTRIES: usize = 20 * batch::RECORDS_MAX as usize;
@@ -81,8 +81,8 @@ async fn what_comes_faster_than_nats_takes_it_waits_in_the_queue() {
         traces.push(entry(&call));
     }
     let running = tokio::spawn(publisher.run(CancellationToken::new()));
-    let (acknowledge, receipt) = super::super::receipt();
-    traces.push(Entry { acknowledge: Some(acknowledge), ..entry(&call) });
+    let mut receipt = Receipt::default();
+    traces.push(Entry { acknowledge: Some(receipt.ask()), ..entry(&call) });
     assert!(receipt.arrives().await, "a call that waits for its row is not held up by those before it");
     drop(traces);
     running.await.expect("the publisher ends when nobody can hand in anything");
