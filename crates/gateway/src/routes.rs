@@ -4,6 +4,7 @@
 
 mod breaker;
 mod destination;
+mod row;
 
 pub(crate) use destination::{Destination, InFlight};
 
@@ -12,9 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::InstanceId;
-use domain::instance::{Access, Logging, RemoteTransport};
+use domain::instance::{Logging, RemoteTransport};
 use http::{HeaderMap, Uri};
-use mcp::protocol::{Era, Revision};
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -23,6 +23,7 @@ use views::InstanceRow;
 use crate::oauth::{Issuers, Protection};
 use crate::opening::{Awaits, SealedFields, Waiting};
 use crate::refusal::Refusal;
+use row::{closed, in_row, keeps_clients};
 
 /// An instance as the gateway knows it.
 #[derive(Clone, Debug)]
@@ -227,46 +228,6 @@ impl Awaits for Routes {
         let awaited = |upstream: &&mut Upstream| upstream.id == part && upstream.fields == *fields;
         let Some(upstream) = route.upstreams.iter_mut().find(awaited) else { return };
         upstream.opened = Some(opened.and_then(|headers| parse(id, upstream, headers)));
-    }
-}
-
-/// Why an instance takes no requests now.
-fn closed(row: &InstanceRow) -> Option<Refusal> {
-    match &row.access {
-        Access::Direct(_) => Some(Refusal::DirectInstance),
-        _ if !row.wanted => Some(Refusal::InstanceStopped),
-        Access::Hosted(_) | Access::Proxy(_) => None,
-    }
-}
-
-/// Whether the replicas of an instance translate for clients that know no sessions.
-fn keeps_clients(row: &InstanceRow) -> bool {
-    let revisions = row.server.iter().flat_map(|server| &server.revisions);
-    let mut known = revisions.filter_map(|revision| revision.parse::<Revision>().ok()).peekable();
-    known.peek().is_some() && known.all(|revision| revision.era() == Era::Sessions)
-}
-
-/// The upstreams of an instance as its row has them.
-fn in_row(row: &InstanceRow) -> Vec<Upstream> {
-    match &row.access {
-        Access::Direct(_) => vec![],
-        Access::Proxy(remote) => {
-            let fields = SealedFields { headers: remote.headers.clone(), credential: None };
-            let (url, generation) = (remote.url.clone(), row.generation);
-            let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, url.as_bytes());
-            let transport = remote.transport;
-            vec![Upstream { id, hosted: false, generation, url, transport, fields, opened: None }]
-        }
-        Access::Hosted(_) => row
-            .ready_replicas()
-            .filter_map(|replica| {
-                let fields =
-                    SealedFields { credential: replica.credential.clone(), ..SealedFields::default() };
-                let (id, generation, url) = (replica.replica.0, replica.generation, replica.url.clone()?);
-                let transport = RemoteTransport::StreamableHttp;
-                Some(Upstream { id, hosted: true, generation, url, transport, fields, opened: None })
-            })
-            .collect(),
     }
 }
 

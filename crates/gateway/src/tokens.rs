@@ -2,14 +2,15 @@
 //! `change`; every request calls `find`; `opening` adds the header fields of tokens that have some. `watch_clock` ends
 //! what is open when a token's time is over: nobody has to say so.
 
+mod row;
+
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
-use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use domain::token::{Expiry, Kind};
+use domain::token::Kind;
 use domain::{Digest, InstanceId, TokenId};
 use http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
@@ -17,11 +18,12 @@ use parking_lot::RwLock;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use views::{TokenRow, TokenState};
+use views::TokenRow;
 
 use crate::limits::Uses;
 use crate::opening::{Awaits, SealedFields, Waiting};
 use crate::refusal::Refusal;
+use row::grants;
 
 /// The clock is looked at again after this long, in case somebody has set it.
 const CLOCK_LOOK_INTERVAL: Duration = Duration::from_secs(60);
@@ -217,66 +219,6 @@ impl Awaits for Tokens {
             |known: Arc<Grant>| Arc::new(Grant { opened: Some(opened.clone()), ..Grant::clone(&known) });
         let known = index.remove(owner);
         index.insert(owner, known.into_iter().map(with_fields).collect());
-    }
-}
-
-/// What a row grants: the current credential and then the one before it, if it still counts. What is known of the token
-/// already lives on as far as it is the same.
-fn grants(row: &TokenRow, known: &[Arc<Grant>]) -> Vec<Grant> {
-    let expiry = match row.expiry {
-        Expiry::At(at) => Some(at),
-        Expiry::Never => None,
-    };
-    match &row.state {
-        TokenState::Active { digest, previous, .. } => {
-            let ends = |until: Timestamp| expiry.map_or(until, |expiry| expiry.min(until));
-            let previous = previous.as_ref().map(|before| (&before.digest, Some(ends(before.until))));
-            let current = grant(row, digest, expiry, true, known);
-            let uses = &current.uses;
-            let previous = previous
-                .map(|(digest, end)| Grant { uses: uses.clone(), ..grant(row, digest, end, true, known) });
-            iter::once(current).chain(previous).collect()
-        }
-        TokenState::Expired { digest, .. } => vec![grant(row, digest, expiry, false, known)],
-        TokenState::Revoked { .. } => vec![],
-    }
-}
-
-fn grant(
-    row: &TokenRow,
-    digest: &Digest,
-    end: Option<Timestamp>,
-    active: bool,
-    known: &[Arc<Grant>],
-) -> Grant {
-    let credential = (row.instance, digest.clone());
-    let same = known.iter().find(|known| known.credential == credential);
-    let life = match same {
-        // Another label or another end is no other credential: what was opened with it goes on.
-        Some(known) if !(active && known.life.ended.is_cancelled()) => known.life.clone(),
-        _ => Arc::default(),
-    };
-    let headers = if active { row.headers.clone() } else { Default::default() };
-    let fields = SealedFields { headers, credential: None };
-    let opened = match known.iter().find(|known| known.fields == fields) {
-        Some(known) => known.opened.clone(),
-        None => fields.is_empty().then(|| Ok(HeaderMap::new())),
-    };
-    if !active {
-        life.expire();
-    }
-    Grant {
-        token: row.id,
-        kind: row.kind,
-        label: row.label.clone(),
-        passthrough: row.passthrough.iter().filter_map(|name| name.parse().ok()).collect(),
-        life,
-        credential,
-        end,
-        is_watched: true,
-        fields,
-        uses: known.first().map(|known| known.uses.clone()).unwrap_or_default(),
-        opened,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::instance::{CommandLine, Hosted, Profile, Remote, Source};
+use domain::instance::{Access, CommandLine, Hosted, Profile, Remote, Source};
 use domain::{ReplicaId, Sealed};
 use views::{Endpoint, Phase};
 

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Sealed;
-use domain::token::Previous;
+use domain::token::{Expiry, Previous};
 use jiff::SignedDuration;
+use views::TokenState;
 
 use super::*;
 
