@@ -27,7 +27,7 @@ pub(crate) struct SomeSettings {
     /// How much of the calls the access log gets.
     #[arg(long, value_enum)]
     capture: Option<Capture>,
-    /// Whether an answer waits until the row of its request is safe.
+    /// Whether an answer begins when the row of its request is safe, and ends when its own is.
     #[arg(long, value_name = "true|false")]
     strict: Option<bool>,
     /// Set an environment variable; repeat for more. Kept sealed. NAME alone takes the value from this shell.

@@ -34,7 +34,7 @@ struct ProfileSettings {
     /// How much of the calls the access log gets (metadata if nothing is said).
     #[arg(long, value_enum)]
     capture: Option<Capture>,
-    /// Let each answer wait until the row of its request is safe.
+    /// Let each answer begin when the row of its request is safe, and end when its own is.
     #[arg(long)]
     strict: bool,
 }

@@ -153,7 +153,9 @@ pub(super) fn logging() -> Schema {
                 "enum": ["off", "metadata", "bodies", null],
             },
             "strict": {
-                "description": "Whether an answer waits until the row of its request is safe; false by default.",
+                "description": "Whether calls wait for their rows: the head of an answer until the row of its request is \
+                                safe, the end of its body until the last row is. What streams goes out before that. \
+                                False by default.",
                 "type": ["boolean", "null"],
             },
         },
