@@ -11,6 +11,17 @@ use crate::trace_query::TraceQuery;
 /// Rows that one question for a run of places brings, at most.
 pub const MAX_ROWS_PER_RUN: u32 = 1_000;
 
+/// Bytes after which a run ends, before it has all the rows that it could have: rows with bodies are large.
+pub const MAX_BYTES_PER_RUN: u64 = 8 * 1024 * 1024;
+
+/// The first rows of what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run<R> {
+    pub rows: Vec<R>,
+    /// Whether there may be more behind the last. Never without a row.
+    pub more: bool,
+}
+
 /// A kind of row that is carried by a stream and kept in a table. Rows from before places were kept are not found here.
 pub trait ByPlace: Placed + Send + Sync + Sized + 'static {
     type Filter: Clone + Send + Sync + 'static;
@@ -30,8 +41,8 @@ pub trait ByPlace: Placed + Send + Sync + Sized + 'static {
         rows: u32,
     ) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
 
-    /// The first rows that match from a place on, of the messages before a sequence, in the order of their places; at
-    /// most [`MAX_ROWS_PER_RUN`]. Fewer say that there are no more.
+    /// The first rows that match from a place on, of the messages before a sequence, in the order of their places: at
+    /// most [`MAX_ROWS_PER_RUN`], and not many more bytes than [`MAX_BYTES_PER_RUN`].
     ///
     /// # Errors
     /// As [`Client::search`].
@@ -40,7 +51,7 @@ pub trait ByPlace: Placed + Send + Sync + Sized + 'static {
         filter: &Self::Filter,
         from: Place,
         before: u64,
-    ) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
+    ) -> impl Future<Output = Result<Run<Self>, Error>> + Send;
 
     /// Whether the table has any row of the messages from `first` to `last`.
     ///
@@ -50,6 +61,28 @@ pub trait ByPlace: Placed + Send + Sync + Sized + 'static {
 }
 
 const BY_PLACE: &str = "ORDER BY sequence, index";
+
+pub(crate) const LATEST_FIRST: &str = "ORDER BY time DESC, sequence DESC, index DESC";
+
+/// How much of what was asked for is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Limit {
+    rows: u32,
+    /// With the row that reaches this, it ends.
+    bytes: u64,
+}
+
+impl Limit {
+    /// All of so many rows, however large.
+    pub(crate) fn rows(rows: u32) -> Self {
+        Limit { rows, bytes: u64::MAX }
+    }
+
+    /// A run, which can be gone on with.
+    pub(crate) fn run(rows: u32) -> Self {
+        Limit { rows, bytes: MAX_BYTES_PER_RUN }
+    }
+}
 
 impl ByPlace for TraceRecord {
     type Filter = TraceFilter;
@@ -73,11 +106,10 @@ impl ByPlace for TraceRecord {
         filter: &TraceFilter,
         from: Place,
         before: u64,
-    ) -> Result<Vec<Self>, Error> {
+    ) -> Result<Run<Self>, Error> {
         filter.check()?;
         let conditions = within(filter.conditions()?, from, before);
-        let order = format!("{BY_PLACE} LIMIT {MAX_ROWS_PER_RUN}");
-        client.read_traces("read a run of traces", conditions, &order).await
+        client.read_traces("read a run of traces", conditions, BY_PLACE, Limit::run(MAX_ROWS_PER_RUN)).await
     }
 
     async fn is_any_of(client: &Client, first: u64, last: u64) -> Result<bool, Error> {
@@ -99,14 +131,13 @@ impl ByPlace for ContainerLine {
         rows: u32,
     ) -> Result<Vec<Self>, Error> {
         let conditions = within(filter.conditions()?, Place::first_of(1), before);
-        let order = format!("ORDER BY time DESC, sequence DESC, index DESC LIMIT {rows}");
-        client.read_lines("read the newest lines", conditions, &order).await.map(in_order)
+        let newest = client.read_lines("read the newest lines", conditions, LATEST_FIRST, Limit::rows(rows));
+        Ok(in_order(newest.await?.rows))
     }
 
-    async fn run(client: &Client, filter: &LineFilter, from: Place, before: u64) -> Result<Vec<Self>, Error> {
+    async fn run(client: &Client, filter: &LineFilter, from: Place, before: u64) -> Result<Run<Self>, Error> {
         let conditions = within(filter.conditions()?, from, before);
-        let order = format!("{BY_PLACE} LIMIT {MAX_ROWS_PER_RUN}");
-        client.read_lines("read a run of lines", conditions, &order).await
+        client.read_lines("read a run of lines", conditions, BY_PLACE, Limit::run(MAX_ROWS_PER_RUN)).await
     }
 
     async fn is_any_of(client: &Client, first: u64, last: u64) -> Result<bool, Error> {
@@ -133,38 +164,51 @@ fn in_order<R: Placed>(mut rows: Vec<R>) -> Vec<R> {
 }
 
 impl Client {
-    /// The rows of the access log under these conditions; `order` is what stands behind them.
+    /// The first rows of the access log under these conditions, in this order.
     pub(crate) async fn read_traces(
         &self,
         operation: &'static str,
         conditions: Conditions,
         order: &str,
-    ) -> Result<Vec<TraceRecord>, Error> {
-        let sql = format!("SELECT ?fields FROM mcpcan.access_log WHERE {} {order}", conditions.sql());
+        limit: Limit,
+    ) -> Result<Run<TraceRecord>, Error> {
+        let (conditions_sql, rows_max) = (conditions.sql(), limit.rows);
+        let sql =
+            format!("SELECT ?fields FROM mcpcan.access_log WHERE {conditions_sql} {order} LIMIT {rows_max}");
         let bound = conditions.bind(self.query(&sql));
         let mut cursor = bound.fetch::<TraceRow<'_>>().map_err(|error| Error::during(operation, error))?;
-        let mut records = Vec::new();
+        let mut rows = Vec::new();
         while let Some(row) = self.within(operation, cursor.next()).await? {
-            records.push(row.into_record()?);
+            rows.push(row.into_record()?);
+            if cursor.decoded_bytes() >= limit.bytes {
+                return Ok(Run { rows, more: true });
+            }
         }
-        Ok(records)
+        Ok(Run { more: rows.len() >= limit.rows as usize, rows })
     }
 
-    /// The rows of the container log under these conditions; `order` is what stands behind them.
+    /// The first rows of the container log under these conditions, in this order.
     pub(crate) async fn read_lines(
         &self,
         operation: &'static str,
         conditions: Conditions,
         order: &str,
-    ) -> Result<Vec<ContainerLine>, Error> {
-        let sql = format!("SELECT ?fields FROM mcpcan.container_log WHERE {} {order}", conditions.sql());
+        limit: Limit,
+    ) -> Result<Run<ContainerLine>, Error> {
+        let (conditions_sql, rows_max) = (conditions.sql(), limit.rows);
+        let sql = format!(
+            "SELECT ?fields FROM mcpcan.container_log WHERE {conditions_sql} {order} LIMIT {rows_max}"
+        );
         let bound = conditions.bind(self.query(&sql));
         let mut cursor = bound.fetch::<LineRow<'_>>().map_err(|error| Error::during(operation, error))?;
-        let mut lines = Vec::new();
+        let mut rows = Vec::new();
         while let Some(row) = self.within(operation, cursor.next()).await? {
-            lines.push(row.into_line()?);
+            rows.push(row.into_line()?);
+            if cursor.decoded_bytes() >= limit.bytes {
+                return Ok(Run { rows, more: true });
+            }
         }
-        Ok(lines)
+        Ok(Run { more: rows.len() >= limit.rows as usize, rows })
     }
 
     async fn is_any(&self, select: &str, first: u64, last: u64) -> Result<bool, Error> {

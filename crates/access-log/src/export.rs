@@ -5,16 +5,20 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clickhouse::query::BytesCursor;
 use jiff::Timestamp;
 
-use crate::by_place::ByPlace;
+use crate::by_place::{ByPlace, Limit, Run};
 use crate::client::Client;
 use crate::error::Error;
 use crate::line_filter::LineFilter;
 use crate::record::{ContainerLine, Place, TraceRecord};
 use crate::trace_filter::{Conditions, TraceFilter, Value, nanoseconds};
+
+/// How long one export may take, the waiting for who reads it included.
+pub const EXPORT_TIME_MAX: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Rows of one run, at most.
 pub const MAX_ROWS_PER_EXPORTED_RUN: u32 = 5_000;
@@ -90,7 +94,8 @@ pub trait Exported: ByPlace {
     /// As [`Client::search`].
     fn size(client: &Client, filter: &Self::Filter) -> impl Future<Output = Result<Size, Error>> + Send;
 
-    /// The first rows from a position on, at most [`MAX_ROWS_PER_EXPORTED_RUN`].
+    /// The first rows from a position on: at most [`MAX_ROWS_PER_EXPORTED_RUN`], and not many more bytes than
+    /// [`MAX_BYTES_PER_RUN`](crate::by_place::MAX_BYTES_PER_RUN).
     ///
     /// # Errors
     /// As [`Client::search`].
@@ -98,9 +103,9 @@ pub trait Exported: ByPlace {
         client: &Client,
         filter: &Self::Filter,
         from: Position,
-    ) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
+    ) -> impl Future<Output = Result<Run<Self>, Error>> + Send;
 
-    /// All rows as one file.
+    /// All rows as one file, for whose writing the server has [`EXPORT_TIME_MAX`].
     ///
     /// # Errors
     /// As [`Client::search`].
@@ -167,8 +172,9 @@ impl Exported for TraceRecord {
         client.size("mcpcan.access_log", filter.conditions()?).await
     }
 
-    async fn run_from(client: &Client, filter: &TraceFilter, from: Position) -> Result<Vec<Self>, Error> {
-        client.read_traces("export traces", from_on(filter.conditions()?, from)?, &in_order()).await
+    async fn run_from(client: &Client, filter: &TraceFilter, from: Position) -> Result<Run<Self>, Error> {
+        let conditions = from_on(filter.conditions()?, from)?;
+        client.read_traces("export traces", conditions, IN_ORDER, Limit::run(MAX_ROWS_PER_EXPORTED_RUN)).await
     }
 
     fn parquet(client: &Client, filter: &TraceFilter) -> Result<Parquet, Error> {
@@ -197,8 +203,9 @@ impl Exported for ContainerLine {
         client.size("mcpcan.container_log", filter.conditions()?).await
     }
 
-    async fn run_from(client: &Client, filter: &LineFilter, from: Position) -> Result<Vec<Self>, Error> {
-        client.read_lines("export lines", from_on(filter.conditions()?, from)?, &in_order()).await
+    async fn run_from(client: &Client, filter: &LineFilter, from: Position) -> Result<Run<Self>, Error> {
+        let conditions = from_on(filter.conditions()?, from)?;
+        client.read_lines("export lines", conditions, IN_ORDER, Limit::run(MAX_ROWS_PER_EXPORTED_RUN)).await
     }
 
     fn parquet(client: &Client, filter: &LineFilter) -> Result<Parquet, Error> {
@@ -206,9 +213,7 @@ impl Exported for ContainerLine {
     }
 }
 
-fn in_order() -> String {
-    format!("ORDER BY time, sequence, index LIMIT {MAX_ROWS_PER_EXPORTED_RUN}")
-}
+pub(crate) const IN_ORDER: &str = "ORDER BY time, sequence, index";
 
 /// The same from a position on.
 fn from_on(mut conditions: Conditions, from: Position) -> Result<Conditions, Error> {
@@ -254,7 +259,9 @@ impl Client {
             "SELECT {columns} FROM (SELECT * FROM {table} WHERE {} ORDER BY time, sequence, index) AS access",
             conditions.sql()
         );
-        let query = conditions.bind(self.query(&sql));
+        // The server's time runs on while it waits for who reads.
+        let seconds = EXPORT_TIME_MAX.as_secs().to_string();
+        let query = conditions.bind(self.query(&sql)).with_setting("max_execution_time", seconds);
         query.fetch_bytes("Parquet").map(Parquet).map_err(|error| Error::during("export", error))
     }
 }

@@ -25,7 +25,7 @@ pub mod trace_filter;
 pub mod trace_query;
 pub mod usage;
 
-pub use by_place::ByPlace;
+pub use by_place::{ByPlace, Run};
 pub use client::Client;
 pub use cluster::Cluster;
 pub use error::Error;

@@ -1,5 +1,6 @@
 //! Reading the container log: the last lines of an instance, in the order they were written.
 
+use crate::by_place::{LATEST_FIRST, Limit};
 use crate::client::Client;
 use crate::error::Error;
 use crate::line_filter::LineFilter;
@@ -37,8 +38,8 @@ impl Client {
                 reason: format!("{} is not between 1 and {MAX_LINES_PER_QUERY}", query.last),
             });
         }
-        let order = format!("ORDER BY time DESC, sequence DESC, index DESC LIMIT {}", query.last);
-        let mut lines = self.read_lines("read lines", query.filter.conditions()?, &order).await?;
+        let (conditions, limit) = (query.filter.conditions()?, Limit::rows(query.last));
+        let mut lines = self.read_lines("read lines", conditions, LATEST_FIRST, limit).await?.rows;
         lines.reverse();
         Ok(lines)
     }

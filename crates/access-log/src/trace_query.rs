@@ -9,8 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::by_place::{LATEST_FIRST, Limit};
 use crate::client::Client;
 use crate::error::Error;
+use crate::export::IN_ORDER;
 use crate::record::{Place, TraceRecord};
 use crate::trace_filter::{TraceFilter, Value};
 
@@ -139,8 +141,8 @@ impl Client {
     pub async fn trace(&self, trace_id: &str) -> Result<Vec<TraceRecord>, Error> {
         let filter = TraceFilter { trace_id: Some(trace_id.to_owned()), ..TraceFilter::default() };
         filter.check()?;
-        let order = format!("ORDER BY time, sequence, index LIMIT {MAX_ROWS_PER_SEARCH}");
-        self.read_traces("read a trace", filter.conditions()?, &order).await
+        let (conditions, limit) = (filter.conditions()?, Limit::rows(MAX_ROWS_PER_SEARCH));
+        Ok(self.read_traces("read a trace", conditions, IN_ORDER, limit).await?.rows)
     }
 
     /// How many rows of each level match.
@@ -174,8 +176,8 @@ impl Client {
             );
             conditions.values.extend([place.sequence.to_string(), place.index.to_string()].map(Value::Text));
         }
-        let order = format!("ORDER BY time DESC, sequence DESC, index DESC LIMIT {}", query.limit);
-        self.read_traces("search traces", conditions, &order).await
+        let limit = Limit::rows(query.limit);
+        Ok(self.read_traces("search traces", conditions, LATEST_FIRST, limit).await?.rows)
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct App {
     pub(crate) shutdown: CancellationToken,
     /// One permit for each event stream that may be open.
     pub(crate) tails: Arc<Semaphore>,
+    /// One permit for each export that may be under way.
+    pub(crate) downloads: Arc<Semaphore>,
     /// Held while events are imported.
     pub(crate) imports: Arc<Mutex<()>>,
 }

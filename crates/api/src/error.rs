@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use crate::command::KEY_BYTES_MAX;
 use crate::commands::Accepted;
+use crate::download::DOWNLOADS_MAX;
 use crate::extract::{BODY_BYTES_MAX, BODY_READ_TIMEOUT};
 use crate::frames::{PATIENCE, TAILS_MAX};
 use crate::problem::Problem;
@@ -139,6 +140,8 @@ pub(crate) enum Error {
     LogUnreadable,
     #[error("there are {TAILS_MAX} event streams open already")]
     TooManyTails,
+    #[error("there are {DOWNLOADS_MAX} exports under way already")]
+    TooManyExports,
     #[error(
         "nothing of the stream was taken for {} seconds; it goes on where it ended with `Last-Event-ID`",
         PATIENCE.as_secs()
@@ -234,6 +237,7 @@ impl Error {
             Error::NotVisible(_) => Problem::new(T::NOT_VISIBLE),
             Error::LogUnreadable => Problem::new(T::LOG_UNREADABLE),
             Error::TooManyTails => Problem::new(T::TOO_MANY_TAILS),
+            Error::TooManyExports => Problem::new(T::TOO_MANY_EXPORTS),
             Error::ClientTooSlow => Problem::new(T::CLIENT_TOO_SLOW),
             Error::PlaceToCome(_) => Problem::new(T::PLACE_TO_COME),
             Error::ExportTooLarge { rows, rows_max } => {

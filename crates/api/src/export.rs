@@ -7,23 +7,20 @@
 mod write;
 
 use std::borrow::Cow;
-use std::time::Duration;
 
-use ::access_log::export::{InvalidPosition, MAX_ROWS_PER_EXPORTED_RUN};
-use ::access_log::{Client, Exported, Position};
-use axum::body::Body;
+use ::access_log::export::{EXPORT_TIME_MAX, InvalidPosition, MAX_ROWS_PER_EXPORTED_RUN, Parquet};
+use ::access_log::{Client, Exported, Position, Run};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::app::App;
+use crate::download::Download;
 use crate::error::Error;
 use crate::moment::TIME_PATTERN;
 use crate::violation::{Place, Violations};
@@ -37,9 +34,6 @@ pub(crate) const ROWS_MAX: u64 = 50_000_000;
 
 /// Rows of one Parquet file, at most: whoever reads it needs its index, which is at its end.
 pub(crate) const PARQUET_ROWS_MAX: u64 = 1_000_000;
-
-/// How long an export may take.
-const TIME_MAX: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// The first stretch of time that is asked for.
 const STRETCH: SignedDuration = SignedDuration::from_hours(1);
@@ -106,7 +100,7 @@ pub(crate) async fn answer<R: Writable>(
     format: Format,
     after: Option<Position>,
 ) -> Result<Response, Error> {
-    let permit = app.tails.clone().try_acquire_owned().map_err(|_| Error::TooManyTails)?;
+    let download = Download::new(app)?;
     let (since, until) = R::span(&filter);
     let until = until.unwrap_or_else(Timestamp::now);
     let since = after.map(|after| after.time).into_iter().chain(since).max();
@@ -116,12 +110,10 @@ pub(crate) async fn answer<R: Writable>(
     if size.rows > rows_max {
         return Err(Error::ExportTooLarge { rows: size.rows, rows_max });
     }
+    let deadline = Instant::now() + EXPORT_TIME_MAX;
     let body = if format == Format::Parquet {
         let file = R::parquet(&app.access_log, &filter)?;
-        Body::from_stream(stream::try_unfold((file, permit), async |(mut file, permit)| {
-            let piece = file.next().await.inspect_err(log)?;
-            Ok::<_, ::access_log::Error>(piece.map(|piece| (piece, (file, permit))))
-        }))
+        download.body((file, deadline), hand_on)
     } else {
         let first = size.first_at.map(|time| Position { time, place: ::access_log::Place::default() });
         let next = after.map(|Position { time, place }| Position { time, place: place.next() });
@@ -131,12 +123,11 @@ pub(crate) async fn answer<R: Writable>(
             next: next.or(first),
             until,
             stretch: STRETCH,
-            deadline: Instant::now() + TIME_MAX,
+            deadline,
             heading: after.is_none().then(|| R::heading(format)),
             format,
-            permit,
         };
-        Body::from_stream(stream::try_unfold(exporting, Exporting::step))
+        download.body(exporting, Exporting::step)
     };
     let file = format!("attachment; filename=\"{name}.{}\"", format.ending());
     let headers = [(CONTENT_TYPE, format.media_type().to_owned()), (CONTENT_DISPOSITION, file)];
@@ -156,7 +147,6 @@ struct Exporting<R: Exported> {
     deadline: Instant,
     heading: Option<Bytes>,
     format: Format,
-    permit: OwnedSemaphorePermit,
 }
 
 /// Why an export breaks off.
@@ -164,8 +154,17 @@ struct Exporting<R: Exported> {
 enum BrokenOff {
     #[error(transparent)]
     AccessLog(#[from] ::access_log::Error),
-    #[error("the export takes longer than {} hours", TIME_MAX.as_secs() / 3600)]
+    #[error("the export takes longer than {} hours", EXPORT_TIME_MAX.as_secs() / 3600)]
     TooLong,
+}
+
+/// The next bytes of a file that ClickHouse writes.
+async fn hand_on(
+    (mut file, deadline): (Parquet, Instant),
+) -> Result<Option<(Bytes, (Parquet, Instant))>, BrokenOff> {
+    let next = timeout_at(deadline, file.next()).await.map_err(|_| BrokenOff::TooLong);
+    let piece = next.and_then(|next| next.map_err(BrokenOff::from)).inspect_err(log)?;
+    Ok(piece.map(|piece| (piece, (file, deadline))))
 }
 
 impl<R: Writable> Exporting<R> {
@@ -184,7 +183,6 @@ impl<R: Writable> Exporting<R> {
                 return Ok(Some((written, self)));
             }
         }
-        drop(self.permit);
         Ok(None)
     }
 
@@ -192,10 +190,10 @@ impl<R: Writable> Exporting<R> {
     async fn run(&mut self, next: Position) -> Result<Vec<R>, ::access_log::Error> {
         let end = next.time.checked_add(self.stretch).unwrap_or(self.until).min(self.until);
         let filter = R::between(&self.filter, Some(next.time), Some(end));
-        let rows = R::run_from(&self.client, &filter, next).await?;
+        let Run { rows, more } = R::run_from(&self.client, &filter, next).await?;
         let run = usize::try_from(MAX_ROWS_PER_EXPORTED_RUN).unwrap_or(usize::MAX);
         match rows.last() {
-            Some(last) if rows.len() >= run => {
+            Some(last) if more => {
                 let Position { time, place } = last.position();
                 self.next = Some(Position { time, place: place.next() });
                 self.stretch /= 2;

@@ -29,8 +29,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::access_log::by_place::MAX_ROWS_PER_RUN;
-use ::access_log::{ByPlace, Client, ContainerLine, Place, TraceRecord};
+use ::access_log::{ByPlace, Client, ContainerLine, Place, Run, TraceRecord};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::{DataStream, Extent, Store};
@@ -50,6 +49,10 @@ use piece::{Piece, piece};
 
 /// How long the sink is waited for where the stream has dropped messages.
 const GAP_WAIT: Duration = Duration::from_secs(2);
+
+/// How many messages before the end history by number looks at in the stream: several batches of its sink, so that only
+/// one that stands makes history shorter. It bounds the work, whatever waits for the sink.
+pub(crate) const HISTORY_MESSAGES_MAX: u64 = 2_048;
 
 /// How long to wait before what was not there is asked for again.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
@@ -228,35 +231,41 @@ impl<R: Row> Follow<R> {
         Ok(())
     }
 
-    /// Has the newest rows of the past, those that are on their way included.
+    /// Has the newest rows of the past, those that are on their way included as far as they are among the last
+    /// [`HISTORY_MESSAGES_MAX`] messages: if more are on their way, only these are looked at.
     async fn newest(&mut self, rows: u32) -> Result<(), Error> {
-        loop {
+        let last = self.store.data_extent(R::STREAM).await?.last_sequence;
+        let first = (last + 1).saturating_sub(HISTORY_MESSAGES_MAX).max(1);
+        let rows_max = usize::try_from(rows).unwrap_or(usize::MAX);
+        'history: loop {
             let extent = self.store.data_extent(R::STREAM).await?;
-            let mut from = self.boundary(&extent).await?;
-            let past = R::newest(&self.client, &self.filter, from, rows).await?;
-            let (mut newest, rows) = (VecDeque::from(past), usize::try_from(rows).unwrap_or(usize::MAX));
-            loop {
+            let boundary = self.boundary(&extent).await?;
+            let mut newest = VecDeque::new();
+            if boundary >= first {
+                newest.extend(R::newest(&self.client, &self.filter, boundary, rows).await?);
+            }
+            let mut from = boundary.max(first);
+            while from <= last {
                 match piece::<R>(&self.store, from).await? {
                     Piece::Rows { rows: found, then, .. } => {
                         newest.extend(found.into_iter().filter(|row| row.is_of(&self.filter)));
-                        newest.drain(..newest.len().saturating_sub(rows));
+                        newest.drain(..newest.len().saturating_sub(rows_max));
                         from = then;
                     }
-                    Piece::Nothing => {
-                        self.next = Place::default();
-                        self.have(Vec::from(newest), Place::first_of(from));
-                        return Ok(());
-                    }
+                    Piece::Nothing => break,
                     // It lies in ClickHouse now.
-                    Piece::Dropped => break,
+                    Piece::Dropped => continue 'history,
                 }
             }
+            self.next = Place::default();
+            self.have(Vec::from(newest), Place::first_of(from));
+            return Ok(());
         }
     }
 
     async fn read_past(&mut self, before: u64) -> Result<(), Error> {
-        let rows = match R::run(&self.client, &self.filter, self.next, before).await {
-            Ok(rows) => rows,
+        let Run { rows, more } = match R::run(&self.client, &self.filter, self.next, before).await {
+            Ok(run) => run,
             Err(error @ ::access_log::Error::Unavailable { .. }) => {
                 let extent = self.store.data_extent(R::STREAM).await?;
                 if extent.first_sequence > self.next.sequence {
@@ -268,9 +277,8 @@ impl<R: Row> Follow<R> {
             }
             Err(error) => return Err(error.into()),
         };
-        let full = rows.len() >= usize::try_from(MAX_ROWS_PER_RUN).unwrap_or(usize::MAX);
         let then = match rows.last() {
-            Some(last) if full => last.place().next(),
+            Some(last) if more => last.place().next(),
             Some(_) | None => {
                 self.stage = Stage::Stream;
                 Place::first_of(before)

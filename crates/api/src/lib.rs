@@ -15,6 +15,7 @@ mod config;
 mod container_log;
 mod contract;
 mod directory;
+mod download;
 mod error;
 mod events;
 mod export;
@@ -101,6 +102,7 @@ pub async fn run(
         readiness: context.readiness.clone(),
         shutdown: context.shutdown.clone(),
         tails: Arc::new(Semaphore::new(frames::TAILS_MAX)),
+        downloads: Arc::new(Semaphore::new(download::DOWNLOADS_MAX)),
         imports: Arc::default(),
     };
     ready.set(true);

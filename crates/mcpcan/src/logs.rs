@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::export::Target;
 use crate::failure::Failure;
 use crate::output::{Output, Tone, field, instant, printable};
-use crate::rest::{Rest, take_items};
+use crate::rest::{Rest, given, take_items};
 use crate::settings::wire_name;
 
 #[derive(Debug, Args)]
@@ -88,8 +88,7 @@ pub(crate) async fn run(arguments: Arguments, rest: &Rest, output: Output) -> Re
 
 impl Filter {
     fn query(self) -> Vec<(&'static str, String)> {
-        let given = [("replica", self.replica), ("stream", self.stream), ("level", self.level)];
-        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+        given([("replica", self.replica), ("stream", self.stream), ("level", self.level)])
     }
 }
 

@@ -200,6 +200,13 @@ impl Rest {
     }
 }
 
+/// The parameters of a query that have a value.
+pub(crate) fn given<const N: usize>(
+    parameters: [(&'static str, Option<String>); N],
+) -> Vec<(&'static str, String)> {
+    parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
 /// Takes the items out of a page.
 pub(crate) fn take_items(page: &mut Value) -> Result<Vec<Value>, Failure> {
     match page.get_mut("items").map(Value::take) {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::output::{Output, field, instant, milliseconds, table};
-use crate::rest::Rest;
+use crate::rest::{Rest, given};
 
 /// How long the longest bar of a chart is.
 const BAR_WIDTH: u64 = 40;
@@ -26,12 +26,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, rest: &Rest, output: Output) -> Result<(), Failure> {
-    let given = [
+    let query = given([
         ("since", arguments.since),
         ("until", arguments.until),
         ("step", arguments.step.map(|step| step.to_string())),
-    ];
-    let query: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    ]);
     let statistics = match &arguments.instance {
         Some(instance) => rest.get(&["instances", instance, "statistics"], &query).await?,
         None => rest.get(&["statistics"], &query).await?,

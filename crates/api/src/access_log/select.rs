@@ -50,7 +50,7 @@ pub(crate) struct SelectTraces {
     session: Option<String>,
     /// The header field of the credential, as `token_header` of rows has it.
     #[schemars(length(max = MAX_FILTER_BYTES))]
-    header: Option<String>,
+    token_header: Option<String>,
     /// What kind of thing went wrong, as `error_class` of rows has it.
     #[schemars(length(max = MAX_FILTER_BYTES))]
     error_class: Option<String>,
@@ -107,7 +107,7 @@ impl SelectTraces {
             status: word("status", self.status.as_deref(), violations),
             replica_id: word("replica", self.replica.as_deref(), violations),
             session_id: text("session", self.session.as_ref(), violations),
-            token_header: text("header", self.header.as_ref(), violations),
+            token_header: text("token_header", self.token_header.as_ref(), violations),
             error_class: text("error_class", self.error_class.as_ref(), violations),
             latency_min_ns: length("min_latency", self.min_latency.as_deref(), violations),
             text: text("text", self.text.as_ref(), violations),

@@ -107,13 +107,13 @@ pub(super) fn exporting(operation: Operation, file: Answer) -> Operation {
         .description(
             "Written while it is read, oldest row first, up to now or `until`. Fields have the names that they have in \
              answers. An answer that breaks off is not complete: it goes on with `after`, made of `time` and `place` of \
-             the last row that has come.",
+             the last row that has come. It breaks off when nothing of it is taken for half a minute.",
         )
         .answers(S::OK, file.with(field::ROW_COUNT))
         .problems([
             T::INSTANCE_NOT_FOUND,
             T::EXPORT_TOO_LARGE,
-            T::TOO_MANY_TAILS,
+            T::TOO_MANY_EXPORTS,
             T::ACCESS_LOG_UNAVAILABLE,
             T::ACCESS_LOG_UNREADABLE,
         ])

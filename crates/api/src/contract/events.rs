@@ -115,7 +115,7 @@ pub(crate) fn export() -> Operation {
              and a footer. An answer that breaks off has no footer, and is refused by every import.",
         )
         .answers(S::OK, file)
-        .problems([T::TOO_MANY_TAILS, T::STORE_UNAVAILABLE])
+        .problems([T::TOO_MANY_EXPORTS, T::STORE_UNAVAILABLE])
 }
 
 pub(crate) fn import() -> Operation {

@@ -117,6 +117,8 @@ pub(crate) const LOG_UNREADABLE: ProblemType =
     problem(S::SERVICE_UNAVAILABLE, "log_unreadable", "Log unreadable");
 pub(crate) const TOO_MANY_TAILS: ProblemType =
     passing(S::SERVICE_UNAVAILABLE, "too_many_tails", "Too many event streams");
+pub(crate) const TOO_MANY_EXPORTS: ProblemType =
+    passing(S::SERVICE_UNAVAILABLE, "too_many_exports", "Too many exports");
 pub(crate) const CLIENT_TOO_SLOW: ProblemType =
     problem(S::REQUEST_TIMEOUT, "client_too_slow", "Client too slow");
 pub(crate) const STORE_UNAVAILABLE: ProblemType =

@@ -1,20 +1,18 @@
 //! The log as a file, streamed as it is read.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use store::archive::{ArchiveWriter, EventRecord, Format, Header};
 use store::{End, Start, Store, Unavailable};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::selection::{self, flag};
 use crate::app::App;
+use crate::download::Download;
 use crate::error::Error;
 use crate::extract::Query;
 use crate::violation::{Place, Violations};
@@ -52,7 +50,7 @@ pub(crate) async fn export_events(
     let end = query.until.as_deref().and_then(|until| selection::end(until, now, &mut violations));
     let without_keys = flag("without_keys", query.without_keys.as_deref(), &mut violations);
     violations.into_result()?;
-    let permit = app.tails.clone().try_acquire_owned().map_err(|_| Error::TooManyTails)?;
+    let download = Download::new(&app)?;
     let (first, last) = range(&app.store, start, end).await?;
     let header = Header::new(
         first,
@@ -64,8 +62,8 @@ pub(crate) async fn export_events(
     let writer = ArchiveWriter::new(format, header);
     let stage = if without_keys { Stage::Events(first) } else { Stage::Keys(1) };
     let store = app.store.clone();
-    let exporting = Exporting { store, writer, first, last, stage, _permit: permit };
-    let body = Body::from_stream(stream::try_unfold(Some(exporting), Exporting::step));
+    let exporting = Exporting { store, writer, first, last, stage };
+    let body = download.body(Some(exporting), Exporting::step);
     let (media_type, ending) = media_type(format);
     let file = format!("attachment; filename=\"mcpcan-events-{first}-{last}.{ending}\"");
     Ok(([(CONTENT_TYPE, media_type.to_owned()), (CONTENT_DISPOSITION, file)], body).into_response())
@@ -114,7 +112,6 @@ struct Exporting {
     first: u64,
     last: u64,
     stage: Stage,
-    _permit: OwnedSemaphorePermit,
 }
 
 /// What comes next.

@@ -15,7 +15,8 @@ pub(crate) const HISTORY_ROWS_MAX: u32 = 1_000;
 /// The parameters that say where a follower begins.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct SelectStart {
-    /// Begin with so many of the newest rows that are there already; with none if nothing is said.
+    /// Begin with so many of the newest rows that are there already; with none if nothing is said. Fewer come where a row
+    /// is seldom that passes the filter, and more than 2048 messages of rows are not in ClickHouse yet.
     #[schemars(with = "Option<u32>", range(max = HISTORY_ROWS_MAX))]
     tail: Option<String>,
     /// Begin with the rows from this moment on; with `tail`, with the newest of those.

@@ -21,7 +21,7 @@ async fn runs_of_places_are_read_in_order_whatever_the_times() {
     let without_place = TraceRecord { place: Place::default(), ..record(at(1), 1) };
     client.insert_traces("TRACES old", &[without_place], |_| 7).await.unwrap();
     let all = TraceFilter::default();
-    let run = async |from, before| TraceRecord::run(&client, &all, from, before).await.unwrap();
+    let run = async |from, before| TraceRecord::run(&client, &all, from, before).await.unwrap().rows;
     assert_eq!(run(Place::default(), 100).await, rows, "what has no place is in no run");
     assert_eq!(run(Place { sequence: 2, index: 1 }, 4).await, rows[4..9]);
     assert_eq!(run(Place { sequence: 3, index: 3 }, 5).await, rows[9..12]);
@@ -33,4 +33,28 @@ async fn runs_of_places_are_read_in_order_whatever_the_times() {
     assert_eq!(TraceRecord::newest(&client, &errors, 100, 4).await.unwrap(), []);
     assert!(TraceRecord::is_any_of(&client, 6, 9).await.unwrap());
     assert!(!TraceRecord::is_any_of(&client, 7, 9).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_run_of_large_rows_ends_early_and_is_gone_on_with() {
+    const ROWS: u32 = 900;
+    let engine = Engine::start();
+    let client = migrated(&engine).await;
+    let row = |index: u32| TraceRecord {
+        place: Place { sequence: 1, index },
+        body: "x".repeat(24 * 1024),
+        ..record(at(1), 1)
+    };
+    let rows: Vec<_> = (0..ROWS).map(row).collect();
+    client.insert_traces("TRACES 1", &rows, |_| 7).await.unwrap();
+    let all = TraceFilter::default();
+    let (mut found, mut runs, mut more) = (vec![], 0, true);
+    while more {
+        let from = found.last().map_or(Place::first_of(1), |last: &TraceRecord| last.place.next());
+        let run = TraceRecord::run(&client, &all, from, 2).await.unwrap();
+        found.extend(run.rows);
+        (runs, more) = (runs + 1, run.more);
+    }
+    assert!(runs > 1, "so many rows of 24 KiB are more than one run");
+    assert!(found == rows);
 }

@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use crate::rest::given;
+
 /// Filters; all that are given must match.
 #[derive(Debug, Args)]
 pub(super) struct Filter {
@@ -37,7 +39,7 @@ pub(super) struct Filter {
     session: Option<String>,
     /// The header field of the credential, such as x-api-key or "authorization: bearer".
     #[arg(long, value_name = "FIELD")]
-    header: Option<String>,
+    token_header: Option<String>,
     /// What kind of thing went wrong, as rows have it in `error_class`.
     #[arg(long, value_name = "CLASS")]
     error_class: Option<String>,
@@ -73,7 +75,7 @@ impl Filter {
             ("status", self.status.map(|status| status.to_string())),
             ("replica", self.replica),
             ("session", self.session),
-            ("header", self.header),
+            ("token_header", self.token_header),
             ("error_class", self.error_class),
             ("min_latency", self.min_latency),
             ("text", self.text),
@@ -85,8 +87,4 @@ impl Span {
     pub(super) fn query(self) -> Vec<(&'static str, String)> {
         given([("since", self.since), ("until", self.until)])
     }
-}
-
-fn given<const N: usize>(parameters: [(&'static str, Option<String>); N]) -> Vec<(&'static str, String)> {
-    parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
