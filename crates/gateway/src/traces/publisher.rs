@@ -10,6 +10,7 @@
 //! and nobody depends on the order in which they arrive. `run` ends when it is told to finish and everything is with
 //! NATS or on disk.
 
+mod figures;
 mod replay;
 
 use std::collections::HashMap;
@@ -20,10 +21,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use jiff::Timestamp;
-use metrics::{counter, gauge, histogram};
 use service::CancellationToken;
-use store::{DataStream, GatewayReport, SAY_INTERVAL, Store, Unavailable};
+use store::{DataStream, SAY_INTERVAL, Store, Unavailable};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -111,7 +110,7 @@ impl Publisher {
         let mut next = Next::Idle;
         let hurry = self.entries.hurry.clone();
         loop {
-            let is_free = self.making.is_none() && self.in_flight.len() < IN_FLIGHT_MAX;
+            let is_free = self.making.is_none() && (self.in_flight.len() < IN_FLIGHT_MAX || self.spools());
             tokio::select! {
                 biased;
                 () = finish.cancelled() => break,
@@ -155,10 +154,17 @@ impl Publisher {
         after
     }
 
-    /// Sends a batch, or puts it aside while NATS is away: only what a call waits for is tried then.
-    async fn dispatch(&mut self, batch: Batch) {
+    /// Whether batches go to the spool right away.
+    fn spools(&self) -> bool {
         // An empty spool is not replayed, so that only another batch can find out whether NATS is back.
-        if self.is_away && !self.spool.is_empty() && batch.awaited.is_empty() {
+        self.is_away && !self.spool.is_empty()
+    }
+
+    /// Sends a batch, or puts it aside while NATS is away: only what a call waits for is tried then, as far as there is
+    /// room.
+    async fn dispatch(&mut self, batch: Batch) {
+        let is_tried = !batch.awaited.is_empty() && self.in_flight.len() < IN_FLIGHT_MAX;
+        if self.spools() && !is_tried {
             return self.put_aside(batch).await;
         }
         let id = batch.id;
@@ -201,34 +207,6 @@ impl Publisher {
         };
         self.settle(id, result).await;
         true
-    }
-
-    fn arrived(&mut self, batch: &Batch) {
-        let rows = batch.by_instance.values().sum();
-        self.rows += rows;
-        self.batches += 1;
-        counter!("mcpcan_trace_rows_total").increment(rows);
-        counter!("mcpcan_trace_batches_total").increment(1);
-        histogram!("mcpcan_trace_batch_rows").record(rows as f64);
-    }
-
-    /// Tells whoever asks for the platform's status what only this gateway knows. Nothing waits for it.
-    fn say(&self) {
-        let (spool_bytes, dropped) = (self.spool.bytes(), self.losses.by_instance());
-        gauge!("mcpcan_trace_spool_bytes").set(spool_bytes as f64);
-        for (instance, rows) in &dropped {
-            counter!("mcpcan_trace_dropped_total", "instance" => instance.to_string()).absolute(*rows);
-        }
-        let at = Timestamp::now();
-        let report = GatewayReport { rows: self.rows, batches: self.batches, spool_bytes, dropped, at };
-        let (store, id) = (self.store.clone(), self.gateway_id.clone());
-        tokio::spawn(async move { store.say_gateway(&id, &report).await });
-    }
-
-    fn report(&self) {
-        for (instance, records) in self.losses.take_unreported() {
-            tracing::error!(%instance, records, "trace events were dropped: neither memory nor spool took them");
-        }
     }
 
     /// Sends what is left and waits for it, and puts onto the disk what does not arrive.
