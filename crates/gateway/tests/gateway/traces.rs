@@ -135,7 +135,7 @@ async fn an_answer_that_is_an_error_is_told_from_one_that_is_not() {
         [
             (200, -32602, false, "rpc_error", "json-rpc error -32602"),
             (200, 0, true, "tool_error", "the tool reported an error"),
-            (404, 0, false, "upstream_status", ""),
+            (404, 0, false, "upstream_status", "the upstream answered with status 404"),
         ]
     );
     let is_end = |record: &&TraceRecord| record.event == TraceEvent::Response;
