@@ -20,8 +20,8 @@ use crate::error::Error;
 use crate::record::{ContainerLine, TraceRecord};
 use crate::row::{LineRow, TraceRow};
 
-/// Rows in one insert, at most.
-pub const MAX_ROWS_PER_INSERT: usize = 100_000;
+/// Rows in one insert, at most: those of a sink's largest batch (512 messages of 512 rows), so that it is one block.
+pub const MAX_ROWS_PER_INSERT: usize = 262_144;
 
 /// How long the server may take to accept one chunk of an insert.
 const SEND_TIME_MAX: Duration = Duration::from_secs(10);
