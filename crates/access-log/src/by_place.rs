@@ -52,12 +52,6 @@ pub trait ByPlace: Placed + Send + Sync + Sized + 'static {
         from: Place,
         before: u64,
     ) -> impl Future<Output = Result<Run<Self>, Error>> + Send;
-
-    /// Whether the table has any row of the messages from `first` to `last`.
-    ///
-    /// # Errors
-    /// As [`Client::search`].
-    fn is_any_of(client: &Client, first: u64, last: u64) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
 const BY_PLACE: &str = "ORDER BY sequence, index";
@@ -111,10 +105,6 @@ impl ByPlace for TraceRecord {
         let conditions = within(filter.conditions()?, from, before);
         client.read_traces("read a run of traces", conditions, BY_PLACE, Limit::run(MAX_ROWS_PER_RUN)).await
     }
-
-    async fn is_any_of(client: &Client, first: u64, last: u64) -> Result<bool, Error> {
-        client.is_any("SELECT 1 FROM mcpcan.access_log", first, last).await
-    }
 }
 
 impl ByPlace for ContainerLine {
@@ -138,10 +128,6 @@ impl ByPlace for ContainerLine {
     async fn run(client: &Client, filter: &LineFilter, from: Place, before: u64) -> Result<Run<Self>, Error> {
         let conditions = within(filter.conditions()?, from, before);
         client.read_lines("read a run of lines", conditions, BY_PLACE, Limit::run(MAX_ROWS_PER_RUN)).await
-    }
-
-    async fn is_any_of(client: &Client, first: u64, last: u64) -> Result<bool, Error> {
-        client.is_any("SELECT 1 FROM mcpcan.container_log", first, last).await
     }
 }
 
@@ -209,12 +195,5 @@ impl Client {
             }
         }
         Ok(Run { more: rows.len() >= limit.rows as usize, rows })
-    }
-
-    async fn is_any(&self, select: &str, first: u64, last: u64) -> Result<bool, Error> {
-        let sql = format!("{select} WHERE sequence >= ? AND sequence <= ? LIMIT 1");
-        let query = self.query(&sql).bind(first).bind(last);
-        let found = self.within("look for a batch", query.fetch_optional::<u8>()).await?;
-        Ok(found.is_some())
     }
 }

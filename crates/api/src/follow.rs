@@ -5,8 +5,8 @@
 //! know no more than the first place that it has not looked at, `next`:
 //!
 //! 1. **History** is asked of ClickHouse, which can filter, for messages before a boundary: the first message that may not
-//!    have arrived there. The sink has recorded that before it inserts ([`store::Extent`]), so below the boundary nothing
-//!    is missing, and nothing from it on is taken from ClickHouse.
+//!    have arrived there, which the sink has recorded ([`store::Extent`]). Below the boundary nothing is missing, and
+//!    nothing from it on is taken from ClickHouse.
 //! 2. **The stream** is read from the boundary on, page by page, until there is no more.
 //! 3. **Live** rows come from the one reader of the stream that all followers of this api share ([`live`]). A follower
 //!    subscribes before it asks for anything, so nothing falls between 2 and 3; what comes twice lies before `next`.
@@ -21,21 +21,22 @@
 //!
 //! A follower holds one page or one message, and shares what lies in [`live`].
 
+mod gap;
 mod live;
+mod newest;
 mod piece;
 mod start;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::access_log::{ByPlace, Client, ContainerLine, Place, Run, TraceRecord};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use store::{DataStream, Extent, Store};
+use store::{DataStream, Store};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::app::App;
 use crate::error::Error;
@@ -44,15 +45,9 @@ use crate::frames::Step;
 pub(crate) use live::Live;
 pub(crate) use start::{SelectStart, Start};
 
+use gap::Gap;
 use live::{Hub, Message};
 use piece::{Piece, piece};
-
-/// How long the sink is waited for where the stream has dropped messages.
-const GAP_WAIT: Duration = Duration::from_secs(2);
-
-/// How many messages before the end history by number looks at in the stream: several batches of its sink, so that only
-/// one that stands makes history shorter. It bounds the work, whatever waits for the sink.
-pub(crate) const HISTORY_MESSAGES_MAX: u64 = 2_048;
 
 /// How long to wait before what was not there is asked for again.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
@@ -93,13 +88,6 @@ pub(crate) struct Follow<R: Row> {
     rows: Rows<R>,
     /// What is to be told before the next row.
     gap: Option<Gap>,
-}
-
-/// Rows from a place on, of messages before another, may be missing.
-#[derive(Clone, Copy, Serialize)]
-struct Gap {
-    from: Place,
-    before: Place,
 }
 
 /// Where rows come from when there are none at hand.
@@ -145,7 +133,7 @@ impl<R: Row> Follow<R> {
             Start::Newest(0) => follow.rows.then = Place::first_of(extent.last_sequence + 1),
             Start::Newest(rows) => follow.newest(rows).await?,
             Start::Everything => {
-                let before = follow.boundary(&extent).await.unwrap_or(extent.arrived_before);
+                let before = follow.boundary().await?;
                 follow.begin_before(before).await?;
             }
             Start::After(place) if place.sequence > extent.last_sequence => {
@@ -231,38 +219,6 @@ impl<R: Row> Follow<R> {
         Ok(())
     }
 
-    /// Has the newest rows of the past, those that are on their way included as far as they are among the last
-    /// [`HISTORY_MESSAGES_MAX`] messages: if more are on their way, only these are looked at.
-    async fn newest(&mut self, rows: u32) -> Result<(), Error> {
-        let last = self.store.data_extent(R::STREAM).await?.last_sequence;
-        let first = (last + 1).saturating_sub(HISTORY_MESSAGES_MAX).max(1);
-        let rows_max = usize::try_from(rows).unwrap_or(usize::MAX);
-        'history: loop {
-            let extent = self.store.data_extent(R::STREAM).await?;
-            let boundary = self.boundary(&extent).await?;
-            let mut newest = VecDeque::new();
-            if boundary >= first {
-                newest.extend(R::newest(&self.client, &self.filter, boundary, rows).await?);
-            }
-            let mut from = boundary.max(first);
-            while from <= last {
-                match piece::<R>(&self.store, from).await? {
-                    Piece::Rows { rows: found, then, .. } => {
-                        newest.extend(found.into_iter().filter(|row| row.is_of(&self.filter)));
-                        newest.drain(..newest.len().saturating_sub(rows_max));
-                        from = then;
-                    }
-                    Piece::Nothing => break,
-                    // It lies in ClickHouse now.
-                    Piece::Dropped => continue 'history,
-                }
-            }
-            self.next = Place::default();
-            self.have(Vec::from(newest), Place::first_of(from));
-            return Ok(());
-        }
-    }
-
     async fn read_past(&mut self, before: u64) -> Result<(), Error> {
         let Run { rows, more } = match R::run(&self.client, &self.filter, self.next, before).await {
             Ok(run) => run,
@@ -316,46 +272,5 @@ impl<R: Row> Follow<R> {
             }
         }
         Ok(())
-    }
-
-    /// Has what the stream has dropped read from ClickHouse, and tells what may be missing there.
-    async fn mend_gap(&mut self) -> Result<(), Error> {
-        let deadline = Instant::now() + GAP_WAIT;
-        loop {
-            let extent = self.store.data_extent(R::STREAM).await?;
-            let (first, arrived) = (extent.first_sequence, self.arrived_before(&extent).await?);
-            if arrived >= first || Instant::now() >= deadline {
-                let gap =
-                    Gap { from: self.next.max(Place::first_of(arrived)), before: Place::first_of(first) };
-                self.gap = (arrived < first).then_some(gap);
-                self.stage = Stage::Past { before: first };
-                return Ok(());
-            }
-            sleep(RETRY_DELAY).await;
-        }
-    }
-
-    /// The first message that is to be read from the stream. Where the stream has dropped what the sink may still hold,
-    /// that is waited for a while.
-    async fn boundary(&self, extent: &Extent) -> Result<u64, Error> {
-        let (mut extent, deadline) = (*extent, Instant::now() + GAP_WAIT);
-        while extent.first_sequence > extent.arrived_before
-            && self.arrived_before(&extent).await? < extent.first_sequence
-            && Instant::now() < deadline
-        {
-            sleep(RETRY_DELAY).await;
-            extent = self.store.data_extent(R::STREAM).await?;
-        }
-        Ok(extent.arrived_before.max(extent.first_sequence))
-    }
-
-    /// The first message that may not be in ClickHouse: rows of a batch are put in together, so the last says it of all.
-    async fn arrived_before(&self, extent: &Extent) -> Result<u64, Error> {
-        let Extent { arrived_before, in_doubt_up_to, .. } = *extent;
-        let in_doubt = in_doubt_up_to >= arrived_before;
-        match in_doubt && R::is_any_of(&self.client, in_doubt_up_to, in_doubt_up_to).await? {
-            true => Ok(in_doubt_up_to + 1),
-            false => Ok(arrived_before),
-        }
     }
 }

@@ -3,7 +3,8 @@
 //! ClickHouse recognises a batch that it has already by its deduplication token, so a batch that is inserted again
 //! after a crash must be cut at the same two sequences. Therefore the cut is recorded *before* the batch is handed
 //! out: after a crash the recorded batch comes first, again, with the same token. Recording is a compare-and-set,
-//! so of two sinks with one name only one goes on.
+//! so of two sinks with one name only one goes on. When nothing comes for a moment after a batch has arrived, that is
+//! recorded too, as an empty batch behind it: who reads the stream need not wonder whether the last one has arrived.
 
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ const BATCH_MESSAGES_MAX: usize = 512;
 const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a batch waits for more after its first message.
 const BATCH_WAIT: Duration = Duration::from_millis(250);
+
+/// After how long without a message it is recorded that the last batch has arrived.
+const IDLE_WAIT: Duration = Duration::from_millis(500);
 
 /// Consecutive messages of one stream.
 #[derive(Clone, Debug)]
@@ -66,17 +70,9 @@ pub enum SinkError {
 struct Cut {
     /// Names the stream for as long as it lives: another stream gives the same sequences out again.
     stream: String,
+    /// One behind `last` when everything up to `last` has arrived.
     first: u64,
     last: u64,
-}
-
-/// How far the sink of a stream has come.
-pub(crate) struct Carried {
-    /// Every message before this one has arrived, or lies with the dead letters: the batch that is recorded was asked
-    /// for when the one before it was done.
-    pub(crate) arrived_before: u64,
-    /// The last message of the recorded batch, which may have arrived.
-    pub(crate) in_doubt_up_to: u64,
 }
 
 /// One sink of a stream.
@@ -139,16 +135,18 @@ impl Store {
         })
     }
 
-    /// How far the sink of a stream has come that `bounds` were asked of.
-    pub(crate) async fn carried(&self, stream: DataStream, bounds: &Bounds) -> Result<Carried, Unavailable> {
+    /// Every message before this one has arrived, or lies with the dead letters: the batch that is recorded was asked for
+    /// when the one before it was done. `bounds` were asked of the stream.
+    pub(crate) async fn arrived_before(
+        &self,
+        stream: DataStream,
+        bounds: &Bounds,
+    ) -> Result<u64, Unavailable> {
         let bucket = self.sinks_bucket().await?;
         let recorded = bucket::read_key::<Cut>(bucket, stream.name(), "ask how far a sink is").await?;
         // A record of a stream that there is no more says nothing of this one.
         let cut = recorded.map(|(cut, _)| cut).filter(|cut| cut.stream == bounds.created_ns.to_string());
-        Ok(cut.map_or(Carried { arrived_before: 1, in_doubt_up_to: 0 }, |cut| Carried {
-            arrived_before: cut.first.max(1),
-            in_doubt_up_to: cut.last,
-        }))
+        Ok(cut.map_or(1, |cut| cut.first.max(1)))
     }
 }
 
@@ -173,10 +171,11 @@ impl Place {
         if recorded.last == 0 || recorded.first < bounds.first_sequence {
             // The stream has dropped a part of the recorded batch. Whether the batch had arrived is not known, and half
             // of it would be taken for another.
-            let lost = if recorded.last == 0 { 0 } else { recorded.last - recorded.first + 1 };
+            let lost = if recorded.last == 0 { 0 } else { recorded.last + 1 - recorded.first };
             return Place { next_sequence: recorded.last + 1, cut: recorded, repeat: false, lost };
         }
-        Place { next_sequence: recorded.first, cut: recorded, repeat: true, lost: 0 }
+        let repeat = recorded.first <= recorded.last;
+        Place { next_sequence: recorded.first, cut: recorded, repeat, lost: 0 }
     }
 }
 
@@ -195,6 +194,10 @@ impl Sink {
             return Ok(self.read_again().await);
         }
         self.read_on().await;
+        while self.gathered.is_empty() {
+            self.record_arrived().await?;
+            self.read_on().await;
+        }
         let messages = std::mem::take(&mut self.gathered);
         let (first, last) = (messages[0].0, messages[messages.len() - 1].0);
         let lost = std::mem::take(&mut self.lost) + (first - 1).saturating_sub(self.cut.last);
@@ -202,15 +205,18 @@ impl Sink {
         Ok(self.batch(messages, lost))
     }
 
-    /// Reads the next batch while the last one is on its way, so that asking for it need not wait: at least one message, and
-    /// what comes shortly after it. Dropping the future loses nothing.
+    /// Reads the next batch while the last one is on its way, so that asking for it need not wait: the first message that
+    /// comes within a moment, and what comes shortly after it. Dropping the future loses nothing.
     pub async fn read_on(&mut self) {
         if self.repeat || !self.gathered.is_empty() {
             return;
         }
         let first = match self.held.take() {
             Some(held) => held,
-            None => self.read().await,
+            None => match tokio::time::timeout(IDLE_WAIT, self.read()).await {
+                Ok(first) => first,
+                Err(_idle) => return,
+            },
         };
         let deadline = Instant::now() + BATCH_WAIT;
         let mut bytes = first.1.len();
@@ -252,6 +258,15 @@ impl Sink {
                 return self.batch(messages, 0);
             }
         }
+    }
+
+    /// The recorded batch has arrived, and there is no other yet.
+    async fn record_arrived(&mut self) -> Result<(), SinkError> {
+        let Cut { stream, first, last } = self.cut.clone();
+        if first > last || last == 0 {
+            return Ok(());
+        }
+        self.record(Cut { stream, first: last + 1, last }).await
     }
 
     async fn record(&mut self, cut: Cut) -> Result<(), SinkError> {

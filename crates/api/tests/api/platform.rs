@@ -62,13 +62,19 @@ impl Platform {
     }
 
     async fn start_roles(server: TestServer, clickhouse: &str, command_wait: Duration) -> Self {
-        let (shutdown, mut roles) = (CancellationToken::new(), JoinSet::new());
-        let context = Context { shutdown: shutdown.clone(), readiness: Readiness::default() };
+        let mut platform = Self::start_api_alone(server, clickhouse, command_wait).await;
+        let context = Context { shutdown: platform.shutdown.clone(), readiness: Readiness::default() };
         let access_log = AccessLog::connect(clickhouse, "default", "").unwrap();
-        let store = server.store_as(Role::Projector).await;
-        roles.spawn(projector::run(store, access_log.clone(), context.clone()));
+        let store = platform.server.store_as(Role::Projector).await;
+        platform.roles.spawn(projector::run(store, access_log, context));
+        platform
+    }
 
-        let client = spawn_api(&server, &mut roles, &shutdown, access_log, command_wait).await;
+    /// Without anybody who keeps views or carries rows.
+    pub(crate) async fn start_api_alone(server: TestServer, clickhouse: &str, wait: Duration) -> Self {
+        let (shutdown, mut roles) = (CancellationToken::new(), JoinSet::new());
+        let access_log = AccessLog::connect(clickhouse, "default", "").unwrap();
+        let client = spawn_api(&server, &mut roles, &shutdown, access_log, wait).await;
         Platform { server, client, shutdown, roles }
     }
 

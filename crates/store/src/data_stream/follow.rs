@@ -9,7 +9,6 @@ use crate::direct_get::batch_within;
 use crate::envelope::{self, HeaderError};
 use crate::error::{During, Unavailable};
 use crate::reader::{self, Reader};
-use crate::sink::Carried;
 
 /// How many messages one page brings at most.
 const PAGE_MESSAGES_MAX: usize = 256;
@@ -25,8 +24,6 @@ pub struct Extent {
     pub last_sequence: u64,
     /// Every message before this one has arrived, or lies with the dead letters.
     pub arrived_before: u64,
-    /// The messages from `arrived_before` up to this one may have arrived. Before `arrived_before` if there are none.
-    pub in_doubt_up_to: u64,
 }
 
 /// One message: rows as their publisher wrote them.
@@ -54,9 +51,9 @@ impl Store {
     /// NATS did not answer.
     pub async fn data_extent(&self, stream: DataStream) -> Result<Extent, Unavailable> {
         let bounds = reader::bounds(self, stream.name()).await?;
-        let Carried { arrived_before, in_doubt_up_to } = self.carried(stream, &bounds).await?;
+        let arrived_before = self.arrived_before(stream, &bounds).await?;
         let (first_sequence, last_sequence) = (bounds.first_sequence, bounds.last_sequence);
-        Ok(Extent { first_sequence, last_sequence, arrived_before, in_doubt_up_to })
+        Ok(Extent { first_sequence, last_sequence, arrived_before })
     }
 
     /// What the stream holds from a sequence on, as much as fits into a page.

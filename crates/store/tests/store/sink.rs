@@ -35,6 +35,30 @@ async fn a_batch_that_may_not_have_arrived_comes_again_the_same() {
 }
 
 #[tokio::test]
+async fn that_the_last_batch_has_arrived_is_known_though_nothing_comes_after_it() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    publish(&store, 0..3).await;
+    let mut sink = store.sink(DataStream::Traces).await.unwrap();
+    let batch = sink.next().await.unwrap();
+    let extent = async || store.data_extent(DataStream::Traces).await.unwrap();
+    assert_eq!(extent().await.arrived_before, batch.first_sequence);
+    let waiting = tokio::spawn(async move { sink.next().await });
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    while extent().await.arrived_before != batch.last_sequence + 1 {
+        assert!(tokio::time::Instant::now() < deadline, "that it has arrived is not recorded");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    waiting.abort();
+    // The next sink repeats nothing.
+    let mut sink = store.sink(DataStream::Traces).await.unwrap();
+    assert_eq!(sink.arrived(), batch.last_sequence);
+    publish(&store, 3..4).await;
+    let next = sink.next().await.unwrap();
+    assert_eq!((next.first_sequence, next.lost), (batch.last_sequence + 1, 0));
+}
+
+#[tokio::test]
 async fn a_batch_that_was_published_twice_counts_once() {
     let server = TestServer::start().await;
     let store = server.store().await;
