@@ -199,9 +199,9 @@ impl Deployment {
             // As a whole it is not ready: there is no ClickHouse.
             let answer = client.get(&url).send().await.ok()?.bytes().await.ok()?;
             let report: Value = serde_json::from_slice(&answer).ok()?;
-            let is_sink = |flag: &str| flag.ends_with(" log");
+            let needs_it = |flag: &str| flag.ends_with(" log") || flag.ends_with(" retention");
             let roles = report["roles"].as_object()?;
-            roles.iter().all(|(flag, ready)| is_sink(flag) || *ready == true).then_some(())
+            roles.iter().all(|(flag, ready)| needs_it(flag) || *ready == true).then_some(())
         })
         .await;
     }

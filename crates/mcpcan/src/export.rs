@@ -29,7 +29,8 @@ const PART: &str = ".part";
 #[derive(Debug, Args)]
 pub(crate) struct Target {
     /// The file to write, or - for stdout.
-    #[arg(short, long, value_name = "FILE")]
+    // Where a file is a choice, so is its name; where it is not, clap misses it all the same.
+    #[arg(short, long, value_name = "FILE", required = false)]
     output: PathBuf,
     /// Go on with an export into the same file that broke off: with the same filters, as jsonl or csv.
     #[arg(long)]

@@ -60,6 +60,20 @@ impl Client {
         read(self.open(method, path, headers, body.map_err(|never| match never {}).boxed()).await).await
     }
 
+    /// The status of the answer, if there is one: a call that is under way when its token ends may be broken off.
+    pub(crate) async fn status(&self, path: &str, credential: &str, body: &str) -> Option<u16> {
+        let authorization = format!("Bearer {credential}");
+        let request = Request::post(path)
+            .header("host", self.address.to_string())
+            .header("accept", "application/json, text/event-stream")
+            .header("content-type", "application/json")
+            .header("authorization", authorization)
+            .body(Full::new(Bytes::from(body.to_owned())).map_err(|never| match never {}).boxed())
+            .expect("a request");
+        let answer = self.connect().await.0.send_request(request).await.ok()?;
+        Some(answer.status().as_u16())
+    }
+
     /// Sends a request and returns with the head of the answer.
     pub(crate) async fn open(
         &self,

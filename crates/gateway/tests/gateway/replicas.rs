@@ -57,10 +57,10 @@ impl Balancer {
     }
 
     /// What each gateway answers.
-    async fn all(&self, instance: InstanceId, credential: &str) -> Vec<u16> {
+    async fn all(&self, instance: InstanceId, credential: &str) -> Vec<Option<u16>> {
         let mut statuses = vec![];
-        for _ in &self.clients {
-            statuses.push(self.send(instance, credential, None, PING).await.status);
+        for client in &self.clients {
+            statuses.push(client.status(&path(instance), credential, PING).await);
         }
         statuses
     }
@@ -68,7 +68,7 @@ impl Balancer {
     async fn until_all(&self, what: &str, instance: InstanceId, credential: &str, status: u16) {
         until(what, || async {
             let statuses = self.all(instance, credential).await;
-            statuses.iter().all(|found| *found == status).then_some(())
+            statuses.iter().all(|found| *found == Some(status)).then_some(())
         })
         .await;
     }
