@@ -118,9 +118,15 @@ impl TraceFilter {
         let latency = self.latency_min_ns.map(|least| i64::try_from(least).unwrap_or(i64::MAX));
         found.number("latency_ns >= ?", latency);
         if let Some(text) = &self.text {
-            let pattern = format!("%{}%", escaped(&text.to_ascii_lowercase()));
-            found.conditions.push("(lower(body) LIKE ? OR lower(error) LIKE ?)");
-            found.values.extend([Value::Text(pattern.clone()), Value::Text(pattern)]);
+            let text = text.to_ascii_lowercase();
+            // What holds the text holds its longest word, and words are what the index knows.
+            let word = text.split(|c: char| !c.is_ascii_alphanumeric()).max_by_key(|word| word.len());
+            let word = word.filter(|word| !word.is_empty() && *word != text);
+            for part in word.into_iter().chain([text.as_str()]) {
+                let pattern = format!("%{}%", escaped(part));
+                found.conditions.push("(lower(body) LIKE ? OR lower(error) LIKE ?)");
+                found.values.extend([Value::Text(pattern.clone()), Value::Text(pattern)]);
+            }
         }
         found.number("time >= fromUnixTimestamp64Nano(toInt64(?))", nanoseconds("since", self.since)?);
         found.number("time < fromUnixTimestamp64Nano(toInt64(?))", nanoseconds("until", self.until)?);
