@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::filter::{Filter, Span};
+use super::filter::Selection;
 use crate::failure::Failure;
 use crate::output::{Output, details};
 use crate::rest::Rest;
@@ -10,15 +10,11 @@ use crate::rest::Rest;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    filter: Filter,
-    #[command(flatten)]
-    span: Span,
+    selection: Selection,
 }
 
 pub(super) async fn run(arguments: Arguments, rest: &Rest, output: Output) -> Result<(), Failure> {
-    let mut query = arguments.filter.query();
-    query.extend(arguments.span.query());
-    let counts = rest.get(&["access-logs", "counts"], &query).await?;
+    let counts = rest.get(&["access-logs", "counts"], &arguments.selection.query()).await?;
     const LEVELS: [(&str, &str); 5] =
         [("error", "/error"), ("warn", "/warn"), ("info", "/info"), ("debug", "/debug"), ("trace", "/trace")];
     Ok(output.one(&counts, || details("ROWS OF", &counts, &LEVELS))?)

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::filter::{Filter, Span};
+use super::filter::Selection;
 use crate::export::{Target, export};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -12,9 +12,7 @@ use crate::settings::wire_name;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    filter: Filter,
-    #[command(flatten)]
-    span: Span,
+    selection: Selection,
     #[arg(long, value_enum, default_value_t = Format::Jsonl)]
     format: Format,
     #[command(flatten)]
@@ -32,8 +30,6 @@ enum Format {
 }
 
 pub(super) async fn run(arguments: Arguments, rest: &Rest, output: Output) -> Result<(), Failure> {
-    let mut query = arguments.filter.query();
-    query.extend(arguments.span.query());
-    let format = wire_name(arguments.format);
+    let (query, format) = (arguments.selection.query(), wire_name(arguments.format));
     export(rest, &["access-logs", "export"], query, &format, arguments.target, output).await
 }

@@ -51,9 +51,11 @@ pub(super) struct Filter {
     text: Option<String>,
 }
 
-/// From when to when.
+/// The rows of a stretch of time.
 #[derive(Debug, Args)]
-pub(super) struct Span {
+pub(super) struct Selection {
+    #[command(flatten)]
+    filter: Filter,
     /// Not before: a time (RFC 3339) or how long ago, such as 5m.
     #[arg(long, value_name = "TIME|AGO")]
     since: Option<String>,
@@ -83,8 +85,10 @@ impl Filter {
     }
 }
 
-impl Span {
+impl Selection {
     pub(super) fn query(self) -> Vec<(&'static str, String)> {
-        given([("since", self.since), ("until", self.until)])
+        let mut query = self.filter.query();
+        query.extend(given([("since", self.since), ("until", self.until)]));
+        query
     }
 }

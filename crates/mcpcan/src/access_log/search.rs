@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::filter::{Filter, Span};
+use super::filter::Selection;
 use super::row::{COLUMNS, cells};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -11,17 +11,13 @@ use crate::rest::Rest;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    filter: Filter,
-    #[command(flatten)]
-    span: Span,
+    selection: Selection,
     /// At most so many rows.
     #[arg(long, value_name = "ROWS", default_value_t = 100)]
     limit: usize,
 }
 
 pub(super) async fn run(arguments: Arguments, rest: &Rest, output: Output) -> Result<(), Failure> {
-    let mut query = arguments.filter.query();
-    query.extend(arguments.span.query());
-    let rows = rest.items(&["access-logs"], &query, arguments.limit).await?;
+    let rows = rest.items(&["access-logs"], &arguments.selection.query(), arguments.limit).await?;
     Ok(output.list(&rows, COLUMNS, cells)?)
 }

@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use crate::rest::given;
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Selection {
     /// Begin at a sequence, at `beginning`, with what is `new`, or at a moment: a time (RFC 3339) or how long ago.
@@ -41,7 +43,7 @@ impl Selection {
 
     /// The query that says the same to the api.
     pub(crate) fn query(self) -> Vec<(&'static str, String)> {
-        let given = [
+        given([
             ("from", self.from),
             ("until", self.until),
             ("aggregate", self.aggregate),
@@ -50,7 +52,6 @@ impl Selection {
             ("actor", self.actor),
             ("limit", self.limit.map(|limit| limit.to_string())),
             ("raw", self.raw.then(|| "true".to_owned())),
-        ];
-        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+        ])
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::output::{Output, field};
-use crate::rest::Rest;
+use crate::rest::{Rest, given};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -44,10 +44,7 @@ struct Subject {
 pub(crate) async fn run(arguments: Arguments, rest: &Rest, output: Output) -> Result<(), Failure> {
     let Arguments { subject, at, at_sequence } = arguments;
     let at_sequence = at_sequence.map(|sequence| sequence.to_string());
-    let query: Vec<_> = [("at", at), ("at_sequence", at_sequence)]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect();
+    let query = given([("at", at), ("at_sequence", at_sequence)]);
     let state = rest.get(&["state", &subject.aggregate, &subject.id], &query).await?;
     Ok(output.one(&state, || serde_json::to_string_pretty(&state["state"]).unwrap_or_default())?)
 }
