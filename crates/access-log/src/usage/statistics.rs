@@ -38,7 +38,7 @@ pub struct StatisticsQuery {
 pub struct Calls {
     /// Requests that have ended, however.
     pub calls: u64,
-    /// Those that went wrong on any level.
+    /// Those that went wrong on any level, but for the refused.
     pub errors: u64,
     /// Those that were not passed on: no credential, too many.
     pub refused: u64,
