@@ -165,6 +165,9 @@ fn effect(wish: Wish, events: &[&Recorded]) -> Result<Effect, &'static str> {
     if !whole.contains(&names.as_slice()) {
         return Err("a command has other events than it leads to, or has them more than once");
     }
+    if events.windows(2).any(|pair| pair[1].sequence != pair[0].sequence + 1) {
+        return Err("a command's events are not one batch");
+    }
     if events.iter().any(|event| event.metadata.command_id != events[0].metadata.command_id) {
         return Err("one request has become two commands");
     }

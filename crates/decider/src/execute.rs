@@ -8,8 +8,6 @@ use domain::token::{self, TokenDecider};
 use domain::{Command, Decider as _, InstanceId, Refusal, TemplateId, TokenId};
 use store::{Aggregate, AppendError, Decision, Given, LoadError, Outcome, Store, Stored, Unavailable, Write};
 
-use crate::unused_key;
-
 /// How often a command is decided anew because somebody else was faster.
 const CONFLICTS_MAX: usize = 16;
 
@@ -51,7 +49,6 @@ pub(crate) async fn execute(
             Ok(decision) => return Ok(decision),
             Err(AttemptError::Refused(refusal)) => {
                 tracing::info!(%refusal, "command refused");
-                unused_key::shred(store, command, given.command_id).await?;
                 return Ok(Decision::Unchanged(Outcome::Refused { refusal }));
             }
             Err(AttemptError::Append(AppendError::Conflict)) => {}

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use service::{CancellationToken, Context};
-use store::{ReceivedCommand, Store, Unavailable};
+use store::{Outcome, ReceivedCommand, Store, Unavailable};
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
@@ -89,12 +89,26 @@ async fn decide_commands(
     }
 }
 
-async fn decide(store: &Store, command: ReceivedCommand) -> Result<(), Unavailable> {
-    match execute::execute(store, &command.command, &command.given).await {
-        Ok(decision) => command.finish(decision).await,
-        Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "decide command");
-            command.give_back(GIVE_BACK_DELAY).await
-        }
+async fn decide(store: &Store, received: ReceivedCommand) -> Result<(), Unavailable> {
+    let outcome = match &received.recorded {
+        Some(outcome) => outcome.clone(),
+        None => match execute::execute(store, &received.command, &received.given).await {
+            Ok(decision) => match received.settle(decision).await? {
+                Some(outcome) => outcome,
+                None => {
+                    tracing::info!("another decider has taken the command over");
+                    return Ok(());
+                }
+            },
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "decide command");
+                return received.give_back(GIVE_BACK_DELAY).await;
+            }
+        },
+    };
+    // Not before the refusal is certain: whoever else decides may need the key.
+    if let Outcome::Refused { .. } = outcome {
+        unused_key::shred(store, &received.command, received.given.command_id).await?;
     }
+    received.finish(&outcome).await
 }

@@ -15,12 +15,14 @@ pub use domain::CommandId;
 
 use crate::answer;
 use crate::commit::{CommitError, Message};
-use crate::connection::{Reconnects, Store};
+use crate::connection::Store;
 use crate::error::{self, During, Unavailable};
 use crate::idempotency::Claim;
+use crate::link::Reconnects;
 use crate::outcome::{Decision, Outcome};
 use crate::reader;
 use crate::subject::{self, header};
+use crate::turn::{Turn, Turned};
 use crate::{codec, envelope};
 
 /// Where a command comes from.
@@ -144,6 +146,8 @@ impl Store {
     /// # Errors
     /// The consumer does not exist, or NATS did not answer.
     pub async fn receive_commands(&self) -> Result<ReceivedCommands, Unavailable> {
+        // First of all: after another connection, more may have been decided than is known here.
+        let reconnects = self.link.reconnects();
         let old = reader::bounds(self, subject::COMMANDS).await?.last_sequence;
         let consumer: jetstream::consumer::Consumer<pull::Config> = self
             .jetstream
@@ -152,7 +156,7 @@ impl Store {
             .during(RECEIVE)?;
         let messages =
             consumer.stream().max_messages_per_batch(PREFETCH_MAX).messages().await.during(RECEIVE)?;
-        Ok(ReceivedCommands { store: self.clone(), messages, reconnects: self.reconnects(), old })
+        Ok(ReceivedCommands { store: self.clone(), messages, reconnects, old })
     }
 }
 
@@ -180,6 +184,10 @@ pub struct ReceivedCommands {
 pub struct ReceivedCommand {
     pub command: Command,
     pub given: Given,
+    /// What was recorded of it: its decider died between that and taking it off the bus. It is not decided anew, which
+    /// could answer something else, for the world has moved on.
+    pub recorded: Option<Outcome>,
+    turn: Turn,
     store: Store,
     message: jetstream::Message,
 }
@@ -195,40 +203,36 @@ impl ReceivedCommands {
             let next = async { error::given(self.messages.next().await, RECEIVE) };
             let message = self.reconnects.unless_reconnected(RECEIVE, next).await?;
             let info = message.info().during(RECEIVE)?;
-            let (delivered, may_be_decided) =
+            let (delivered, came_before) =
                 (info.delivered, info.delivered > 1 || info.stream_sequence <= self.old);
-            let (command, given) = match read(&message) {
-                Ok(read) => read,
+            match read(&message) {
+                Ok((command, given)) => {
+                    let (turn, recorded) = match came_before {
+                        true => self.store.take_turn(given.command_id).await?.into(),
+                        false => (Turn::FIRST, None),
+                    };
+                    let store = self.store.clone();
+                    return Ok(ReceivedCommand { command, given, recorded, turn, store, message });
+                }
                 Err(reason) if delivered >= UNREADABLE_DELIVERIES_MAX => {
                     self.bury(&message, reason.to_string()).await?;
-                    continue;
                 }
                 Err(_) => {
                     let again = AckKind::Nak(Some(UNREADABLE_DELAY));
                     message.ack_with(again).await.during(RECEIVE)?;
-                    continue;
                 }
-            };
-            if may_be_decided && self.is_recorded(&given).await? {
-                message.ack().await.during(RECEIVE)?;
-                continue;
             }
-            return Ok(ReceivedCommand { command, given, store: self.store.clone(), message });
         }
-    }
-
-    /// Whether it was recorded of a command that it changes nothing: then its decider died between that and taking it
-    /// off the bus. Deciding it anew could answer something else, for the world has moved on.
-    async fn is_recorded(&self, given: &Given) -> Result<bool, Unavailable> {
-        Ok(self.store.recorded_outcome(given.command_id).await?.is_some())
     }
 
     async fn bury(&self, message: &jetstream::Message, reason: String) -> Result<(), Unavailable> {
         tracing::error!(subject = %message.subject, reason, "command cannot be read");
         let id =
             message.headers.as_ref().and_then(|headers| envelope::parse(headers, header::COMMAND_ID).ok());
-        if let Some(id) = id {
-            self.store.record_outcome(id, &Outcome::Failed { reason: reason.clone() }).await?;
+        if let Some(id) = id
+            && let Turned::Ours(turn) = self.store.take_turn(id).await?
+        {
+            self.store.record_outcome(id, turn, &Outcome::Failed { reason: reason.clone() }).await?;
         }
         self.store.bury(&message.subject, message.payload.clone(), &reason).await?;
         message.ack_with(AckKind::Term).await.during("end an unreadable command")
@@ -250,21 +254,30 @@ fn read(message: &jetstream::Message) -> Result<(Command, Given), ReadError> {
 }
 
 impl ReceivedCommand {
-    /// Records what the log does not tell, answers whoever waits, and takes the command off the bus. A crash before
-    /// that brings it back, and its decider finds its own events, or the record.
+    /// Makes a decision the command's outcome: what the log does not tell is recorded. None if another decider has
+    /// taken the command over meanwhile, whose word counts then.
     ///
     /// # Errors
     /// NATS did not answer; the command comes back.
-    pub async fn finish(self, decision: Decision) -> Result<(), Unavailable> {
-        let outcome = match decision {
-            Decision::Appended { sequence } => Outcome::Done { sequence },
+    pub async fn settle(&self, decision: Decision) -> Result<Option<Outcome>, Unavailable> {
+        match decision {
+            Decision::Appended { sequence } => Ok(Some(Outcome::Done { sequence })),
             Decision::Unchanged(outcome) => {
-                self.store.record_outcome(self.given.command_id, &outcome).await?;
-                outcome
+                let is_recorded =
+                    self.store.record_outcome(self.given.command_id, self.turn, &outcome).await?;
+                Ok(is_recorded.then_some(outcome))
             }
-        };
+        }
+    }
+
+    /// Answers whoever waits, and takes the command off the bus. A crash before that brings it back, and its decider
+    /// finds its own events, or the record.
+    ///
+    /// # Errors
+    /// NATS did not answer; the command comes back.
+    pub async fn finish(self, outcome: &Outcome) -> Result<(), Unavailable> {
         if let Some(address) = self.message.headers.as_ref().and_then(answer::address_in) {
-            self.store.answer(address, self.given.command_id, &outcome).await;
+            self.store.answer(address, self.given.command_id, outcome).await;
         }
         self.message.ack().await.during("acknowledge a command")
     }

@@ -9,16 +9,17 @@
 
 use std::collections::HashSet;
 
+use async_nats::HeaderMap;
 use async_nats::header as nats_header;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::response::Response;
-use async_nats::{Client, HeaderMap};
 use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::error::{During, Unavailable};
+use crate::link::Link;
 
 /// How many messages are one batch at most; the server takes a thousand.
 const BATCH_MESSAGES_MAX: usize = 512;
@@ -59,9 +60,9 @@ struct Part {
 
 impl Committer {
     /// Starts the task that commits; it ends with the last committer. `operation` is what is done here, in errors.
-    pub(crate) fn start(client: Client, operation: &'static str) -> Self {
+    pub(crate) fn start(link: Link, operation: &'static str) -> Self {
         let (parts, waiting) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(run(Stream { client, operation }, waiting));
+        tokio::spawn(run(Stream { link, operation }, waiting));
         Committer { parts, operation }
     }
 
@@ -135,7 +136,7 @@ impl Batch {
 /// The way to the server.
 #[derive(Clone)]
 struct Stream {
-    client: Client,
+    link: Link,
     operation: &'static str,
 }
 
@@ -146,7 +147,7 @@ impl Stream {
         let mut to_store = vec![parts];
         while let Some(mut parts) = to_store.pop() {
             let messages = parts.iter().flat_map(|part| part.messages.iter().cloned()).collect();
-            match self.store(messages).await {
+            match self.store_in_time(messages).await {
                 Ok(last) => answer_all(parts, last),
                 Err(Failure::Refused(_)) if parts.len() > 1 => {
                     let second_half = parts.split_off(parts.len() / 2);
@@ -171,6 +172,21 @@ impl Stream {
         }
     }
 
+    /// Stores the messages now or not at all, as far as that can be: who is told that they are not stored may decide
+    /// something else.
+    async fn store_in_time(&self, messages: Vec<Message>) -> Result<u64, Failure> {
+        self.link.connected(self.operation).await?;
+        // What the server refuses is an answer, too.
+        let stored = async {
+            match self.store(messages).await {
+                Err(Failure::Unavailable(error)) => Err(error),
+                Err(Failure::Refused(error)) => Ok(Err(error)),
+                Ok(last) => Ok(Ok(last)),
+            }
+        };
+        self.link.while_connected(self.operation, stored).await?.map_err(Failure::Refused)
+    }
+
     /// Stores the messages as one: a single message as it is, several as an atomic batch.
     async fn store(&self, mut messages: Vec<Message>) -> Result<u64, Failure> {
         let Some(mut last) = messages.pop() else {
@@ -181,14 +197,18 @@ impl Stream {
             for (index, mut message) in messages.into_iter().enumerate() {
                 write_batch_headers(&mut message.headers, &batch, index + 1);
                 let Message { subject, headers, payload } = message;
-                self.client.publish_with_headers(subject, headers, payload).await.during(self.operation)?;
+                self.link
+                    .client
+                    .publish_with_headers(subject, headers, payload)
+                    .await
+                    .during(self.operation)?;
             }
             write_batch_headers(&mut last.headers, &batch, length);
             last.headers.insert(nats_header::NATS_BATCH_COMMIT, nats_header::NATS_BATCH_COMMIT_FINAL);
         }
         let Message { subject, headers, payload } = last;
         let reply =
-            self.client.request_with_headers(subject, headers, payload).await.during(self.operation)?;
+            self.link.client.request_with_headers(subject, headers, payload).await.during(self.operation)?;
         match serde_json::from_slice::<Response<Acknowledged>>(&reply.payload).during(self.operation)? {
             Response::Ok(acknowledged) => Ok(acknowledged.seq),
             Response::Err { error } => Err(Failure::Refused(error)),

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::connection::State;
 use async_nats::jetstream::{self, kv};
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, watch};
@@ -16,6 +15,7 @@ use crate::answer::Answers;
 use crate::commit::Committer;
 use crate::error::{During, Unavailable};
 use crate::journal::Memory;
+use crate::link::{Link, Times};
 use crate::role::Role;
 use crate::subject;
 use crate::vault::{Keys, MasterKey, Vault};
@@ -77,8 +77,7 @@ pub struct Store {
     pub(crate) commands: Committer,
     pub(crate) events: Committer,
     pub(crate) outcomes: Committer,
-    connections: watch::Receiver<u64>,
-    disconnections: watch::Receiver<u64>,
+    pub(crate) link: Link,
     holder: Arc<str>,
 }
 
@@ -115,15 +114,14 @@ impl Store {
         credentials: Option<&Credentials>,
         master_key: Option<&MasterKey>,
     ) -> Result<Store, ConnectError> {
-        let (connected, connections) = watch::channel(0);
-        let (disconnected, disconnections) = watch::channel(0);
+        let (times, mut ups_and_downs) = watch::channel(Times::default());
         let name = role.map_or("test", Role::name);
         let complaints = Complaints::new(name);
         let mut connect = async_nats::ConnectOptions::new()
             .event_callback(move |event| {
                 match event {
-                    async_nats::Event::Connected => connected.send_modify(|connections| *connections += 1),
-                    async_nats::Event::Disconnected => disconnected.send_modify(|times| *times += 1),
+                    async_nats::Event::Connected => times.send_modify(|times| times.connected += 1),
+                    async_nats::Event::Disconnected => times.send_modify(|times| times.lost += 1),
                     async_nats::Event::ServerError(error) => complaints.log(&error.to_string()),
                     _ => {}
                 }
@@ -138,6 +136,8 @@ impl Store {
         }
         let client =
             connect.connect(url).await.map_err(|source| ConnectError { url: url.to_owned(), source })?;
+        // The client tells of it a moment later: whoever counts connections must not take this one for another.
+        let _ = ups_and_downs.wait_for(|times| times.connected > 0).await;
         let jetstream = jetstream::context::ContextBuilder::new()
             .timeout(REQUEST_TIMEOUT)
             .ack_timeout(REQUEST_TIMEOUT)
@@ -146,9 +146,10 @@ impl Store {
         let vault = master_key.map(|master_key| Vault::new(master_key, keys.clone()));
         let holder = format!("{name}-{}", Uuid::new_v4()).into();
         let (buckets, answers, memory) = Default::default();
-        let commands = Committer::start(client.clone(), "publish a command");
-        let events = Committer::start(client.clone(), "append events");
-        let outcomes = Committer::start(client.clone(), "record an outcome");
+        let link = Link::new(client.clone(), ups_and_downs);
+        let commands = Committer::start(link.clone(), "publish a command");
+        let events = Committer::start(link.clone(), "append events");
+        let outcomes = Committer::start(link.clone(), "record an outcome");
         Ok(Store {
             role,
             client,
@@ -161,8 +162,7 @@ impl Store {
             commands,
             events,
             outcomes,
-            connections,
-            disconnections,
+            link,
             holder,
         })
     }
@@ -209,34 +209,6 @@ impl Store {
         self.buckets.roles.get_or_try_init(|| self.bucket(subject::ROLES_BUCKET)).await
     }
 
-    /// Tells when the connection was lost and made again.
-    pub(crate) fn reconnects(&self) -> Reconnects {
-        let mut connections = self.connections.clone();
-        connections.mark_unchanged();
-        Reconnects(connections)
-    }
-
-    /// What comes of something, unless the connection is lost meanwhile: what was sent may not have got there then, and
-    /// an answer comes no more.
-    ///
-    /// # Errors
-    /// Those of the work, or there is no connection.
-    pub(crate) async fn while_connected<T>(
-        &self,
-        operation: &'static str,
-        work: impl Future<Output = Result<T, Unavailable>>,
-    ) -> Result<T, Unavailable> {
-        let mut disconnections = self.disconnections.clone();
-        disconnections.mark_unchanged();
-        if self.client.connection_state() != State::Connected {
-            return Err(Unavailable::new(operation, "there is no connection to NATS"));
-        }
-        tokio::select! {
-            done = work => done,
-            _ = disconnections.changed() => Err(Unavailable::new(operation, "the connection to NATS was lost")),
-        }
-    }
-
     /// Waits until everything that was handed to the connection has been written to it.
     ///
     /// # Errors
@@ -264,34 +236,6 @@ impl Complaints {
         if logged.len() < COMPLAINTS_MAX && logged.insert(complaint.to_owned()) {
             let role = self.role;
             tracing::error!(role, complaint, "NATS refuses the role something; see nats/permissions.conf");
-        }
-    }
-}
-
-/// Tells when the connection was lost and made again.
-///
-/// A consumer whose server was restarted notices by the absence of heartbeats, which takes up to ten seconds. That is
-/// too long for a revoked token, so whoever reads opens a new consumer as soon as the connection is back.
-#[derive(Clone, Debug)]
-pub(crate) struct Reconnects(watch::Receiver<u64>);
-
-impl Reconnects {
-    /// Whether there was a new connection that nobody has waited for with this.
-    pub(crate) fn is_reconnected(&self) -> bool {
-        self.0.has_changed().unwrap_or(false)
-    }
-
-    /// Waits for `reading`, or for a new connection, which is an error: requests and consumers of the old one are
-    /// gone, and what was being read has to be opened anew.
-    pub(crate) async fn unless_reconnected<T>(
-        &mut self,
-        operation: &'static str,
-        reading: impl Future<Output = Result<T, Unavailable>>,
-    ) -> Result<T, Unavailable> {
-        tokio::select! {
-            biased;
-            Ok(()) = self.0.changed() => Err(Unavailable::new(operation, "the connection was made anew")),
-            read = reading => read,
         }
     }
 }

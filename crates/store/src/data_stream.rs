@@ -63,7 +63,7 @@ impl Store {
             sent.during(OPERATION)?.await.during(OPERATION).map(drop)
         };
         // Who publishes has the rows in memory alone: no time is lost on an answer that does not come.
-        self.while_connected(OPERATION, publish).await
+        self.link.while_connected(OPERATION, publish).await
     }
 
     /// Puts rows that nobody will ever take where a person finds them.

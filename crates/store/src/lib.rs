@@ -21,6 +21,7 @@ mod idempotency;
 mod import;
 mod journal;
 mod lease;
+mod link;
 mod outcome;
 mod projection;
 pub mod provision;
@@ -35,6 +36,7 @@ pub mod subject;
 mod tail;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod turn;
 pub mod upcast;
 mod vault;
 mod view;

@@ -3,8 +3,6 @@
 //! What was done stands in the log, where the command's events tell it for ever. What was refused, or true already, the
 //! log does not tell: that is recorded, and kept for longer than the command itself could come again.
 
-use async_nats::HeaderMap;
-use async_nats::jetstream::stream::DirectGetErrorKind;
 use domain::instance::InstanceDecider;
 use domain::retention_plan::RetentionPlanDecider;
 use domain::template::TemplateDecider;
@@ -12,12 +10,9 @@ use domain::token::TokenDecider;
 use domain::{Command, CommandId, Refusal};
 use serde::{Deserialize, Serialize};
 
-use crate::codec;
-use crate::commit::Message;
 use crate::connection::Store;
-use crate::error::{During, Unavailable};
+use crate::error::Unavailable;
 use crate::journal::LoadError;
-use crate::subject;
 use crate::upcast::Stored;
 
 /// What became of a command.
@@ -70,22 +65,5 @@ impl Store {
                 Err(Unavailable::new("look for a command in the log", error))
             }
         }
-    }
-
-    /// The outcome that was recorded because the log does not tell it.
-    pub(crate) async fn recorded_outcome(&self, id: CommandId) -> Result<Option<Outcome>, Unavailable> {
-        const OPERATION: &str = "read an outcome";
-        let stream = self.jetstream.get_stream_no_info(subject::OUTCOMES).await.during(OPERATION)?;
-        match stream.direct_get_last_for_subject(subject::outcome(id)).await {
-            Ok(message) => codec::decode(&message.payload).during(OPERATION).map(Some),
-            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Unavailable::new(OPERATION, error)),
-        }
-    }
-
-    pub(crate) async fn record_outcome(&self, id: CommandId, outcome: &Outcome) -> Result<(), Unavailable> {
-        let (headers, payload) = (HeaderMap::new(), codec::encode(outcome).into());
-        self.outcomes.commit(vec![Message { subject: subject::outcome(id), headers, payload }]).await?;
-        Ok(())
     }
 }

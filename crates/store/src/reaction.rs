@@ -7,8 +7,9 @@ use domain::Recorded;
 use futures_util::StreamExt;
 
 use crate::command_bus::PREFETCH_MAX;
-use crate::connection::{Reconnects, Store};
+use crate::connection::Store;
 use crate::error::{self, During, Unavailable};
+use crate::link::Reconnects;
 use crate::{subject, tail};
 
 /// After how long an event is handed out again that this program cannot read.
@@ -40,7 +41,7 @@ impl Store {
             .during(OPERATION)?;
         let messages =
             consumer.stream().max_messages_per_batch(PREFETCH_MAX).messages().await.during(OPERATION)?;
-        Ok(ReceivedEvents { messages, reconnects: self.reconnects() })
+        Ok(ReceivedEvents { messages, reconnects: self.link.reconnects() })
     }
 }
 

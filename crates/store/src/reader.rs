@@ -7,8 +7,9 @@ use async_nats::jetstream::{self};
 use futures_util::{FutureExt, StreamExt};
 use uuid::Uuid;
 
-use crate::connection::{Reconnects, Store};
+use crate::connection::Store;
 use crate::error::{self, During, Unavailable};
+use crate::link::Reconnects;
 
 /// What is done here, in errors.
 const OPERATION: &str = "read a stream";
@@ -42,7 +43,7 @@ struct Place {
 impl Reader {
     /// Reads from `next_sequence` on what `filter` lets through.
     pub(crate) fn new(store: Store, stream: &'static str, filter: String, next_sequence: u64) -> Self {
-        let reconnects = store.reconnects();
+        let reconnects = store.link.reconnects();
         let next_sequence = next_sequence.max(1);
         Reader { place: Place { store, stream, filter, next_sequence, ordered: None }, reconnects }
     }

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+use async_nats::jetstream::{self, consumer::pull};
 use domain::{Actor, CommandId};
 use futures_util::StreamExt;
 use jiff::Timestamp;
@@ -183,6 +184,16 @@ impl TestServer {
             rows.push(stream.get_raw_message(sequence).await.expect("nothing is deleted").payload);
         }
         rows
+    }
+
+    /// Has commands handed out again that are not acknowledged within `wait`.
+    pub async fn hand_commands_out_again_after(&self, wait: Duration) {
+        let stream =
+            self.store().await.jetstream.get_stream(subject::COMMANDS).await.expect("open the commands");
+        let found = stream.get_consumer::<pull::Config>(subject::DECIDER_CONSUMER).await;
+        let config = found.expect("open the consumer").cached_info().config.clone();
+        let config = jetstream::consumer::Config { ack_wait: wait, ..config };
+        stream.create_consumer(config).await.expect("change the consumer");
     }
 
     /// Has a stream drop what lies before a sequence, as it does by itself when it is full.

@@ -77,7 +77,7 @@ impl Store {
             broken_since: RwLock::default(),
             task: RwLock::default(),
         });
-        let (follower, reconnects) = (Follower { shared: shared.clone() }, self.reconnects());
+        let (follower, reconnects) = (Follower { shared: shared.clone() }, self.link.reconnects());
         let (loaded, is_loaded) = tokio::sync::oneshot::channel();
         let following = following::Following::new(self.clone(), bucket, &shared, on_change, loaded);
         let task = tokio::spawn(following.run(reconnects));

@@ -38,7 +38,7 @@ impl Store {
             let linked = linking.head.sequence;
             return Err(ChainError::Broken(format!("the log ends at {last}, and {linked} was linked")));
         }
-        let mut reconnects = self.reconnects();
+        let mut reconnects = self.link.reconnects();
         let next_sequence = linking.head.sequence + 1;
         let mut reader = Reader::new(self.clone(), subject::EVENTS, subject::event("*", ">"), next_sequence);
         let mut on_caught_up = Some(on_caught_up);

@@ -10,9 +10,10 @@ use futures_util::StreamExt;
 use super::Chunk;
 use crate::answer;
 use crate::command_bus::{Given, SendError};
-use crate::connection::{Reconnects, Store};
+use crate::connection::Store;
 use crate::envelope;
 use crate::error::{self, During, Unavailable};
+use crate::link::Reconnects;
 use crate::outcome::Outcome;
 use crate::subject::{self, header};
 
@@ -56,7 +57,7 @@ impl Store {
             .await
             .during(RECEIVE)?;
         let messages = consumer.stream().max_messages_per_batch(1).messages().await.during(RECEIVE)?;
-        Ok(ReceivedChunks { store: self.clone(), messages, reconnects: self.reconnects() })
+        Ok(ReceivedChunks { store: self.clone(), messages, reconnects: self.link.reconnects() })
     }
 }
 
@@ -102,7 +103,11 @@ impl ReceivedChunk {
     /// # Errors
     /// NATS did not answer; the chunk comes back.
     pub async fn finish(self, outcome: Outcome) -> Result<(), Unavailable> {
-        self.store.record_outcome(self.command_id, &outcome).await?;
+        // A chunk means the same whoever takes it: what was recorded of it before gives way.
+        let (turn, _) = self.store.take_turn(self.command_id).await?.into();
+        if !self.store.record_outcome(self.command_id, turn, &outcome).await? {
+            return Err(Unavailable::new("record an outcome", "another decider has the same chunk"));
+        }
         if let Some(address) = self.message.headers.as_ref().and_then(answer::address_in) {
             self.store.answer(address, self.command_id, &outcome).await;
         }

@@ -90,7 +90,7 @@ impl<V: View> Fold<V> {
     /// See [`ProjectError`]. After an event that cannot be read, the bucket has everything before it.
     pub(super) async fn run(&mut self, until: Option<u64>) -> Result<(), ProjectError> {
         // A server that was killed may have lost what it acknowledged: see the module of projections.
-        let mut reconnects = self.store.reconnects();
+        let mut reconnects = self.store.link.reconnects();
         loop {
             if until.is_some_and(|until| self.written >= until) {
                 return Ok(());

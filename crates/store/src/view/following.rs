@@ -15,8 +15,9 @@ use views::View;
 use super::Shared;
 use super::layout::{Change, LIVE_KEY, Live, ViewBucket, read_entry};
 use crate::codec;
-use crate::connection::{Reconnects, Store};
+use crate::connection::Store;
 use crate::error::{self, During, Unavailable};
+use crate::link::Reconnects;
 
 /// How long to wait before a broken watch is made anew.
 const RETRY_DELAY: Duration = Duration::from_millis(200);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{Command, instance, token};
 use jiff::{SignedDuration, Timestamp};
 use store::testing::TestServer;
-use store::{Claim, Decision, Given, Outcome, SendError, Store};
+use store::{Claim, CommandState, Decision, Given, Outcome, ReceivedCommand, SendError, Store};
 use uuid::Uuid;
 
 use crate::given::{given, hosted, instance_id, token_id};
@@ -36,10 +36,15 @@ fn decide(store: &Store, count: u64) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         let mut commands = store.receive_commands().await.unwrap();
         for sequence in 1..=count {
-            let command = commands.next().await.unwrap();
-            command.finish(Decision::Unchanged(Outcome::Done { sequence })).await.unwrap();
+            finish(commands.next().await.unwrap(), Outcome::Done { sequence }).await;
         }
     })
+}
+
+/// Decides a command that changes nothing.
+async fn finish(command: ReceivedCommand, outcome: Outcome) {
+    let settled = command.settle(Decision::Unchanged(outcome)).await.unwrap().expect("nobody else has it");
+    command.finish(&settled).await.unwrap();
 }
 
 #[tokio::test]
@@ -132,7 +137,7 @@ async fn a_command_arrives_whole() {
         let received = commands.next().await.unwrap();
         let content = (received.command.clone(), received.given.clone());
         let refusal = domain::Refusal::Token(token::Refusal::NotFound);
-        received.finish(Decision::Unchanged(Outcome::Refused { refusal })).await.unwrap();
+        finish(received, Outcome::Refused { refusal }).await;
         content
     });
     assert_eq!(received, (command, given));
@@ -141,30 +146,45 @@ async fn a_command_arrives_whole() {
 }
 
 #[tokio::test]
-async fn a_decided_command_that_comes_again_is_not_decided_anew() {
+async fn a_decided_command_that_comes_again_comes_with_what_was_recorded() {
     let server = TestServer::start().await;
-    let (store, nats) = (server.store().await, server.nats().await);
+    let store = server.store().await;
     let mut commands = server.store().await.receive_commands().await.unwrap();
-    let (first, given) = (create(), given());
-    let (outcome, ()) = tokio::join!(store.send(&first, &given, WAIT), async {
+    let (command, given) = (create(), given());
+    let (outcome, ()) = tokio::join!(store.send(&command, &given, WAIT), async {
         // The decider records the outcome and dies before the command is off the bus: it comes again.
         let command = commands.next().await.unwrap();
-        let outcome = store::encode(&Outcome::Done { sequence: 7 });
-        let recorded = nats.request(format!("outcomes.{}", given.command_id), outcome.into()).await.unwrap();
-        assert!(recorded.payload.starts_with(br#"{"stream":"OUTCOMES""#), "{recorded:?}");
+        assert_eq!(command.recorded, None);
+        command.settle(Decision::Unchanged(Outcome::Done { sequence: 7 })).await.unwrap().unwrap();
         command.give_back(Duration::ZERO).await.unwrap();
     });
     assert_eq!(outcome.unwrap(), Outcome::Done { sequence: 7 });
+    let again = commands.next().await.unwrap();
+    assert_eq!(
+        (again.given.command_id, &again.recorded),
+        (given.command_id, &Some(Outcome::Done { sequence: 7 }))
+    );
+}
 
-    let (second, given) = (create(), crate::given::given());
-    let (outcome, handed_out) = tokio::join!(store.send(&second, &given, WAIT), async {
-        let command = commands.next().await.unwrap();
-        let handed_out = command.command.clone();
-        command.finish(Decision::Unchanged(Outcome::Done { sequence: 8 })).await.unwrap();
-        handed_out
-    });
-    assert_eq!(outcome.unwrap(), Outcome::Done { sequence: 8 });
-    assert_eq!(handed_out, second, "the first command was handed out again");
+#[tokio::test]
+async fn of_deciders_that_have_one_command_the_last_one_is_heard() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    server.hand_commands_out_again_after(Duration::from_millis(100)).await;
+    let undecided = store.send(&create(), &given(), Duration::ZERO).await;
+    assert!(matches!(undecided, Err(SendError::Undecided(_))), "{undecided:?}");
+    let mut commands = server.store().await.receive_commands().await.unwrap();
+    let first = commands.next().await.unwrap();
+    let second = commands.next().await.unwrap();
+    assert_eq!((second.given.command_id, &second.recorded), (first.given.command_id, &None));
+
+    let refusal = || domain::Refusal::Instance(instance::Refusal::NotFound);
+    let late = first.settle(Decision::Unchanged(Outcome::Refused { refusal: refusal() })).await.unwrap();
+    assert_eq!(late, None, "the second may be carrying out what the first refuses");
+    let state = store.command_state(first.given.command_id).await.unwrap();
+    assert!(matches!(state, Some(CommandState::Pending { .. })), "{state:?}");
+    let heard = second.settle(Decision::Unchanged(Outcome::Done { sequence: 3 })).await.unwrap();
+    assert_eq!(heard, Some(Outcome::Done { sequence: 3 }));
 }
 
 #[tokio::test]
