@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use harness::{Deployment, Replicas};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::figure::{Figures, Goal, median, quantile};
 use crate::http::Connection;
@@ -36,7 +36,8 @@ pub(crate) async fn run(figures: &mut Figures) {
     let upstream = upstream::start().await;
     let nginx = Nginx::start(&upstream.target).await;
     let deployment = Deployment::start(REPLICAS).await;
-    let gateway = proxied(&deployment, &upstream.target, STREAMS / STREAMS_EACH).await;
+    let instance = json!({"name": "bench"});
+    let gateway = proxied(&deployment, &upstream.target, &instance, STREAMS / STREAMS_EACH).await;
     let sides = [("direct", &upstream.target), ("nginx", &nginx.server.target), ("gateway", &gateway[0])];
     let mut rate = 0.0;
     for clients in CLIENTS {
@@ -81,12 +82,16 @@ async fn half_load(figures: &mut Figures, rate: f64, sides: [(&str, &Target); 3]
 }
 
 /// The sides take turns.
-async fn rounds(clients: usize, pause: Option<Duration>, sides: [(&str, &Target); 3]) -> [Vec<Work>; 3] {
+pub(crate) async fn rounds<const SIDES: usize>(
+    clients: usize,
+    pause: Option<Duration>,
+    sides: [(&str, &Target); SIDES],
+) -> [Vec<Work>; SIDES] {
     let mut working = vec![];
     for (_, target) in sides {
         working.push(Clients::open(target, clients).await);
     }
-    let mut work = [const { Vec::new() }; 3];
+    let mut work = [const { Vec::new() }; SIDES];
     for _ in 0..ROUNDS {
         for (clients, work) in working.iter_mut().zip(&mut work) {
             work.push(clients.call(MESSAGE, ROUND, pause).await);
@@ -105,21 +110,30 @@ async fn streams(figures: &mut Figures, side: &str, pid: u32, targets: &[Target]
     drop(streams);
 }
 
-/// Makes an instance of a server elsewhere; gives its address at the gateway, once for each of its tokens.
-async fn proxied(deployment: &Deployment, upstream: &Target, tokens: usize) -> Vec<Target> {
+/// Makes an instance of a server elsewhere, with these settings; gives its address at the gateway, once for each of its
+/// tokens.
+pub(crate) async fn proxied(
+    deployment: &Deployment,
+    upstream: &Target,
+    settings: &Value,
+    tokens: usize,
+) -> Vec<Target> {
     let mut api = Connection::open(&deployment.apis()[0], deployment.admin_key()).await;
-    let body = json!({
-        "name": "bench", "access": "proxy", "transport": "streamable-http", "url": upstream.url(),
-    });
-    api.post("/instances", "create", Some(&body)).await;
+    let name = settings["name"].as_str().expect("an instance has a name");
+    let mut body = settings.clone();
+    body["access"] = "proxy".into();
+    body["transport"] = "streamable-http".into();
+    body["url"] = upstream.url().into();
+    api.post("/instances", &format!("create-{name}"), Some(&body)).await;
     let mut targets = vec![];
     for token in 0..tokens {
         let body = json!({"kind": "bearer", "label": token.to_string()});
-        let token = api.post("/instances/bench/tokens", &format!("token-{token}"), Some(&body)).await;
+        let path = format!("/instances/{name}/tokens");
+        let token = api.post(&path, &format!("token-{name}-{token}"), Some(&body)).await;
         let credential = token["token"].as_str().expect("a token is shown once");
         targets.push(Target {
             address: deployment.gateways()[0],
-            path: "/mcp-gateway/bench/mcp".to_owned(),
+            path: format!("/mcp-gateway/{name}/mcp"),
             authorization: Some(format!("Bearer {credential}")),
         });
     }

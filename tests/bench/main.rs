@@ -9,6 +9,7 @@ mod commands;
 mod figure;
 mod gateway;
 mod http;
+mod logging;
 mod mcp_client;
 mod memory;
 mod nginx;
@@ -28,10 +29,11 @@ use std::env;
 use figure::Figures;
 
 /// The areas by name.
-const AREAS: [&str; 10] = [
+const AREAS: [&str; 11] = [
     "bridge",
     "commands",
     "gateway",
+    "logging",
     "memory",
     "pipeline",
     "replay",
@@ -68,6 +70,9 @@ async fn measure() {
     }
     if wanted("gateway") {
         gateway::run(&mut figures).await;
+    }
+    if wanted("logging") {
+        logging::run(&mut figures).await;
     }
     if wanted("memory") {
         memory::run(&mut figures).await;

@@ -6,6 +6,7 @@ mod commands;
 mod eras;
 mod history;
 mod nats;
+mod records;
 mod session;
 mod start;
 mod take_over;
@@ -33,6 +34,7 @@ async fn a_hosted_server_is_called_found_in_the_log_revoked_and_survives_a_crash
     session.official_clients_call(&dev).await;
     session.command_line_calls().await;
     session.finds_the_calls_in_the_access_log().await;
+    session.follows_counts_and_exports().await;
     session.keeps_the_trace_id_of_a_client(&dev).await;
     session.a_revoked_token_is_refused_at_once(&dev).await;
     session.a_rotated_token_takes_effect_at_once().await;

@@ -13,7 +13,7 @@ mod wait;
 pub use client::{Sdk, Seen};
 pub use deployment::{Deployment, Replicas, free_address, gateway, projector};
 pub use http::http;
-pub use platform::{Finished, Platform};
+pub use platform::{Finished, Following, Platform};
 pub use processes::{Process, below};
 pub use tools::Tools;
 pub use wait::until;

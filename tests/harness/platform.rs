@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::processes::{Process, below};
@@ -20,6 +21,8 @@ const READY_DEADLINE: Duration = Duration::from_secs(120);
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
 /// How long one command of the command line may take: creating an instance may install a package first.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(300);
+/// How long a line may take of a command that goes on.
+const LINE_DEADLINE: Duration = Duration::from_secs(60);
 /// How long processes may take to be gone after their parent was killed.
 const GONE_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -38,6 +41,21 @@ pub struct Finished {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
+}
+
+/// A command of the command line that goes on.
+#[derive(Debug)]
+pub struct Following {
+    lines: Lines<BufReader<ChildStdout>>,
+    _process: Child,
+}
+
+impl Following {
+    /// The next line, if it comes in time.
+    pub async fn line(&mut self) -> String {
+        let line = timeout(LINE_DEADLINE, self.lines.next_line()).await.expect("a line comes in time");
+        line.expect("its output can be read").expect("the command goes on")
+    }
 }
 
 impl Platform {
@@ -99,11 +117,7 @@ impl Platform {
 
     /// Runs a command of the command line to its end.
     pub async fn run(&self, arguments: &[&str]) -> Finished {
-        let mut command = Command::new(&self.tools.mcpcan);
-        command.arg("--data").arg(&self.data).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-        command.env_remove("MCPCAN_API").env_remove("MCPCAN_ADMIN_KEY");
-        self.secrecy.note_arguments(arguments);
-        let output = timeout(COMMAND_DEADLINE, command.output()).await;
+        let output = timeout(COMMAND_DEADLINE, self.command(arguments).output()).await;
         let output = output.unwrap_or_else(|_| panic!("`mcpcan {}` does not end", arguments.join(" ")));
         let output = output.expect("mcpcan runs");
         let finished = Finished {
@@ -126,6 +140,26 @@ impl Platform {
     pub async fn json(&self, arguments: &[&str]) -> Value {
         let finished = self.run(&[&["--json"], arguments].concat()).await.success(arguments);
         serde_json::from_str(&finished.stdout).expect("--json prints JSON")
+    }
+
+    /// Starts a command that goes on until it is dropped.
+    pub fn follow(&self, arguments: &[&str]) -> Following {
+        let mut process = self
+            .command(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("mcpcan runs");
+        let lines = BufReader::new(process.stdout.take().expect("its output is a pipe")).lines();
+        Following { lines, _process: process }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.tools.mcpcan);
+        command.arg("--data").arg(&self.data).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+        command.env_remove("MCPCAN_API").env_remove("MCPCAN_ADMIN_KEY");
+        self.secrecy.note_arguments(arguments);
+        command
     }
 
     /// What `up` has printed.

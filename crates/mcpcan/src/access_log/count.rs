@@ -17,5 +17,5 @@ pub(super) async fn run(arguments: Arguments, rest: &Rest, output: Output) -> Re
     let counts = rest.get(&["access-logs", "counts"], &arguments.selection.query()).await?;
     const LEVELS: [(&str, &str); 5] =
         [("error", "/error"), ("warn", "/warn"), ("info", "/info"), ("debug", "/debug"), ("trace", "/trace")];
-    Ok(output.one(&counts, || details("ROWS OF", &counts, &LEVELS))?)
+    Ok(output.one(&counts, || details("LEVEL", &counts, &LEVELS))?)
 }

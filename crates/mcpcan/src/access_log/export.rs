@@ -10,6 +10,7 @@ use crate::rest::Rest;
 use crate::settings::wire_name;
 
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.required(true)))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     selection: Selection,

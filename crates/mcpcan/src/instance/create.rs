@@ -47,6 +47,14 @@ mod tests {
     }
 
     #[test]
+    fn how_a_server_is_reached_need_not_be_said() {
+        let body = body_of("x -- npx -y pkg").expect("a body");
+        assert_eq!((&body["access"], &body["transport"]), (&json!("hosted"), &json!("stdio")));
+        let body = body_of("x --url https://example.org/mcp").expect("a body");
+        assert_eq!((&body["access"], &body["transport"]), (&json!("proxy"), &json!("streamable-http")));
+    }
+
+    #[test]
     fn a_hosted_command_keeps_its_arguments_and_environment() {
         let body =
             body_of("x --access hosted --transport stdio --env A=b=c -- npx -y pkg --env X").expect("a body");

@@ -42,12 +42,13 @@ struct ProfileSettings {
 /// How it is reached, and what is run.
 #[derive(Debug, Args)]
 pub(crate) struct AccessSettings {
-    /// Who runs the server, and whether the gateway stands in front of it.
+    /// Who runs the server, and whether the gateway stands in front of it (hosted, or proxy with --url, if nothing is
+    /// said).
     #[arg(long, value_enum)]
-    access: Access,
-    /// What the server speaks.
+    access: Option<Access>,
+    /// What the server speaks (stdio if it is hosted and nothing is said, else streamable-http).
     #[arg(long, value_enum)]
-    transport: Transport,
+    transport: Option<Transport>,
     /// An environment variable of the server; repeat for more. Kept sealed. NAME alone takes the value from this shell.
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
@@ -139,9 +140,14 @@ impl ProfileSettings {
 
 impl AccessSettings {
     pub(crate) fn fill(&self, body: &mut Map<String, Value>) -> Result<(), Failure> {
-        body.insert("access".to_owned(), json!(wire_name(self.access)));
-        body.insert("transport".to_owned(), json!(wire_name(self.transport)));
-        if self.access == Access::Hosted { self.fill_hosted(body) } else { self.fill_remote(body) }
+        let runs_elsewhere = self.url.is_some() && self.command.is_empty() && self.image.is_none();
+        let access = self.access.unwrap_or(if runs_elsewhere { Access::Proxy } else { Access::Hosted });
+        let is_hosted = access == Access::Hosted;
+        let transport =
+            self.transport.unwrap_or(if is_hosted { Transport::Stdio } else { Transport::StreamableHttp });
+        body.insert("access".to_owned(), json!(wire_name(access)));
+        body.insert("transport".to_owned(), json!(wire_name(transport)));
+        if is_hosted { self.fill_hosted(body) } else { self.fill_remote(body) }
     }
 
     fn fill_hosted(&self, body: &mut Map<String, Value>) -> Result<(), Failure> {
@@ -153,7 +159,9 @@ impl AccessSettings {
             (Some((program, args)), _) => json!({ "program": program, "args": args, "env": env }),
             (None, Some(_)) => json!({ "env": env }),
             (None, None) => {
-                return Err(usage("--access hosted needs the server's command: add `-- PROGRAM ARGUMENT …`"));
+                return Err(usage(
+                    "a hosted server needs its command: add `-- PROGRAM ARGUMENT …`; one that runs elsewhere its --url",
+                ));
             }
         };
         body.insert("command".to_owned(), command);

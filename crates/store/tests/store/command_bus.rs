@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::given::{given, hosted, instance_id, token_id};
 
-const WAIT: Duration = Duration::from_secs(10);
+const WAIT: Duration = Duration::from_secs(60);
 
 fn create() -> Command {
     let name = "everything".parse().unwrap();

@@ -13,7 +13,7 @@ use views::{Instances, Phase};
 
 use crate::given::{created, instance_id, metadata};
 
-const WAIT: Duration = Duration::from_secs(10);
+const WAIT: Duration = Duration::from_secs(60);
 
 /// Projects the view, again after every lost connection; the receiver hears when it has caught up.
 fn project(store: Store) -> (JoinHandle<()>, oneshot::Receiver<()>) {
