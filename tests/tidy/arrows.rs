@@ -5,10 +5,11 @@ use cargo_metadata::{DependencyKind, Package};
 use crate::tree::{metadata, none};
 
 /// For each crate of ours, which others of ours it may use. A crate that is not listed is a mistake.
-const OURS: [(&str, &[&str]); 15] = [
+const OURS: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("views", &["domain"]),
     ("mcp", &[]),
+    ("openapi", &[]),
     ("store", &["domain", "views"]),
     ("access-log", &[]),
     ("clickhouse-embedded", &[]),
@@ -18,7 +19,7 @@ const OURS: [(&str, &[&str]); 15] = [
     ("projector", &["access-log", "domain", "service", "store", "views"]),
     ("worker", &["access-log", "domain", "mcp", "service", "store", "views"]),
     ("gateway", &["access-log", "domain", "mcp", "service", "store", "views"]),
-    ("bridge", &["mcp"]),
+    ("bridge", &["mcp", "openapi"]),
     (
         "mcpcan",
         &[
@@ -39,11 +40,12 @@ const OURS: [(&str, &[&str]); 15] = [
 ];
 
 /// The pure crates: everything that they may use at all.
-const PURE: [(&str, &[&str]); 2] = [
+const PURE: [(&str, &[&str]); 3] = [
     (
         "domain",
         &["base62", "base64", "crc32fast", "jiff", "schemars", "serde", "thiserror", "uuid", "zeroize"],
     ),
+    ("openapi", &["base64", "crc32fast", "serde", "serde-saphyr", "serde_json", "thiserror", "url"]),
     ("views", &["domain", "jiff", "schemars", "serde", "uuid"]),
 ];
 
