@@ -9,7 +9,8 @@ fn read(document: &Value) -> Result<Document, Refused> {
 }
 
 fn api(document: &Value) -> Api {
-    convert(&read(document).unwrap(), &Options::default()).unwrap()
+    let document = read(document).expect("the document can be read");
+    convert(&document, &Options::default()).expect("the document has operations")
 }
 
 /// A document with these paths, and these schemas.
