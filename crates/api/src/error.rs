@@ -8,12 +8,12 @@ pub(crate) mod problem_type;
 mod refusal;
 
 use axum::response::{IntoResponse, Response};
-use domain::instance::address::AddressRefusal;
 use domain::undo::NotUndone;
 use domain::{Refusal, TokenId};
 use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
 use jiff::Timestamp;
+use mcp::address::AddressRefusal;
 use serde_json::json;
 use store::archive::ArchiveError;
 use store::subject::VIEWS;

@@ -27,6 +27,97 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Stand before a server that speaks MCP on stdin and stdout.
     Stdio(Stdio),
+    /// Serve the operations of an OpenAPI document as tools. A security scheme's credential is the value of
+    /// OPENAPI_CREDENTIAL_<SCHEME>: an API key, a token, user:password, or for client credentials id:secret.
+    Openapi(Openapi),
+}
+
+/// How `mcpcan-bridge openapi` serves.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Openapi {
+    /// The document, JSON or YAML, or a bundle of several.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) document: PathBuf,
+
+    /// What of the document is served, and how: JSON with include, exclude, edits, server, server_variables,
+    /// output_schemas.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) options: Option<PathBuf>,
+
+    /// The document's own address, which relative servers start from.
+    #[arg(long, value_name = "URL")]
+    pub(crate) location: Option<url::Url>,
+
+    /// Whether the API may have a private address.
+    #[arg(long, value_name = "WHETHER", value_enum, default_value_t = Private::Allow)]
+    pub(crate) private_backends: Private,
+
+    /// Whether files that a call names by their address may be at a private one.
+    #[arg(long, value_name = "WHETHER", value_enum, default_value_t = Private::Refuse)]
+    pub(crate) private_files: Private,
+
+    /// Seconds that the API may take for an answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) answer_wait: u64,
+
+    /// Largest answer of the API, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024 * 1024)]
+    pub(crate) answer_bytes_max: usize,
+
+    /// Socket address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+
+    /// Put the header fields of clients that begin with Mcpcan-Pass- into requests, without that beginning.
+    #[arg(long)]
+    pub(crate) pass_headers: bool,
+
+    /// End when stdin ends: whoever holds the other side of that pipe has gone.
+    #[arg(long)]
+    lifeline: bool,
+
+    /// Speak MCP on stdin and stdout instead of listening.
+    #[arg(long, conflicts_with_all = ["listen", "lifeline"])]
+    pub(crate) stdio: bool,
+}
+
+/// Whether private addresses may be connected to. Link-local ones and those of clouds' metadata never are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Private {
+    Allow,
+    Refuse,
+}
+
+impl Openapi {
+    /// The bridge before a child that is this program again, which does the work: what breaks there is started anew.
+    pub(crate) fn as_stdio(&self) -> anyhow::Result<Stdio> {
+        let own = std::env::current_exe().context("find this program")?;
+        // Between the name of the mode and the rest, which are the same.
+        let arguments = std::env::args_os().skip(2);
+        let listening = ["--listen", "--lifeline"];
+        let mut program: Vec<OsString> = vec![own.into(), "openapi".into(), "--stdio".into()];
+        let mut is_value = false;
+        for argument in arguments {
+            let text = argument.to_string_lossy();
+            let is_listening =
+                listening.iter().any(|name| text == *name || text.starts_with(&format!("{name}=")));
+            if !is_value && !is_listening {
+                program.push(argument.clone());
+            }
+            is_value = text == "--listen";
+        }
+        let options = ["mcpcan-bridge", "stdio", "--process", "shared", "--", "program"];
+        let Arguments { command: Command::Stdio(stdio) } = Arguments::try_parse_from(options)? else {
+            anyhow::bail!("the mode stdio is not there");
+        };
+        Ok(Stdio {
+            listen: self.listen,
+            lifeline: self.lifeline,
+            pass_headers: self.pass_headers,
+            program,
+            ..stdio
+        })
+    }
 }
 
 /// Whom a child of the server serves.
@@ -89,6 +180,10 @@ pub(crate) struct Stdio {
     /// Longest line a child may write on stdout, in bytes: the largest message it can send.
     #[arg(long, value_name = "BYTES", default_value_t = 64 * 1024 * 1024)]
     pub(crate) line_bytes_max: usize,
+
+    /// Give header fields of clients that begin with Mcpcan-Pass- to the server, in `_meta` of calls.
+    #[arg(long)]
+    pub(crate) pass_headers: bool,
 
     /// End when stdin ends: whoever holds the other side of that pipe has gone.
     #[arg(long)]

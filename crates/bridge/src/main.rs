@@ -1,4 +1,5 @@
-//! The binary next to a hosted server: MCP over Streamable HTTP and HTTP+SSE outside, stdio inside.
+//! The binary next to a hosted server: MCP over Streamable HTTP and HTTP+SSE outside, stdio inside; or, in its second
+//! mode ([`openapi`]), an API inside that is described by an OpenAPI document.
 //!
 //! At its start it finds out which eras of the protocol the server speaks ([`probe`]). A client of the era with sessions
 //! gets a child process of its own, because only then are sampling, elicitation and roots right; what has no session goes
@@ -21,6 +22,8 @@ mod link;
 mod links;
 mod meter;
 mod open_files;
+mod openapi;
+mod passed;
 mod placement;
 mod pool;
 mod probe;
@@ -40,7 +43,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 fn main() -> anyhow::Result<()> {
-    let config::Arguments { command: config::Command::Stdio(config) } = config::Arguments::parse();
+    let config::Arguments { command } = config::Arguments::parse();
     tracing_subscriber::fmt()
         .with_env_filter(config::log_filter()?)
         .with_ansi(std::io::stderr().is_terminal())
@@ -49,7 +52,13 @@ fn main() -> anyhow::Result<()> {
         .map_err(|error| anyhow::anyhow!(error))?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
-    let served = tokio::task::LocalSet::new().block_on(&runtime, serve::run(config));
+    let served = tokio::task::LocalSet::new().block_on(&runtime, async {
+        match command {
+            config::Command::Stdio(config) => serve::run(config).await,
+            config::Command::Openapi(config) if config.stdio => openapi::run(config).await,
+            config::Command::Openapi(config) => serve::run(config.as_stdio()?).await,
+        }
+    });
     // A write to stdout that nobody reads any more must not keep the process.
     runtime.shutdown_background();
     served

@@ -14,7 +14,6 @@
 //! commands like any other, so that the log tells what was wished and what became of it in one order.
 
 pub mod access;
-pub mod address;
 mod authorization;
 mod command;
 mod decide;

@@ -4,9 +4,10 @@
 //! without being rewritten: numbers, key order and unknown fields stay the bytes they were. The one exception is
 //! [`client`], a small HTTP client behind the cargo feature of that name.
 //!
-//! [`origin`] guards what listens. The gateway scans bodies with [`scan`] and streams with [`sse`]; the bridge frames messages with [`message`];
+//! [`origin`] guards what listens, [`address`] what is connected to. The gateway scans bodies with [`scan`] and streams with [`sse`]; the bridge frames messages with [`message`];
 //! worker and command line call servers through [`client`].
 
+pub mod address;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod message;

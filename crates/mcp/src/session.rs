@@ -19,6 +19,8 @@ pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
 pub const PARAMETER_PREFIX: &str = "mcp-param-";
 /// Tells a bridge which client a request is of, in words that mean nothing elsewhere: the gateway's own field.
 pub const CLIENT: HeaderName = HeaderName::from_static("mcpcan-client");
+/// Begins the names of fields that a token lets through to the API behind a bridge: the gateway's own, too.
+pub const PASSED_PREFIX: &str = "mcpcan-pass-";
 /// The last event a client has seen of a stream that it resumes.
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 

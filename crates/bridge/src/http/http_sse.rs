@@ -12,6 +12,7 @@ use mcp::sse::Frame;
 use super::body::{self, Body};
 use super::post::{refused, sharing};
 use super::{Refusal, empty, events, guard};
+use crate::passed;
 use crate::serve::Bridge;
 use crate::session::Session;
 use crate::sessions::Opening;
@@ -50,7 +51,9 @@ pub(super) async fn take(bridge: &Rc<Bridge>, request: Request<Incoming>) -> Res
     }
     let session = session(bridge, request.uri().query())?;
     guard::json(request.headers())?;
-    let (body, _counted) = body::read(bridge, request.into_body()).await?;
+    let (head, body) = request.into_parts();
+    let (body, _counted) = body::read(bridge, body).await?;
+    let body = if bridge.config.pass_headers { passed::into_calls(&head.headers, body) } else { body };
     let message = match message::parse(&body).map_err(Refusal::NotAMessage)? {
         message::Body::One(message) => message,
         message::Body::Batch(_) => return Err(Refusal::BatchNotAllowed),

@@ -17,6 +17,7 @@ use super::body::{self, Body};
 use super::{Refusal, empty, events, guard, session, stateless};
 use crate::link::{INITIALIZE_TIMEOUT, Introduction};
 use crate::links::{Found, Links};
+use crate::passed;
 use crate::serve::{Bridge, chain};
 use crate::session::{CallRefused, Session, Shared};
 use crate::sessions::{OpenError, Opening};
@@ -33,9 +34,13 @@ pub(super) async fn answer(
     guard::json(&head.headers)?;
     guard::accepts(&head.headers, &["application/json", "text/event-stream"])?;
     let (body, _counted) = body::read(bridge, body).await?;
+    let passes = bridge.config.pass_headers;
+    let body = if passes { passed::into_calls(&head.headers, body) } else { body };
     let parsed = message::parse(&body).map_err(Refusal::NotAMessage)?;
     let (messages, batch) = match parsed {
         message::Body::One(message) => (vec![message], false),
+        // What is passed to an API is said call by call.
+        message::Body::Batch(_) if passes => return Err(Refusal::BatchNotAllowed),
         message::Body::Batch(messages) => (messages, true),
     };
     if let ([message], false) = (&messages[..], batch)

@@ -1,6 +1,6 @@
-//! Which addresses a proxied instance may lead to. The api asks for the address that a url names, when somebody asks
-//! for the instance; the gateway asks for every address that it is about to connect to, after names are resolved, so that a
-//! name cannot lead where a literal may not.
+//! Which addresses an instance may lead to. The api asks for the address that a url names, when somebody asks for the
+//! instance; the gateway, and the bridge before an API, ask for every address that they are about to connect to, after
+//! names are resolved, so that a name cannot lead where a literal may not.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
