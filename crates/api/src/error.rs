@@ -105,8 +105,13 @@ pub(crate) enum Error {
     NotHosted,
     #[error("the log has no event {0}")]
     EventNotFound(String),
-    #[error("event {sequence} is not undone: {reason}")]
-    NotUndone { sequence: u64, reason: NotUndone },
+    #[error("event {sequence} is not undone: {reason}{}", instead.map(|event| format!(" (event {event})")).unwrap_or_default())]
+    NotUndone {
+        sequence: u64,
+        reason: NotUndone,
+        /// The event to undo in its place.
+        instead: Option<u64>,
+    },
     #[error("`{0}` is no kind of aggregate whose past is shown; there are {kinds}", kinds = KINDS.join(", "))]
     UnknownAggregate(String),
     #[error("the log knows no `{0}`")]
@@ -219,7 +224,10 @@ impl Error {
             Error::UpstreamRefused(_) => Problem::new(T::UPSTREAM_ADDRESS_REFUSED),
             Error::TransportNotOffered(_) => Problem::new(T::TRANSPORT_NOT_OFFERED),
             Error::NotHosted => Problem::new(T::NOT_HOSTED),
-            Error::NotUndone { reason, .. } => Problem::new(T::NOT_UNDONE).with("reason", reason.as_str()),
+            Error::NotUndone { reason, instead, .. } => {
+                let problem = Problem::new(T::NOT_UNDONE).with("reason", reason.as_str());
+                instead.into_iter().fold(problem, |problem, event| problem.with("instead", *event))
+            }
             Error::UnknownAggregate(_) => Problem::new(T::UNKNOWN_AGGREGATE),
             Error::NeverExisted(_) => Problem::new(T::NEVER_EXISTED),
             Error::DidNotExistYet { first, .. } => placed(Problem::new(T::DID_NOT_EXIST_YET), first),

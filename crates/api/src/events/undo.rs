@@ -7,7 +7,7 @@ use domain::retention_plan::RetentionPlanDecider;
 use domain::template::TemplateDecider;
 use domain::token::TokenDecider;
 use domain::undo::{Impossible, NotUndone};
-use domain::{Command, CommandId, Event, instance, retention_plan, template, token};
+use domain::{Command, CommandId, Event, Recorded, instance, retention_plan, template, token};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,6 +22,9 @@ use crate::command::Caller;
 use crate::error::Error;
 use crate::extract::{Path, Query};
 use crate::violation::Violations;
+
+/// No command leads to more events than a claim, the end of another, and the aggregate's own.
+const BATCH_EVENTS_MAX: usize = 8;
 
 /// The query of `POST /events/{sequence}/undo`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -64,10 +67,16 @@ pub(crate) async fn undo_event(
     // A repeated request finds what the first one found.
     let request =
         Request { app: &app, sequence: number, id: &|aggregate| caller.command_id(&wish, aggregate) };
-    let found = request.find(&read(&stored)?.event).await?;
-    let Undo { command, revision } = match found {
+    let recorded = read(&stored)?;
+    let Undo { command, revision } = match request.find(&recorded.event).await? {
         Ok(undo) => undo,
-        Err(reason) => return Err(Error::NotUndone { sequence: number, reason }),
+        Err(reason) => {
+            let instead = match reason {
+                NotUndone::Impossible(Impossible::Part) => whole_of(&app, &recorded).await?,
+                NotUndone::Impossible(_) | NotUndone::Overtaken | NotUndone::Gone => None,
+            };
+            return Err(Error::NotUndone { sequence: number, reason, instead });
+        }
     };
     let mut document = UndoneDocument {
         undone: number,
@@ -83,6 +92,20 @@ pub(crate) async fn undo_event(
         document.sequence = Some(app.carry_out_because(&caller, &command, wish, number, revision).await?);
     }
     Ok(axum::Json(document).into_response())
+}
+
+/// The event that a part belongs to: of those that lie side by side because one command led to them it is the last, for
+/// claims go first.
+async fn whole_of(app: &App, part: &Recorded) -> Result<Option<u64>, Error> {
+    let mut whole = None;
+    for stored in app.store.events_from(part.sequence + 1, BATCH_EVENTS_MAX).await? {
+        let next = read(&stored)?;
+        if next.metadata.command_id != part.metadata.command_id {
+            break;
+        }
+        whole = Some(next.sequence);
+    }
+    Ok(whole)
 }
 
 /// The command that undoes, and the revision of what it is for.

@@ -71,6 +71,9 @@ async fn what_cannot_be_undone_is_refused_with_the_reason() {
         let path = format!("/events/{}/undo", last(&platform, event_type).await);
         let refused = client.post(&path, &json!({})).await.problem(StatusCode::CONFLICT, "not_undone");
         assert_eq!(refused["reason"], reason, "{event_type}");
+        if reason == "part" {
+            assert_eq!(refused["instead"], created, "the event that the claim belongs to");
+        }
     }
     client.post("/events/999/undo", &json!({})).await.problem(StatusCode::NOT_FOUND, "event_not_found");
     platform.stop().await;

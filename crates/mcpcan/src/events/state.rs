@@ -63,6 +63,16 @@ fn human(diff: &Value) -> String {
     if changes.is_empty() {
         return format!("Nothing has changed {between}.");
     }
+    if let [whole] = changes
+        && whole["path"] == ""
+    {
+        let (verb, state) = match &whole["before"] {
+            Value::Null => ("has come to be", &whole["after"]),
+            before => ("has ended", before),
+        };
+        let state = serde_json::to_string_pretty(state).unwrap_or_default();
+        return format!("It {verb} {between}:\n{state}");
+    }
     let row = |change: &Value| ["/path", "/before", "/after"].map(|pointer| cell(change, pointer));
     crate::output::table(["path", "before", "after"], changes.iter().map(row))
 }
