@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use url::Url;
 
 use crate::limits::Limits;
@@ -40,6 +41,9 @@ pub struct Config {
     /// client calls it, over http. On a loopback address, requests to any other name than this one's and the machine's
     /// own are refused.
     pub public_url: Option<Url>,
+    /// The proxies that stand before the gateway and are believed when they say in `X-Forwarded-For` whom they serve.
+    /// Otherwise all clients of a proxy are one address, for the log and for the bound on failures.
+    pub trusted_proxies: Vec<IpNet>,
     /// Whether proxied instances may lead to private addresses, this machine included. Link-local and metadata addresses
     /// they never may.
     pub private_upstreams: bool,
@@ -62,6 +66,7 @@ impl Config {
             connections_max: CONNECTIONS_MAX,
             grace: GRACE,
             public_url: None,
+            trusted_proxies: Vec::new(),
             private_upstreams: true,
             limits: Limits::default(),
             masked_keys: MASKED_KEYS.map(str::to_owned).to_vec(),

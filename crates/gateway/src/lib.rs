@@ -14,6 +14,7 @@
 mod admission;
 mod body;
 mod challenge;
+mod client_address;
 mod config;
 mod credential;
 mod endpoint;
@@ -39,6 +40,7 @@ mod upstream;
 mod verified;
 
 pub use config::{CONNECTIONS_MAX, Config, GRACE, REQUEST_BODY_BYTES_MAX, SPOOL_BYTES_MAX};
+pub use ipnet::IpNet;
 pub use limits::{
     ANSWER_WAIT, FAILURES, InvalidRate, Limits, OPEN_PER_TOKEN_MAX, Rate, SESSIONS_PER_TOKEN_MAX,
     STREAM_IDLE, WRITE_WAIT,
@@ -115,6 +117,7 @@ pub async fn run(
         names: Names::new(listener.local_addr().context("read the address")?, public_host),
         admission: Admission::new(tokens, store.vault().clone(), &config.limits),
         public_url: config.public_url,
+        trusted_proxies: config.trusted_proxies,
         routes,
         upstreams: Upstreams::new(config.private_upstreams),
         traces,

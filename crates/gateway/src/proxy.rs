@@ -17,6 +17,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
+use ipnet::IpNet;
 use mcp::origin::{Foreign, Names};
 use mcp::session::SESSION_ID;
 use service::{Readiness, health};
@@ -27,6 +28,7 @@ use uuid::Uuid;
 use crate::admission::{Admission, Denied};
 use crate::body::{Answer, AnswerBody, Form, Open, RequestBody, discard};
 use crate::challenge::{Asked, Issuer};
+use crate::client_address::client_address;
 use crate::exchange::{End, Exchange};
 use crate::headers;
 use crate::lease::{Closing, Lease};
@@ -51,6 +53,7 @@ pub(crate) struct Gateway {
     pub(crate) names: Names,
     /// Where clients reach it, if it was told.
     pub(crate) public_url: Option<Url>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) admission: Admission,
     pub(crate) routes: Arc<Routes>,
     pub(crate) upstreams: Upstreams,
@@ -78,8 +81,8 @@ impl Admitted {
 }
 
 impl Gateway {
-    /// Answers a request.
-    pub(crate) async fn serve(&self, client: IpAddr, request: Request<Incoming>) -> Response<Answer> {
+    /// Answers a request that came over a connection of `peer`.
+    pub(crate) async fn serve(&self, peer: IpAddr, request: Request<Incoming>) -> Response<Answer> {
         match path::target(request.uri().path()) {
             Target::Healthz => plain(StatusCode::OK, "ok\n"),
             Target::Readyz => health::readyz(&self.readiness).map(Either::Left),
@@ -94,6 +97,7 @@ impl Gateway {
             Target::Unknown => plain(StatusCode::NOT_FOUND, "not found\n"),
             Target::Mcp { instance, endpoint } => {
                 let route = self.routes.find(instance);
+                let client = client_address(peer, request.headers(), &self.trusted_proxies);
                 self.exchange(client, route, endpoint, request).await
             }
         }

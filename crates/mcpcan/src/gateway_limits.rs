@@ -1,10 +1,11 @@
 //! How much a gateway lets anybody ask, as the command line has it: for the role alone, and for `up`.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use gateway::{InvalidRate, Limits, Rate};
+use gateway::{InvalidRate, IpNet, Limits, Rate};
 
 /// How long is counted in seconds.
 const SECONDS: &str = "SECONDS";
@@ -73,6 +74,29 @@ impl Masked {
     pub(crate) fn keys(&self) -> Vec<String> {
         self.mask_keys.clone()
     }
+}
+
+/// What stands before the gateway.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Proxies {
+    /// A proxy or load balancer in front of the gateway, as an address or a network (10.0.0.0/8); repeat for more. It is
+    /// believed when it says in X-Forwarded-For whom it serves, which the access log shows and the limit on failures
+    /// counts by.
+    #[arg(long = "trusted-proxy", value_name = "ADDRESS|NETWORK", value_parser = network)]
+    trusted_proxies: Vec<IpNet>,
+}
+
+impl Proxies {
+    pub(crate) fn trusted(&self) -> Vec<IpNet> {
+        self.trusted_proxies.clone()
+    }
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse().map(|address: IpAddr| address.into());
+    text.parse()
+        .or_else(|_| address())
+        .map_err(|_| "it is no address and no network such as 10.0.0.0/8".to_owned())
 }
 
 /// Where proxied instances may lead, as the api and the gateways are told.

@@ -16,7 +16,7 @@ use url::Url;
 use crate::backing::{ClickhouseArguments, NatsArguments, SealedNatsArguments, read_secret};
 use crate::data_directory::DataDirectory;
 use crate::failure::Failure;
-use crate::gateway_limits::{GatewayLimits, Masked, UpstreamAddresses};
+use crate::gateway_limits::{GatewayLimits, Masked, Proxies, UpstreamAddresses};
 use crate::open_files;
 
 /// What a role logs unless `MCPCAN_LOG` says otherwise.
@@ -104,6 +104,8 @@ pub(crate) struct GatewayArguments {
     #[command(flatten)]
     masked: Masked,
     #[command(flatten)]
+    proxies: Proxies,
+    #[command(flatten)]
     nats: SealedNatsArguments,
     #[command(flatten)]
     process: ProcessArguments,
@@ -159,6 +161,7 @@ pub(crate) fn gateway(arguments: GatewayArguments, data: Option<PathBuf>) -> Res
         config.public_url.clone_from(&arguments.gateway_url);
         config.limits = (&arguments.limits).into();
         config.masked_keys = arguments.masked.keys();
+        config.trusted_proxies = arguments.proxies.trusted();
         config.private_upstreams = arguments.addresses.allow_private();
         let store = arguments.nats.connect(Role::Gateway).await?;
         say_readiness(&store, Role::Gateway, Some(arguments.id.clone()), &context);

@@ -27,7 +27,7 @@ use url::Url;
 use crate::backing::ClickhouseArguments;
 use crate::data_directory::DataDirectory;
 use crate::failure::Failure;
-use crate::gateway_limits::{GatewayLimits, Masked, UpstreamAddresses};
+use crate::gateway_limits::{GatewayLimits, Masked, Proxies, UpstreamAddresses};
 use crate::output::Output;
 use crate::whereabouts::{DATA_DIRECTORY, RunFile};
 use crate::{open_files, role};
@@ -57,6 +57,8 @@ pub(crate) struct Arguments {
     limits: GatewayLimits,
     #[command(flatten)]
     masked: Masked,
+    #[command(flatten)]
+    proxies: Proxies,
     /// Use this NATS server instead of starting one.
     #[arg(long, value_name = "URL")]
     nats_url: Option<String>,

@@ -58,6 +58,32 @@ async fn an_address_that_fails_too_often_is_told_to_wait_and_valid_tokens_pass()
 }
 
 #[tokio::test]
+async fn behind_a_trusted_proxy_every_client_is_an_address_of_its_own() {
+    let upstream = Upstream::json("{}").await;
+    let mut harness = Harness::start_with(|config| {
+        config.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
+        config.limits.failures = Some("1:1".parse().expect("a rate"));
+    })
+    .await;
+    let instance = harness.hosted("everything", &upstream.url()).await;
+    let client = harness.client();
+    let mut statuses = vec![];
+    for forwarded_for in ["198.51.100.1", "198.51.100.1", "203.0.113.9, 198.51.100.2"] {
+        let headers = [("authorization", "Bearer mcpcan_wrong"), ("x-forwarded-for", forwarded_for)];
+        statuses.push(client.send_with("POST", &path(instance), &headers, PING).await.status);
+    }
+    assert_eq!(statuses, [401, 429, 401]);
+    let failed = TraceEvent::AuthFailed;
+    let records = harness.traces(|records| count(records, failed) == 2).await;
+    let addresses: Vec<_> = records
+        .iter()
+        .filter(|record| record.event == failed)
+        .map(|record| record.client_address.as_str())
+        .collect();
+    assert_eq!(addresses, ["198.51.100.1", "198.51.100.2"]);
+}
+
+#[tokio::test]
 async fn requests_beyond_a_rate_are_429_until_it_is_kept_again() {
     let upstream = Upstream::json("{}").await;
     let rate = || Some("1:5".parse().expect("a rate"));

@@ -68,6 +68,7 @@ impl Roles {
         gateway.public_url.clone_from(&arguments.gateway_url);
         gateway.limits = (&arguments.limits).into();
         gateway.masked_keys = arguments.masked.keys();
+        gateway.trusted_proxies = arguments.proxies.trusted();
         gateway.private_upstreams = arguments.addresses.allow_private();
         let worker = worker::Config {
             data: data.path().to_owned(),

@@ -3,6 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 
 use domain::InstanceId;
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::test_runner::{TestCaseError, TestRunner};
 use store::testing::TestServer;
 use store::{MasterKey, OpenError, Vault};
 use uuid::Uuid;
@@ -97,4 +100,31 @@ fn a_master_key_that_others_can_read_is_not_used() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
     let exposed = MasterKey::load_or_create(&path).unwrap_err();
     assert!(exposed.to_string().ends_with("has mode 640: take it from others with `chmod 600`"), "{exposed}");
+}
+
+#[tokio::test]
+async fn no_text_opens_as_a_session_but_one_that_was_sealed_for_it() {
+    let server = TestServer::start().await;
+    let store = server.store().await;
+    let vault = store.vault();
+    let sealed = vault.seal_session(b"owner", b"where it is");
+    let mut runner = TestRunner::default();
+    let none = |text: &[u8]| match vault.open_session(b"owner", text) {
+        Some(_) if text == sealed.as_bytes() => Ok(()),
+        Some(_) => Err(TestCaseError::fail("it was never sealed")),
+        None => Ok(()),
+    };
+    runner.run(&vec(any::<u8>(), 0..200), |text| none(&text)).unwrap();
+    // One that was sealed, with something changed, cut off or added.
+    let changed = (0..sealed.len(), any::<u8>(), 0..=sealed.len(), vec(any::<u8>(), 0..4));
+    runner
+        .run(&changed, |(place, byte, length, more)| {
+            let mut text = sealed.clone().into_bytes();
+            text[place] = byte;
+            none(&text)?;
+            none(&text[..length])?;
+            text.extend(more);
+            none(&text)
+        })
+        .unwrap();
 }
