@@ -224,10 +224,7 @@ impl Error {
             Error::UpstreamRefused(_) => Problem::new(T::UPSTREAM_ADDRESS_REFUSED),
             Error::TransportNotOffered(_) => Problem::new(T::TRANSPORT_NOT_OFFERED),
             Error::NotHosted => Problem::new(T::NOT_HOSTED),
-            Error::NotUndone { reason, instead, .. } => {
-                let problem = Problem::new(T::NOT_UNDONE).with("reason", reason.as_str());
-                instead.into_iter().fold(problem, |problem, event| problem.with("instead", *event))
-            }
+            Error::NotUndone { reason, instead, .. } => not_undone(*reason, *instead),
             Error::UnknownAggregate(_) => Problem::new(T::UNKNOWN_AGGREGATE),
             Error::NeverExisted(_) => Problem::new(T::NEVER_EXISTED),
             Error::DidNotExistYet { first, .. } => placed(Problem::new(T::DID_NOT_EXIST_YET), first),
@@ -259,6 +256,14 @@ impl Error {
             Error::Panicked => Problem::new(T::PANICKED),
         };
         problem.detail(self.to_string())
+    }
+}
+
+fn not_undone(reason: NotUndone, instead: Option<u64>) -> Problem {
+    let problem = Problem::new(T::NOT_UNDONE).with("reason", reason.as_str());
+    match instead {
+        Some(event) => problem.with("instead", event),
+        None => problem,
     }
 }
 
