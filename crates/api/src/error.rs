@@ -260,7 +260,7 @@ impl Error {
 }
 
 fn not_undone(reason: NotUndone, instead: Option<u64>) -> Problem {
-    let problem = Problem::new(T::NOT_UNDONE).with("reason", reason.as_str());
+    let problem = Problem::new(problem_type::NOT_UNDONE).with("reason", reason.as_str());
     match instead {
         Some(event) => problem.with("instead", event),
         None => problem,
