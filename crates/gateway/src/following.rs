@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use service::ReadyFlag;
-use store::{Follower, Store, Unavailable};
+use store::{Changes, Store, Unavailable};
 
 use crate::routes::Routes;
 use crate::tokens::Tokens;
@@ -16,8 +16,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The followed views. What they say is in `tokens` and `routes` for as long as this lives.
 pub(crate) struct Following {
-    tokens: Follower<views::Tokens>,
-    instances: Follower<views::Instances>,
+    tokens: Changes<views::Tokens>,
+    instances: Changes<views::Instances>,
 }
 
 impl Following {
@@ -27,9 +27,10 @@ impl Following {
         tokens: Arc<Tokens>,
         routes: Arc<Routes>,
     ) -> Result<Self, Unavailable> {
-        let tokens = store.follow::<views::Tokens>(move |id, row| tokens.change(id, row.map(AsRef::as_ref)));
-        let instances =
-            store.follow::<views::Instances>(move |id, row| routes.change(id, row.map(AsRef::as_ref)));
+        let tokens =
+            store.follow_changes::<views::Tokens>(move |id, row| tokens.change(id, row.map(AsRef::as_ref)));
+        let instances = store
+            .follow_changes::<views::Instances>(move |id, row| routes.change(id, row.map(AsRef::as_ref)));
         let (tokens, instances) = tokio::try_join!(tokens, instances)?;
         Ok(Self { tokens, instances })
     }

@@ -67,5 +67,5 @@ pub use tail::{
 };
 pub use upcast::Stored;
 pub use vault::{Keys, MasterKey, MasterKeyError, OpenError, Vault};
-pub use view::{Follower, NotReached};
+pub use view::{Changes, Follower, NotReached};
 pub use view_status::{Folding, LastError, Rebuild, Report, ViewState, ViewStatus};

@@ -1,9 +1,11 @@
 //! Views followed in memory. How they lie in their buckets is in [`layout`].
 
 mod following;
+mod kept;
 pub(crate) mod layout;
 
 use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,7 @@ use views::View;
 
 use crate::connection::Store;
 use crate::error::{During, Unavailable};
+use kept::{Kept, Mark};
 
 /// How long a watch may be broken before its follower does not count as current: a restart of NATS takes less.
 const BROKEN_MAX: Duration = Duration::from_secs(5);
@@ -28,26 +31,31 @@ pub struct NotReached {
 }
 
 /// A view in memory, kept current. Cheap to clone.
-pub struct Follower<V: View> {
-    shared: Arc<Shared<V>>,
+pub struct Follower<V: View, K: Kept<V::Row> = Arc<<V as View>::Row>> {
+    shared: Arc<Shared<V, K>>,
 }
 
-struct Shared<V: View> {
-    rows: RwLock<HashMap<Uuid, Arc<V::Row>>>,
+/// A view that is followed by its changes alone: it is for those who make something else of the rows, and does not hold
+/// them a second time.
+pub type Changes<V> = Follower<V, Mark>;
+
+struct Shared<V: View, K> {
+    rows: RwLock<HashMap<Uuid, K>>,
     position: watch::Sender<u64>,
     changes: watch::Sender<u64>,
     /// Since when the watch has been broken; none while it is not.
     broken_since: RwLock<Option<Instant>>,
     task: RwLock<Option<tokio::task::AbortHandle>>,
+    view: PhantomData<V>,
 }
 
-impl<V: View> Clone for Follower<V> {
+impl<V: View, K: Kept<V::Row>> Clone for Follower<V, K> {
     fn clone(&self) -> Self {
         Follower { shared: self.shared.clone() }
     }
 }
 
-impl<V: View> Drop for Shared<V> {
+impl<V: View, K> Drop for Shared<V, K> {
     fn drop(&mut self) {
         if let Some(task) = self.task.get_mut().take() {
             task.abort();
@@ -69,6 +77,24 @@ impl Store {
         &self,
         on_change: impl FnMut(Uuid, Option<&Arc<V::Row>>) + Send + 'static,
     ) -> Result<Follower<V>, Unavailable> {
+        self.follow_and_keep(on_change).await
+    }
+
+    /// The same for whoever needs the changes alone.
+    ///
+    /// # Errors
+    /// As [`Store::follow`].
+    pub async fn follow_changes<V: View>(
+        &self,
+        on_change: impl FnMut(Uuid, Option<&Arc<V::Row>>) + Send + 'static,
+    ) -> Result<Changes<V>, Unavailable> {
+        self.follow_and_keep(on_change).await
+    }
+
+    async fn follow_and_keep<V: View, K: Kept<V::Row>>(
+        &self,
+        on_change: impl FnMut(Uuid, Option<&Arc<V::Row>>) + Send + 'static,
+    ) -> Result<Follower<V, K>, Unavailable> {
         let bucket = self.view_bucket(V::NAME).await?;
         let shared = Arc::new(Shared {
             rows: RwLock::default(),
@@ -76,6 +102,7 @@ impl Store {
             changes: watch::Sender::new(0),
             broken_since: RwLock::default(),
             task: RwLock::default(),
+            view: PhantomData,
         });
         let (follower, reconnects) = (Follower { shared: shared.clone() }, self.link.reconnects());
         let (loaded, is_loaded) = tokio::sync::oneshot::channel();
@@ -96,7 +123,9 @@ impl<V: View> Follower<V> {
     pub fn rows(&self) -> Vec<Arc<V::Row>> {
         self.shared.rows.read().values().cloned().collect()
     }
+}
 
+impl<V: View, K: Kept<V::Row>> Follower<V, K> {
     /// The sequence up to which the rows hold every event.
     pub fn position(&self) -> u64 {
         *self.shared.position.borrow()

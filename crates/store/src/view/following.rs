@@ -13,6 +13,7 @@ use uuid::Uuid;
 use views::View;
 
 use super::Shared;
+use super::kept::Kept;
 use super::layout::{Change, LIVE_KEY, Live, ViewBucket, read_entry};
 use crate::codec;
 use crate::connection::Store;
@@ -27,10 +28,10 @@ const OPERATION: &str = "follow a view";
 type Loaded = oneshot::Sender<Result<(), Unavailable>>;
 
 /// Holds the rows weakly, so that dropping the last follower ends the task.
-pub(super) struct Following<V: View, F> {
+pub(super) struct Following<V: View, K, F> {
     store: Store,
     bucket: ViewBucket,
-    shared: Weak<Shared<V>>,
+    shared: Weak<Shared<V, K>>,
     on_change: F,
     loaded: Option<Loaded>,
     /// NATS has answered, and the caller of `follow` waits for a projector: a lost connection is waited out as well.
@@ -46,16 +47,18 @@ enum Ended {
 }
 
 /// A generation that is being read.
-struct Staged<V: View> {
-    rows: HashMap<Uuid, Arc<V::Row>>,
+struct Staged<V: View, K> {
+    rows: HashMap<Uuid, K>,
+    /// The rows that are not shown as they are here.
+    changed: HashMap<Uuid, Arc<V::Row>>,
     position: Option<u64>,
 }
 
-impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
+impl<V: View, K: Kept<V::Row>, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, K, F> {
     pub(super) fn new(
         store: Store,
         bucket: ViewBucket,
-        shared: &Arc<Shared<V>>,
+        shared: &Arc<Shared<V, K>>,
         on_change: F,
         loaded: Loaded,
     ) -> Self {
@@ -99,7 +102,7 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
     async fn follow_once(&mut self) -> Result<Ended, Unavailable> {
         let live = self.live().await?;
         let mut watch = self.bucket.watch(live.generation).await?;
-        let mut staged = Some(Staged::<V> { rows: HashMap::new(), position: None });
+        let mut staged = Some(Staged::<V, K>::default());
         loop {
             let entry = error::given(watch.next().await, OPERATION)?;
             let change = read_entry::<V>(&entry)?;
@@ -108,7 +111,7 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
             }
             let Some(shared) = self.shared.upgrade() else { return Ok(Ended::Unwanted) };
             match &mut staged {
-                Some(staged) => staged.take(change),
+                Some(staged) => staged.take(&shared, change),
                 None => self.show(&shared, change),
             }
             if entry.delta == 0
@@ -116,7 +119,7 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
             {
                 // A generation without a position was purged, and a server that was killed forgot what replaced it.
                 let position = staged.position.ok_or("the generation is gone").during(OPERATION)?;
-                self.swap(&shared, staged.rows, position);
+                self.swap(&shared, staged, position);
             }
         }
     }
@@ -128,7 +131,7 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
             let Some(shared) = self.shared.upgrade() else {
                 return Err(Unavailable::new(OPERATION, "nobody follows any more"));
             };
-            self.swap(&shared, HashMap::new(), 0);
+            self.swap(&shared, Staged::default(), 0);
         }
         self.waits = true;
         loop {
@@ -154,18 +157,19 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
         true
     }
 
-    fn show(&mut self, shared: &Shared<V>, change: Change<V::Row>) {
+    fn show(&mut self, shared: &Shared<V, K>, change: Change<V::Row>) {
         match change {
             Change::Live(_) => {}
             Change::Position(position) => drop(shared.position.send_replace(position)),
             Change::Row(id, row) => {
                 let row = row.map(Arc::new);
-                let before = match &row {
-                    Some(row) => shared.rows.write().insert(id, row.clone()),
+                let kept = row.as_ref().map(K::of);
+                let before = match &kept {
+                    Some(kept) => shared.rows.write().insert(id, kept.clone()),
                     None => shared.rows.write().remove(&id),
                 };
                 // A row may be written again as it was.
-                if before == row {
+                if before == kept {
                     return;
                 }
                 (self.on_change)(id, row.as_ref());
@@ -175,15 +179,21 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
     }
 
     /// Puts what was read in place of what was shown.
-    fn swap(&mut self, shared: &Shared<V>, rows: HashMap<Uuid, Arc<V::Row>>, position: u64) {
-        let before = std::mem::replace(&mut *shared.rows.write(), rows.clone());
+    fn swap(&mut self, shared: &Shared<V, K>, staged: Staged<V, K>, position: u64) {
+        let Staged { rows, changed, .. } = staged;
+        let gone: Vec<_> = {
+            let mut shown = shared.rows.write();
+            let gone = shown.keys().filter(|id| !rows.contains_key(*id)).copied().collect();
+            *shown = rows;
+            gone
+        };
         let mut changes = 0;
-        for id in before.keys().filter(|id| !rows.contains_key(*id)) {
-            (self.on_change)(*id, None);
+        for id in gone {
+            (self.on_change)(id, None);
             changes += 1;
         }
-        for (id, row) in rows.iter().filter(|(id, row)| before.get(*id).is_none_or(|before| before != *row)) {
-            (self.on_change)(*id, Some(row));
+        for (id, row) in changed {
+            (self.on_change)(id, Some(&row));
             changes += 1;
         }
         if changes > 0 {
@@ -197,13 +207,30 @@ impl<V: View, F: FnMut(Uuid, Option<&Arc<V::Row>>) + Send> Following<V, F> {
     }
 }
 
-impl<V: View> Staged<V> {
-    fn take(&mut self, change: Change<V::Row>) {
+impl<V: View, K> Default for Staged<V, K> {
+    fn default() -> Self {
+        Staged { rows: HashMap::new(), changed: HashMap::new(), position: None }
+    }
+}
+
+impl<V: View, K: Kept<V::Row>> Staged<V, K> {
+    fn take(&mut self, shared: &Shared<V, K>, change: Change<V::Row>) {
         match change {
             Change::Live(_) => {}
             Change::Position(position) => self.position = Some(position),
-            Change::Row(id, Some(row)) => drop(self.rows.insert(id, Arc::new(row))),
-            Change::Row(id, None) => drop(self.rows.remove(&id)),
+            Change::Row(id, Some(row)) => {
+                let row = Arc::new(row);
+                let kept = K::of(&row);
+                match shared.rows.read().get(&id) == Some(&kept) {
+                    true => drop(self.changed.remove(&id)),
+                    false => drop(self.changed.insert(id, row)),
+                }
+                self.rows.insert(id, kept);
+            }
+            Change::Row(id, None) => {
+                self.rows.remove(&id);
+                self.changed.remove(&id);
+            }
         }
     }
 }

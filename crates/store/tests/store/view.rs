@@ -9,7 +9,7 @@ use store::testing::TestServer;
 use store::{Filter, ProjectError, Store, Tail, Write};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use views::{Instances, Phase};
+use views::{InstanceRow, Instances, Phase};
 
 use crate::given::{created, instance_id, metadata};
 
@@ -92,8 +92,17 @@ async fn followers_and_projection_outlive_a_restart_of_the_server() {
     let mut server = TestServer::start().await;
     let store = server.store().await;
     let view = store.follow::<Instances>(|_, _| {}).await.unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let log = told.clone();
+    let on_change = move |_, row: Option<&Arc<InstanceRow>>| {
+        log.lock().push(row.map(|row| row.name.to_string()));
+    };
+    let changes = store.follow_changes::<Instances>(on_change).await.unwrap();
     let (projection, caught_up) = project(server.store().await);
     caught_up.await.unwrap();
+    let create = Write::new::<InstanceDecider>(&instance_id(), 0, &[created("before")]);
+    let sequence = store.append(&[create], &metadata()).await.unwrap();
+    changes.reached(sequence, WAIT).await.unwrap();
     server.kill();
     server.restart().await;
 
@@ -105,6 +114,9 @@ async fn followers_and_projection_outlive_a_restart_of_the_server() {
     let reached = view.reached(sequence, Duration::from_secs(60)).await;
     assert!(!projection.is_finished(), "the projection has ended");
     reached.unwrap();
+    changes.reached(sequence, WAIT).await.unwrap();
+    let once = ["before", "everything"].map(|name| Some(name.to_owned()));
+    assert_eq!(*told.lock(), once, "what has not changed is not told again");
     projection.abort();
 }
 
