@@ -20,6 +20,7 @@ mod decide;
 mod edit;
 mod error;
 mod event;
+pub mod health;
 mod logging;
 pub mod profile;
 mod state;
@@ -34,10 +35,11 @@ pub use command::{Command, Fact};
 pub use edit::{Change, Edit};
 pub use error::Refusal;
 pub use event::{
-    AccessChanged, AuthorizationChanged, Created, Deleted, Edited, Event, FailureReason, Renamed,
-    ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting, ReplicaStopped, Restarted, Scaled,
-    ServerInfo, Started, Stopped,
+    AccessChanged, AuthorizationChanged, Created, Deleted, Edited, Event, FailureReason, HealthChanged,
+    Renamed, ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting, ReplicaStopped, Restarted,
+    Scaled, ServerInfo, Started, Stopped,
 };
+pub use health::{Advice, Dimension, Health, HealthCheck, HealthStatus, Problem, ProblemClass};
 pub use logging::{Capture, Logging};
 pub use profile::Profile;
 pub use state::{Live, ReplicaState, Stage, State};
@@ -99,7 +101,8 @@ pub fn name_claims(id: InstanceId, before: &State, event: &Event) -> Vec<(Name, 
         | Event::ReplicaHandshaking(_)
         | Event::ReplicaReady(_)
         | Event::ReplicaFailed(_)
-        | Event::ReplicaStopped(_) => vec![],
+        | Event::ReplicaStopped(_)
+        | Event::HealthChanged(_) => vec![],
     }
 }
 

@@ -96,10 +96,19 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
             let instances = rest.items(&["instances"], &[], usize::MAX).await?;
             Ok(output.list(
                 &instances,
-                ["name", "phase", "access", "transport", "gateway", "id"],
+                ["name", "phase", "health", "problem", "access", "transport", "gateway", "id"],
                 |instance| {
-                    ["/name", "/phase", "/access", "/transport", "/gateway_url", "/id"]
-                        .map(|pointer| field(instance, pointer))
+                    const SHOWN: [&str; 8] = [
+                        "/name",
+                        "/phase",
+                        "/health/status",
+                        "/health/problem/class",
+                        "/access",
+                        "/transport",
+                        "/gateway_url",
+                        "/id",
+                    ];
+                    SHOWN.map(|pointer| field(instance, pointer))
                 },
             )?)
         }
@@ -161,12 +170,22 @@ fn describe(instance: &Value) -> String {
         ("phase", "/phase"),
         ("gateway", "/gateway_url"),
     ];
-    const SERVER: [(&str, &str); 7] = [
+    const SERVER: [(&str, &str); 17] = [
         ("issuer", "/authorization/issuer"),
         ("audience", "/authorization/audience"),
         ("server", "/server/name"),
         ("version", "/server/version"),
         ("speaks", "/server/revisions"),
+        ("health", "/health/status"),
+        ("since", "/health/since"),
+        ("container", "/health/container"),
+        ("service", "/health/service"),
+        ("mcp service", "/health/mcp"),
+        ("unsteady", "/health/unsteady"),
+        ("problem", "/health/problem/class"),
+        ("problem's detail", "/health/problem/detail"),
+        ("it means", "/health/problem/meaning"),
+        ("to check", "/health/problem/check"),
         ("failure", "/failure/reason"),
         ("detail", "/failure/detail"),
     ];

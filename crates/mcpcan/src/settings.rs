@@ -15,7 +15,7 @@ pub(crate) use whole::{AccessSettings, NewSettings};
 use crate::failure::Failure;
 
 /// What documents say of settings, for [`crate::output::details`].
-pub(crate) const SHOWN: [(&str, &str); 21] = [
+pub(crate) const SHOWN: [(&str, &str); 23] = [
     ("access", "/access"),
     ("transport", "/transport"),
     ("image", "/image"),
@@ -37,6 +37,8 @@ pub(crate) const SHOWN: [(&str, &str); 21] = [
     ("icon", "/icon"),
     ("capture", "/logging/capture"),
     ("strict", "/logging/strict"),
+    ("probed every, seconds", "/health_check/interval_seconds"),
+    ("expected tools", "/health_check/tools"),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -71,6 +73,15 @@ pub(crate) enum Capture {
 fn logging(capture: Option<Capture>, strict: Option<bool>) -> Map<String, Value> {
     let given =
         [("capture", capture.map(|capture| json!(wire_name(capture)))), ("strict", strict.map(Value::Bool))];
+    given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// The members of `health_check` that options name.
+fn health_check(interval: Option<u32>, tools: Option<&[String]>) -> Map<String, Value> {
+    let given = [
+        ("interval_seconds", interval.map(|interval| json!(interval))),
+        ("tools", tools.map(|tools| json!(tools))),
+    ];
     given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 

@@ -1,7 +1,7 @@
 //! The instances that exist, what is wanted of them, and how they are: the list that people see, the routes of the
 //! gateway, and the wishes that the worker compares with what runs.
 
-use domain::instance::{Access, Authorization, Created, Event, FailureReason, Profile, ServerInfo};
+use domain::instance::{Access, Authorization, Created, Event, FailureReason, Health, Profile, ServerInfo};
 use domain::{InstanceId, Name, Recorded, ReplicaId, Sealed, TemplateId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::View;
+
+mod condition;
+
+pub use condition::{Condition, Trouble};
 
 /// The view.
 pub struct Instances;
@@ -32,6 +36,8 @@ pub struct InstanceRow {
     pub replicas: Vec<Endpoint>,
     /// Why the last replica failed; gone once one is ready again.
     pub failure: Option<Failure>,
+    /// What probes see; none before the first of them.
+    pub seen: Option<Seen>,
     /// What the server said of itself in the last handshake.
     pub server: Option<ServerInfo>,
     pub created_at: Timestamp,
@@ -78,6 +84,13 @@ pub struct Failure {
     pub at: Timestamp,
 }
 
+/// What probes see, and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    pub health: Health,
+    pub since: Timestamp,
+}
+
 impl InstanceRow {
     /// The replicas that may be called, newest generation first.
     pub fn ready_replicas(&self) -> impl Iterator<Item = &Endpoint> {
@@ -90,7 +103,7 @@ impl InstanceRow {
             (false, _) if self.replicas.is_empty() => Phase::Stopped,
             (false, _) => Phase::Stopping,
             (true, false) => Phase::Configured,
-            (true, true) if self.replicas.iter().any(|replica| replica.url.is_some()) => Phase::Ready,
+            (true, true) if self.is_ready() => Phase::Ready,
             // A lost replica says something about its worker, nothing about the server: another one is on its way.
             (true, true)
                 if self.failure.as_ref().is_some_and(|failure| failure.reason != FailureReason::Lost) =>
@@ -105,18 +118,28 @@ impl InstanceRow {
     fn renew(&mut self, generation: u64) {
         if self.generation != generation {
             self.generation = generation;
-            self.failure = None;
+            (self.failure, self.seen) = (None, None);
         }
     }
 
     fn end_replica(&mut self, replica: ReplicaId) {
+        let was_ready = self.is_ready();
         self.replicas.retain(|known| known.replica != replica);
+        // What was seen of replicas that are gone says nothing.
+        if was_ready && !self.is_ready() {
+            self.seen = None;
+        }
+    }
+
+    /// Whether a replica has answered a handshake and not ended.
+    fn is_ready(&self) -> bool {
+        self.replicas.iter().any(|replica| replica.url.is_some())
     }
 }
 
 impl View for Instances {
     const NAME: &'static str = "instances";
-    const VERSION: u16 = 5;
+    const VERSION: u16 = 6;
 
     type Row = InstanceRow;
 
@@ -154,6 +177,7 @@ fn new_row(id: InstanceId, created: &Created, recorded: &Recorded) -> InstanceRo
         phase: Phase::Starting,
         replicas: vec![],
         failure: None,
+        seen: None,
         server: None,
         created_at: recorded.metadata.at,
         updated_at: recorded.metadata.at,
@@ -174,6 +198,7 @@ fn change(mut row: InstanceRow, event: &Event, at: Timestamp) -> Option<Instance
         Event::AccessChanged(changed) => {
             row.access = changed.access.clone();
             row.renew(changed.generation);
+            row.seen = None;
             if !row.access.is_hosted() {
                 (row.failure, row.server) = (None, None);
             }
@@ -185,7 +210,7 @@ fn change(mut row: InstanceRow, event: &Event, at: Timestamp) -> Option<Instance
             row.renew(started.generation);
         }
         Event::Restarted(restarted) => row.renew(restarted.generation),
-        Event::Stopped(_) => row.wanted = false,
+        Event::Stopped(_) => (row.wanted, row.seen) = (false, None),
         Event::Deleted(_) => return None,
         Event::ReplicaStarting(starting) => {
             let replica = starting.replica;
@@ -214,6 +239,13 @@ fn change(mut row: InstanceRow, event: &Event, at: Timestamp) -> Option<Instance
             });
         }
         Event::ReplicaStopped(stopped) => row.end_replica(stopped.replica),
+        Event::HealthChanged(changed) => {
+            let since = match row.seen.take() {
+                Some(seen) if seen.health.status == changed.health.status => seen.since,
+                _ => at,
+            };
+            row.seen = Some(Seen { health: changed.health.clone(), since });
+        }
     }
     row.phase = row.phase();
     Some(row)

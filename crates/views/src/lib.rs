@@ -10,7 +10,7 @@ mod retention_plans;
 mod templates;
 mod tokens;
 
-pub use instances::{Endpoint, Failure, InstanceRow, Instances, Phase};
+pub use instances::{Condition, Endpoint, Failure, InstanceRow, Instances, Phase, Seen, Trouble};
 pub use retention_plans::{RetentionPlanRow, RetentionPlans};
 pub use templates::{TemplateRow, Templates};
 pub use tokens::{Expiries, Expiring, TokenRow, TokenState, Tokens};

@@ -50,7 +50,10 @@ fn refused_instance(refusal: &instance::Refusal) -> Problem {
         instance::Refusal::NotHosted | instance::Refusal::NoReplicas => Problem::new(T::NOT_HOSTED),
         instance::Refusal::Superseded { wanted, .. } => Problem::new(T::SUPERSEDED).with("wanted", *wanted),
         instance::Refusal::NotRunning => Problem::new(T::NOT_RUNNING),
-        instance::Refusal::UnknownReplica => Problem::new(T::UNKNOWN_REPLICA),
+        instance::Refusal::NotProbed => Problem::new(T::NOT_PROBED),
+        instance::Refusal::UnknownReplica | instance::Refusal::NoReadyReplica => {
+            Problem::new(T::UNKNOWN_REPLICA)
+        }
         instance::Refusal::NotOfMode { setting, .. } => {
             Problem::new(T::NOT_OF_MODE).with("setting", setting.as_str())
         }

@@ -149,7 +149,8 @@ fn mask_instance(event: instance::Event) -> instance::Event {
         | E::ReplicaStarting(_)
         | E::ReplicaHandshaking(_)
         | E::ReplicaFailed(_)
-        | E::ReplicaStopped(_) => event,
+        | E::ReplicaStopped(_)
+        | E::HealthChanged(_) => event,
     }
 }
 
@@ -227,7 +228,8 @@ fn mask_of_instance(command: instance::Command) -> instance::Command {
         | C::Stop
         | C::Restart
         | C::Delete
-        | C::Report { .. } => command,
+        | C::Report { .. }
+        | C::ReportHealth { .. } => command,
     }
 }
 

@@ -1,12 +1,12 @@
 //! An instance as answers show it. Of a secret there is only its name.
 
-use domain::instance::{Authorization, FailureReason, ServerInfo};
+use domain::instance::{Advice, Authorization, Dimension, FailureReason, HealthStatus, ServerInfo};
 use domain::{InstanceId, Name, ReplicaId, TemplateId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use url::Url;
-use views::{InstanceRow, Phase};
+use views::{Condition, InstanceRow, Phase};
 
 use crate::client_config;
 use crate::settings::{AccessDocument, ProfileDocument};
@@ -30,6 +30,8 @@ pub(crate) struct InstanceDocument<'a> {
     generation: u64,
     replicas: Vec<ReplicaDocument>,
     failure: Option<FailureDocument<'a>>,
+    /// How it is; none where it is not wanted to run, or clients go there themselves.
+    health: Option<HealthDocument<'a>>,
     server: Option<&'a ServerInfo>,
     /// Where clients reach it through the gateway; none for a direct instance.
     gateway_url: Option<Url>,
@@ -52,7 +54,50 @@ struct FailureDocument<'a> {
     replica: ReplicaId,
     reason: FailureReason,
     detail: &'a str,
+    /// What the reason means, and what to look at.
+    #[serde(flatten)]
+    advice: Advice,
     at: Timestamp,
+}
+
+/// How an instance is: what runs, and what probes see.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct HealthDocument<'a> {
+    /// None while nothing is known: it is starting, or has not been probed yet.
+    status: Option<HealthStatus>,
+    /// Whether what runs the server is up.
+    container: Dimension,
+    /// Whether a connection to the server can be made.
+    service: Dimension,
+    /// Whether the server answers as MCP demands.
+    mcp: Dimension,
+    /// Whether it went back and forth so often that a change is told later than usual.
+    unsteady: bool,
+    problem: Option<ProblemDocument<'a>>,
+    since: Timestamp,
+}
+
+/// What is wrong.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ProblemDocument<'a> {
+    /// The class of a probe's problem, or the reason of a replica's failure.
+    class: &'static str,
+    detail: &'a str,
+    /// What the class means, and what to look at.
+    #[serde(flatten)]
+    advice: Advice,
+}
+
+impl<'a> HealthDocument<'a> {
+    fn new(condition: Condition<'a>) -> Self {
+        let Condition { status, container, service, mcp, unsteady, trouble, since } = condition;
+        let problem = trouble.map(|trouble| ProblemDocument {
+            class: trouble.class,
+            detail: trouble.detail,
+            advice: trouble.advice,
+        });
+        HealthDocument { status, container, service, mcp, unsteady, problem, since }
+    }
 }
 
 impl<'a> InstanceDocument<'a> {
@@ -80,8 +125,10 @@ impl<'a> InstanceDocument<'a> {
                 replica: failure.replica,
                 reason: failure.reason,
                 detail: &failure.detail,
+                advice: failure.reason.advice(),
                 at: failure.at,
             }),
+            health: row.condition().map(HealthDocument::new),
             server: row.server.as_ref(),
             gateway_url: client_config::gateway_endpoint(row, gateway_url),
             created_at: row.created_at,

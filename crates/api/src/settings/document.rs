@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Sealed;
 use domain::instance::{
-    Access, HostedTransport, Logging, Mount, Process, Profile, Remote, RemoteTransport, Resources, Source,
+    Access, HealthCheck, HostedTransport, Logging, Mount, Process, Profile, Remote, RemoteTransport,
+    Resources, Source,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,6 +20,8 @@ pub(crate) struct ProfileDocument<'a> {
     icon: &'a str,
     /// How much of the calls is recorded, and whether answers wait for that.
     logging: Logging,
+    /// How it is probed.
+    health_check: &'a HealthCheck,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -65,8 +68,8 @@ pub(crate) struct RemoteDocument<'a> {
 
 impl<'a> ProfileDocument<'a> {
     pub(crate) fn new(profile: &'a Profile) -> Self {
-        let Profile { labels, notes, icon, logging } = profile;
-        ProfileDocument { labels, notes, icon, logging: *logging }
+        let Profile { labels, notes, icon, logging, health_check } = profile;
+        ProfileDocument { labels, notes, icon, logging: *logging, health_check }
     }
 }
 

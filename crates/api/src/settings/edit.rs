@@ -1,10 +1,10 @@
 //! Requests that change some settings: JSON merge patches (RFC 7396). What is absent stays, whoever changed it last, and
 //! what is null goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Name;
-use domain::instance::{Capture, Change, Process, Resource};
+use domain::instance::{Capture, Change, Edit, HealthCheck, Process, Resource};
 use serde::{Deserialize, Serialize};
 
 use super::checked::{CheckedEdit, NewEdit};
@@ -43,6 +43,7 @@ struct SomeSettings {
     notes: Member<String>,
     icon: Member<String>,
     logging: Member<Object<SomeLogging>>,
+    health_check: Member<Object<SomeHealthCheck>>,
     command: Member<Object<SomeCommand>>,
     image: Member<String>,
     ports: Member<Vec<u32>>,
@@ -60,6 +61,13 @@ struct SomeSettings {
 struct SomeLogging {
     capture: Member<Capture>,
     strict: Member<bool>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct SomeHealthCheck {
+    interval_seconds: Member<u32>,
+    tools: Member<BTreeSet<String>>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -155,6 +163,7 @@ impl SomeSettings {
             Member::Value(Object(logging)) => logging,
         };
         (edit.capture, edit.strict) = (logging.capture.or_default(), logging.strict.or_default());
+        check_health_check(self.health_check, edit, violations);
         edit.image = self.image.into_change();
         if let Some(Change::Set(image)) = &edit.image {
             rules::image::check_image(image, violations);
@@ -175,6 +184,30 @@ impl SomeSettings {
         check_remote(self.transport, self.url, self.headers, &mut new, violations);
         new
     }
+}
+
+fn check_health_check(
+    health_check: Member<Object<SomeHealthCheck>>,
+    edit: &mut Edit,
+    violations: &mut Violations,
+) {
+    let SomeHealthCheck { interval_seconds, tools } = match health_check {
+        Member::Absent => return,
+        Member::Null => SomeHealthCheck { interval_seconds: Member::Null, tools: Member::Null },
+        Member::Value(Object(health_check)) => health_check,
+    };
+    let default = HealthCheck::default();
+    edit.check_interval_seconds = match interval_seconds {
+        Member::Null => Some(default.interval_seconds),
+        Member::Absent => None,
+        Member::Value(seconds) => Some(seconds),
+    };
+    edit.check_tools = tools.or_default();
+    let said = HealthCheck {
+        interval_seconds: edit.check_interval_seconds.unwrap_or(default.interval_seconds),
+        tools: edit.check_tools.clone().unwrap_or_default(),
+    };
+    rules::health::check(&said, violations);
 }
 
 fn check_command(command: Member<Object<SomeCommand>>, new: &mut NewEdit, violations: &mut Violations) {

@@ -1,5 +1,6 @@
 //! The rules on single values of settings. Each function notes what breaks them, with its place in the body.
 
+pub(super) mod health;
 pub(super) mod hosted;
 pub(super) mod image;
 pub(super) mod profile;

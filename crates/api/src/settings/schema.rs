@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 
 use super::{CreateInstance, CreateTemplate, EditInstance, EditTemplate, Instantiate, ReplaceAccess};
 use value::{
-    args, command, env, headers, icon, image, image_command, labels, logging, mounts, name, notes, nullable,
-    ports, process, program, resources, url,
+    args, command, env, headers, health_check, icon, image, image_command, labels, logging, mounts, name,
+    notes, nullable, ports, process, program, resources, url,
 };
 pub(crate) use value::{header_name, header_value, replicas};
 
@@ -160,6 +160,7 @@ fn some_settings() -> Map<String, Value> {
     properties.insert("notes".to_owned(), nullable(notes()));
     properties.insert("icon".to_owned(), nullable(icon()));
     properties.insert("logging".to_owned(), nullable(logging()));
+    properties.insert("health_check".to_owned(), nullable(health_check()));
     properties.insert("image".to_owned(), nullable(image()));
     properties.insert("ports".to_owned(), nullable(ports()));
     properties.insert("mounts".to_owned(), mounts(true).into());
@@ -178,10 +179,14 @@ fn some_settings() -> Map<String, Value> {
 }
 
 fn profile() -> Map<String, Value> {
-    [("labels", labels(false)), ("notes", notes()), ("icon", icon()), ("logging", logging())]
-        .into_iter()
-        .map(|(name, schema)| (name.to_owned(), nullable(schema)))
-        .collect()
+    let settings = [
+        ("labels", labels(false)),
+        ("notes", notes()),
+        ("icon", icon()),
+        ("logging", logging()),
+        ("health_check", health_check()),
+    ];
+    settings.into_iter().map(|(name, schema)| (name.to_owned(), nullable(schema))).collect()
 }
 
 fn hosted_settings() -> Map<String, Value> {

@@ -1,9 +1,11 @@
 //! Requests that say all settings there are: what goes with what. `rules` has the rules on single values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Name;
-use domain::instance::{Capture, CommandLine, Hosted, Logging, Process, Profile, RemoteTransport, Source};
+use domain::instance::{
+    Capture, CommandLine, HealthCheck, Hosted, Logging, Process, Profile, RemoteTransport, Source,
+};
 use serde::{Deserialize, Serialize};
 
 use super::checked::{NewAccess, NewInstance, NewRemote, NewTemplate};
@@ -41,6 +43,8 @@ struct Whole {
     icon: Option<String>,
     /// Hosted and proxied instances may have it.
     logging: Option<Object<LoggingForm>>,
+    /// Hosted and proxied instances may have it.
+    health_check: Option<Object<HealthCheckForm>>,
     access: Option<AccessMode>,
     transport: Option<Transport>,
     /// Hosted instances have it, unless an image's own entry point is run, and no others.
@@ -92,6 +96,14 @@ struct LoggingForm {
     strict: Option<bool>,
 }
 
+/// What is not said is as it is by default.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct HealthCheckForm {
+    interval_seconds: Option<u32>,
+    tools: Option<BTreeSet<String>>,
+}
+
 impl CreateInstance {
     /// # Errors
     /// `Error::Invalid` or `Error::Unprocessable` with every rule that the request breaks.
@@ -130,8 +142,9 @@ impl ReplaceAccess {
     /// `Error::Invalid` or `Error::Unprocessable` with every rule that the request breaks.
     pub(crate) fn check(self) -> Result<NewAccess, Error> {
         let mut violations = Violations::default();
-        let is_foreign =
-            |member: &str| ["name", "from", "labels", "notes", "icon", "logging"].contains(&member);
+        let is_foreign = |member: &str| {
+            ["name", "from", "labels", "notes", "icon", "logging", "health_check"].contains(&member)
+        };
         self.0.refuse(is_foreign, "this is no part of the access mode", &mut violations);
         let access = self.0.check_access(&mut violations);
         violations.into_result()?;
@@ -149,6 +162,7 @@ impl Whole {
             ("notes", self.notes.is_some()),
             ("icon", self.icon.is_some()),
             ("logging", self.logging.is_some()),
+            ("health_check", self.health_check.is_some()),
             ("access", self.access.is_some()),
             ("transport", self.transport.is_some()),
             ("command", self.command.is_some()),
@@ -173,6 +187,7 @@ impl Whole {
             notes: self.notes.take().unwrap_or_default(),
             icon: self.icon.take().unwrap_or_default(),
             logging: self.check_logging(&mut violations),
+            health_check: self.check_health_check(&mut violations),
         };
         rules::profile::check(&profile, &mut violations);
         let access = self.check_access(&mut violations);
@@ -189,6 +204,22 @@ impl Whole {
         }
         let LoggingForm { capture, strict } = logging;
         Logging { capture: capture.unwrap_or_default(), strict: strict.unwrap_or_default() }
+    }
+
+    fn check_health_check(&mut self, violations: &mut Violations) -> HealthCheck {
+        let default = HealthCheck::default();
+        let Some(Object(form)) = self.health_check.take() else { return default };
+        if self.access == Some(AccessMode::Direct) {
+            let detail = "clients of a direct instance go there themselves: it is not probed";
+            violations.add_beyond_form_at(&["health_check"], detail);
+        }
+        let HealthCheckForm { interval_seconds, tools } = form;
+        let check = HealthCheck {
+            interval_seconds: interval_seconds.unwrap_or(default.interval_seconds),
+            tools: tools.unwrap_or_default(),
+        };
+        rules::health::check(&check, violations);
+        check
     }
 
     fn check_name(&self, violations: &mut Violations) -> Option<Name> {

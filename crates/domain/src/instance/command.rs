@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Authorization, Edit, FailureReason, Profile, ServerInfo};
+use super::{Access, Authorization, Edit, FailureReason, Health, Profile, ServerInfo};
 use crate::{Name, ReplicaId, Sealed, TemplateId};
 
 /// A command for one instance.
@@ -44,6 +44,11 @@ pub enum Command {
         generation: u64,
         fact: Fact,
     },
+    /// What probes have seen of `generation`, flapping damped.
+    ReportHealth {
+        generation: u64,
+        health: Health,
+    },
 }
 
 impl Command {
@@ -66,6 +71,7 @@ impl Command {
             Command::Restart => "instance.restart",
             Command::Delete => "instance.delete",
             Command::Report { .. } => "instance.report",
+            Command::ReportHealth { .. } => "instance.report_health",
         }
     }
 }

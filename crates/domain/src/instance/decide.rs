@@ -3,8 +3,8 @@
 use super::access::require_possible;
 use super::{
     Access, AccessChanged, Authorization, AuthorizationChanged, Command, Created, Deleted, Edit, Edited,
-    Event, Fact, Live, Profile, Refusal, Renamed, ReplicaFailed, ReplicaHandshaking, ReplicaReady,
-    ReplicaStarting, ReplicaStopped, Restarted, Scaled, Stage, Started, State, Stopped,
+    Event, Fact, Health, HealthChanged, Live, Profile, Refusal, Renamed, ReplicaFailed, ReplicaHandshaking,
+    ReplicaReady, ReplicaStarting, ReplicaStopped, Restarted, Scaled, Stage, Started, State, Stopped,
 };
 use crate::{Name, ReplicaId, TemplateId};
 
@@ -38,6 +38,7 @@ pub(super) fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refu
             State::Absent => Err(Refusal::NotFound),
         },
         Command::Report { replica, generation, fact } => report(state, replica, generation, fact),
+        Command::ReportHealth { generation, health } => report_health(state, generation, health),
     }
 }
 
@@ -166,11 +167,29 @@ fn report(state: &State, replica: ReplicaId, generation: u64, fact: Fact) -> Res
     }
 }
 
+fn report_health(state: &State, generation: u64, health: Health) -> Result<Vec<Event>, Refusal> {
+    let live = existing(state)?;
+    require_current(state, live, generation)?;
+    match live.access {
+        Access::Direct(_) => return Err(Refusal::NotProbed),
+        Access::Hosted(_) if !live.is_ready() => return Err(Refusal::NoReadyReplica),
+        Access::Hosted(_) | Access::Proxy(_) => {}
+    }
+    if live.health.as_ref() == Some(&health) {
+        return Ok(vec![]);
+    }
+    Ok(vec![Event::HealthChanged(HealthChanged { health })])
+}
+
 /// Progress counts only for what is wanted; a replica that is refused here has to end.
 fn require_wanted(state: &State, live: &Live, reported: u64) -> Result<(), Refusal> {
     if !live.access.is_hosted() {
         return Err(Refusal::NotHosted);
     }
+    require_current(state, live, reported)
+}
+
+fn require_current(state: &State, live: &Live, reported: u64) -> Result<(), Refusal> {
     if !matches!(state, State::Running(_)) {
         return Err(Refusal::NotRunning);
     }

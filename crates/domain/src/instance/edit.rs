@@ -25,6 +25,10 @@ pub struct Edit {
     pub capture: Option<Capture>,
     /// Whether an answer waits until its call is recorded.
     pub strict: Option<bool>,
+    /// The time from one probe to the next, in seconds.
+    pub check_interval_seconds: Option<u32>,
+    /// The tools that probes expect, all of them.
+    pub check_tools: Option<BTreeSet<String>>,
     /// Of a hosted instance: the whole source.
     pub source: Option<Source>,
     /// Of a hosted instance: the image alone. The command stays, and is run in the image or without one.
@@ -65,7 +69,9 @@ impl Edit {
             Access::Direct(remote) => {
                 // Its clients never meet the gateway, which would record them.
                 let logging = self.capture.is_some() || self.strict.is_some();
-                refuse_foreign(&[("logging", logging)], "direct")?;
+                // Nothing of ours ever connects to it, either.
+                let probed = self.check_interval_seconds.is_some() || self.check_tools.is_some();
+                refuse_foreign(&[("logging", logging), ("health check", probed)], "direct")?;
                 Access::Direct(self.apply_remote(remote, access)?)
             }
         };
@@ -83,6 +89,8 @@ impl Edit {
         replace(&mut profile.icon, self.icon.as_ref());
         replace(&mut profile.logging.capture, self.capture.as_ref());
         replace(&mut profile.logging.strict, self.strict.as_ref());
+        replace(&mut profile.health_check.interval_seconds, self.check_interval_seconds.as_ref());
+        replace(&mut profile.health_check.tools, self.check_tools.as_ref());
         Ok(profile)
     }
 

@@ -18,6 +18,10 @@ pub enum Refusal {
     Superseded { reported: u64, wanted: u64 },
     #[error("the instance is wanted to stand still")]
     NotRunning,
+    #[error("clients of a direct instance go there themselves: it is not probed")]
+    NotProbed,
+    #[error("no replica of the instance is ready: there is nothing to probe")]
+    NoReadyReplica,
     #[error("the instance has no such replica")]
     UnknownReplica,
     #[error("a {mode} instance has no {setting}")]

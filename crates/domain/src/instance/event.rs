@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Authorization, Profile};
+use super::{Access, Advice, Authorization, Health, Profile};
 use crate::{Name, ReplicaId, Sealed, TemplateId};
 
 /// An event of one instance.
@@ -40,6 +40,8 @@ pub enum Event {
     ReplicaFailed(ReplicaFailed),
     #[serde(rename = "instance.replica_stopped")]
     ReplicaStopped(ReplicaStopped),
+    #[serde(rename = "instance.health_changed")]
+    HealthChanged(HealthChanged),
 }
 
 impl Event {
@@ -61,6 +63,7 @@ impl Event {
             Event::ReplicaReady(_) => "instance.replica_ready",
             Event::ReplicaFailed(_) => "instance.replica_failed",
             Event::ReplicaStopped(_) => "instance.replica_stopped",
+            Event::HealthChanged(_) => "instance.health_changed",
         }
     }
 
@@ -81,7 +84,8 @@ impl Event {
             | Event::ReplicaHandshaking(_)
             | Event::ReplicaReady(_)
             | Event::ReplicaFailed(_)
-            | Event::ReplicaStopped(_) => false,
+            | Event::ReplicaStopped(_)
+            | Event::HealthChanged(_) => false,
         }
     }
 }
@@ -241,8 +245,52 @@ impl FailureReason {
     }
 }
 
+impl FailureReason {
+    /// What it means and what to look at, for a person.
+    pub fn advice(self) -> Advice {
+        let (meaning, check) = match self {
+            FailureReason::ProgramNotFound => (
+                "The program does not exist where the server runs, or may not be executed.",
+                "The spelling of the command, and whether the program is installed there.",
+            ),
+            FailureReason::SpawnFailed => (
+                "The server could not be started.",
+                "The detail; the space, the files and the processes that the machine has left.",
+            ),
+            FailureReason::Exited => (
+                "The server's process ended without having been told to.",
+                "The last lines of its log (`mcpcan logs`): a missing variable or argument, a crash, a lack of memory.",
+            ),
+            FailureReason::HandshakeTimeout => (
+                "The server started, and did not answer the MCP handshake in time.",
+                "Whether it speaks MCP over stdio, what it waits for, and whether it is still being installed.",
+            ),
+            FailureReason::ProtocolError => (
+                "The server answered the handshake with something that is not MCP.",
+                "Whether the command starts an MCP server, and that it prints nothing but MCP on its output.",
+            ),
+            FailureReason::Lost => (
+                "The worker that ran the server went away.",
+                "Whether a worker runs (`mcpcan status`): it starts the server again.",
+            ),
+            FailureReason::Unsupported => (
+                "The place where it is to run cannot run what is asked for.",
+                "The settings that the detail names; another environment.",
+            ),
+        };
+        Advice { meaning, check }
+    }
+}
+
 /// `instance.replica_stopped`: a replica ended because it had to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplicaStopped {
     pub replica: ReplicaId,
+}
+
+/// `instance.health_changed`: probes see it otherwise than before. What they had seen says nothing any more once the
+/// instance is stopped, gets another generation, or loses its last ready replica.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HealthChanged {
+    pub health: Health,
 }

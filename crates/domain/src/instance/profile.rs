@@ -1,11 +1,12 @@
-//! The settings of an instance that change nothing about what runs: what people note down, and what is recorded.
+//! The settings of an instance that change nothing about what runs: what people note down, what is recorded,
+//! and how it is probed.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Logging;
+use super::{HealthCheck, Logging};
 
 /// The longest notes, in characters.
 pub const NOTES_CHARS_MAX: usize = 4000;
@@ -13,7 +14,7 @@ pub const NOTES_CHARS_MAX: usize = 4000;
 pub const ICON_BYTES_MAX: usize = 32 * 1024;
 pub const LABELS_MAX: usize = 64;
 
-/// Labels, notes, icon, and how much of the calls is recorded.
+/// Labels, notes, icon, how much of the calls is recorded, and how the instance is probed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Profile {
     #[serde(default)]
@@ -26,4 +27,6 @@ pub struct Profile {
     pub icon: String,
     #[serde(default)]
     pub logging: Logging,
+    #[serde(default)]
+    pub health_check: HealthCheck,
 }

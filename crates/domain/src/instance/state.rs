@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Authorization, Event, Profile};
+use super::{Access, Authorization, Event, Health, Profile};
 use crate::{ImpossibleEvent, Name, ReplicaId};
 
 /// The life stages.
@@ -29,8 +29,35 @@ pub struct Live {
     pub generation: u64,
     /// The replicas that have started and not ended, of any generation.
     pub replicas: BTreeMap<ReplicaId, ReplicaState>,
+    /// What probes see; none before the first of them.
+    pub health: Option<Health>,
     /// Counts what people have changed.
     pub revision: u64,
+}
+
+impl Live {
+    /// Whether a replica has answered a handshake and not ended.
+    pub(super) fn is_ready(&self) -> bool {
+        self.replicas.values().any(|replica| replica.stage == Stage::Ready)
+    }
+
+    /// What was seen of an older generation says nothing about a new one.
+    fn renew(&mut self, generation: u64) {
+        if self.generation != generation {
+            self.generation = generation;
+            self.health = None;
+        }
+    }
+
+    /// Takes a replica out; false if there is none. What was seen of replicas that are gone says nothing.
+    fn lose(&mut self, replica: ReplicaId) -> bool {
+        let was_ready = self.is_ready();
+        let had = self.replicas.remove(&replica).is_some();
+        if was_ready && !self.is_ready() {
+            self.health = None;
+        }
+        had
+    }
 }
 
 /// A replica that has started and not ended.
@@ -93,29 +120,33 @@ fn change(state: State, event: &Event) -> Option<State> {
             authorization: None,
             generation: 1,
             replicas: BTreeMap::new(),
+            health: None,
             revision: 0,
         })),
         (Event::Renamed(renamed), state) => with(state, |live| live.name = renamed.to.clone()),
         (Event::Edited(edited), state) => with(state, |live| {
             live.access = edited.access.clone();
             live.profile = edited.profile.clone();
-            live.generation = edited.generation;
+            live.renew(edited.generation);
         }),
         (Event::AccessChanged(changed), state) => with(state, |live| {
             live.access = changed.access.clone();
-            live.generation = changed.generation;
+            live.renew(changed.generation);
+            live.health = None;
         }),
         (Event::AuthorizationChanged(changed), state) => {
             with(state, |live| live.authorization.clone_from(&changed.authorization))
         }
         (Event::Scaled(scaled), state) => with(state, |live| live.access.scale(scaled.replicas)),
-        (Event::Started(started), State::Stopped(live)) => {
-            Some(State::Running(Live { generation: started.generation, ..live }))
+        (Event::Started(started), State::Stopped(mut live)) => {
+            live.renew(started.generation);
+            Some(State::Running(live))
         }
-        (Event::Restarted(restarted), State::Running(live)) => {
-            Some(State::Running(Live { generation: restarted.generation, ..live }))
+        (Event::Restarted(restarted), State::Running(mut live)) => {
+            live.renew(restarted.generation);
+            Some(State::Running(live))
         }
-        (Event::Stopped(_), State::Running(live)) => Some(State::Stopped(live)),
+        (Event::Stopped(_), State::Running(live)) => Some(State::Stopped(Live { health: None, ..live })),
         (Event::Deleted(_), State::Running(_) | State::Stopped(_)) => Some(State::Deleted),
         (Event::ReplicaStarting(starting), State::Running(mut live)) => {
             let replica = ReplicaState { generation: starting.generation, stage: Stage::Starting };
@@ -130,6 +161,9 @@ fn change(state: State, event: &Event) -> Option<State> {
         }
         (Event::ReplicaFailed(event), state) => without(state, event.replica),
         (Event::ReplicaStopped(event), state) => without(state, event.replica),
+        (Event::HealthChanged(event), State::Running(live)) => {
+            Some(State::Running(Live { health: Some(event.health.clone()), ..live }))
+        }
         (
             Event::Created(_)
             | Event::Started(_)
@@ -138,7 +172,8 @@ fn change(state: State, event: &Event) -> Option<State> {
             | Event::Deleted(_)
             | Event::ReplicaStarting(_)
             | Event::ReplicaHandshaking(_)
-            | Event::ReplicaReady(_),
+            | Event::ReplicaReady(_)
+            | Event::HealthChanged(_),
             _,
         ) => None,
     }
@@ -162,8 +197,8 @@ fn advance(mut live: Live, replica: ReplicaId, stage: Stage) -> Option<Live> {
 /// The state without a replica, or none if it has no such replica.
 fn without(state: State, replica: ReplicaId) -> Option<State> {
     match state {
-        State::Running(mut live) => live.replicas.remove(&replica).map(|_| State::Running(live)),
-        State::Stopped(mut live) => live.replicas.remove(&replica).map(|_| State::Stopped(live)),
+        State::Running(mut live) => live.lose(replica).then_some(State::Running(live)),
+        State::Stopped(mut live) => live.lose(replica).then_some(State::Stopped(live)),
         State::Absent | State::Deleted => None,
     }
 }

@@ -1,6 +1,6 @@
 //! The rules of instances in given/when/then form.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -276,12 +276,15 @@ fn notes_labels_and_logging_replace_nothing_that_runs() {
         notes: "ask before stopping".to_owned(),
         icon: String::new(),
         logging: Logging { capture: Capture::Bodies, strict: true },
+        health_check: HealthCheck { interval_seconds: 60, tools: BTreeSet::from(["echo".to_owned()]) },
     };
     given::<InstanceDecider>([created(hosted())])
         .when(edit(|edit| {
             edit.labels.insert("team".to_owned(), Some("a".to_owned()));
             edit.notes = Some("ask before stopping".to_owned());
             (edit.capture, edit.strict) = (Some(Capture::Bodies), Some(true));
+            edit.check_interval_seconds = Some(60);
+            edit.check_tools = Some(BTreeSet::from(["echo".to_owned()]));
         }))
         .then([Event::Edited(Edited { access: hosted(), profile, generation: 1 })]);
 }
@@ -427,6 +430,65 @@ fn replicas_of_what_is_no_longer_hosted_have_to_end_and_may_say_so() {
         .then([Event::ReplicaStopped(ReplicaStopped { replica: FIRST })]);
 }
 
+fn healthy() -> Health {
+    let ready = Dimension::Ready;
+    let status = HealthStatus::Healthy;
+    Health { status, container: ready, service: ready, mcp: ready, unsteady: false, problem: None }
+}
+
+fn hanging() -> Health {
+    let detail = "no answer to ping within 5 s".to_owned();
+    let problem = Some(Problem { class: ProblemClass::AnswerTimeout, detail });
+    Health { status: HealthStatus::Unhealthy, mcp: Dimension::NotReady, problem, ..healthy() }
+}
+
+fn seen(health: Health) -> Event {
+    Event::HealthChanged(HealthChanged { health })
+}
+
+#[test]
+fn only_what_probes_see_otherwise_than_before_is_told() {
+    let see = |generation, health| Command::ReportHealth { generation, health };
+    let past = [created(hosted()), starting(FIRST, 1), ready(FIRST)];
+    given::<InstanceDecider>(past.clone()).when(see(1, healthy())).then([seen(healthy())]);
+    let past = past.into_iter().chain([seen(healthy())]).collect::<Vec<_>>();
+    given::<InstanceDecider>(past.clone()).when(see(1, healthy())).then([]);
+    given::<InstanceDecider>(past.clone()).when(see(1, hanging())).then([seen(hanging())]);
+    given::<InstanceDecider>(past)
+        .when(see(2, healthy()))
+        .then_refused(Refusal::Superseded { reported: 2, wanted: 1 });
+}
+
+#[test]
+fn what_probes_have_seen_is_forgotten_with_what_they_saw() {
+    let see = || Command::ReportHealth { generation: 1, health: healthy() };
+    let past = [created(hosted()), starting(FIRST, 1), ready(FIRST), seen(healthy())];
+    let failed = Event::ReplicaFailed(ReplicaFailed {
+        replica: FIRST,
+        reason: FailureReason::Exited,
+        detail: "it ended".to_owned(),
+    });
+    let gone: Vec<_> = past.iter().cloned().chain([failed]).collect();
+    given::<InstanceDecider>(gone.clone()).when(see()).then_refused(Refusal::NoReadyReplica);
+    let back: Vec<_> = gone.into_iter().chain([starting(SECOND, 1), ready(SECOND)]).collect();
+    given::<InstanceDecider>(back).when(see()).then([seen(healthy())]);
+    let stopped: Vec<_> = past.into_iter().chain([Event::Stopped(Stopped {})]).collect();
+    given::<InstanceDecider>(stopped).when(see()).then_refused(Refusal::NotRunning);
+}
+
+#[test]
+fn a_proxied_instance_is_probed_and_a_direct_one_is_not() {
+    let see = || Command::ReportHealth { generation: 1, health: healthy() };
+    given::<InstanceDecider>([created(proxied())]).when(see()).then([seen(healthy())]);
+    let Access::Proxy(remote) = proxied() else { unreachable!("it is proxied") };
+    given::<InstanceDecider>([created(Access::Direct(remote.clone()))])
+        .when(see())
+        .then_refused(Refusal::NotProbed);
+    given::<InstanceDecider>([created(Access::Direct(remote))])
+        .when(edit(|edit| edit.check_interval_seconds = Some(60)))
+        .then_refused(Refusal::NotOfMode { setting: "health check".to_owned(), mode: "direct".to_owned() });
+}
+
 #[test]
 fn a_revision_counts_what_people_change() {
     let past = [created(hosted()), starting(FIRST, 1), ready(FIRST), Event::Stopped(Stopped {})];
@@ -450,6 +512,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         Just(Fact::Stopped),
     ];
     let access = prop_oneof![Just(hosted()), Just(proxied())];
+    let health = prop_oneof![Just(healthy()), Just(hanging())];
     prop_oneof![
         access.clone().prop_map(create_with),
         access.prop_map(|access| Command::ChangeAccess { access }),
@@ -462,6 +525,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         Just(Command::Stop),
         Just(Command::Restart),
         Just(Command::Delete),
+        (1..4_u64, health).prop_map(|(generation, health)| Command::ReportHealth { generation, health }),
         (replica, 1..4_u64, fact).prop_map(|(replica, generation, fact)| Command::Report {
             replica,
             generation,

@@ -53,7 +53,8 @@ pub fn undo(event: &Event, before: &State, now: &State) -> Result<Command, NotUn
         | Event::ReplicaHandshaking(_)
         | Event::ReplicaReady(_)
         | Event::ReplicaFailed(_)
-        | Event::ReplicaStopped(_) => impossible(Impossible::Fact),
+        | Event::ReplicaStopped(_)
+        | Event::HealthChanged(_) => impossible(Impossible::Fact),
     }
 }
 

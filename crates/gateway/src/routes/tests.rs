@@ -25,6 +25,7 @@ fn row(number: u128, name: &str, access: Access) -> InstanceRow {
         phase: Phase::Starting,
         replicas: vec![],
         failure: None,
+        seen: None,
         server: None,
         created_at: jiff::Timestamp::UNIX_EPOCH,
         updated_at: jiff::Timestamp::UNIX_EPOCH,

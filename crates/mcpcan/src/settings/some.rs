@@ -6,7 +6,7 @@ use url::Url;
 
 use super::value::{env_pair, header_pair, label_pair, mount_pair};
 use super::whole::Resources;
-use super::{Capture, Process, Transport, logging, object, secrets, usage, wire_name, without};
+use super::{Capture, Process, Transport, health_check, logging, object, secrets, usage, wire_name, without};
 use crate::failure::Failure;
 
 /// Settings that shall be otherwise.
@@ -30,6 +30,15 @@ pub(crate) struct SomeSettings {
     /// Whether an answer begins when the row of its request is safe, and ends when its own is.
     #[arg(long, value_name = "true|false")]
     strict: Option<bool>,
+    /// How often the platform probes the server.
+    #[arg(long, value_name = "SECONDS")]
+    probe_every: Option<u32>,
+    /// The tools that probes expect the server to offer, all of them; repeat for more.
+    #[arg(long, value_name = "NAME")]
+    expect_tool: Vec<String>,
+    /// Expect no tools.
+    #[arg(long, conflicts_with = "expect_tool")]
+    remove_expected_tools: bool,
     /// Set an environment variable; repeat for more. Kept sealed. NAME alone takes the value from this shell.
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
@@ -83,7 +92,8 @@ impl SomeSettings {
     /// Whether what runs has to be replaced for it.
     pub(crate) fn is_about_what_runs(&self) -> Result<bool, Failure> {
         let body = self.body()?;
-        Ok(body.keys().any(|key| !matches!(key.as_str(), "labels" | "notes" | "icon" | "logging")))
+        const OTHERS: [&str; 5] = ["labels", "notes", "icon", "logging", "health_check"];
+        Ok(body.keys().any(|key| !OTHERS.contains(&key.as_str())))
     }
 
     /// A JSON merge patch.
@@ -100,6 +110,8 @@ impl SomeSettings {
         set("notes", self.notes.as_ref().map(|notes| json!(notes)));
         set("icon", self.icon.as_ref().map(|icon| json!(icon)));
         set("logging", some(logging(self.capture, self.strict)));
+        let tools = self.remove_expected_tools || !self.expect_tool.is_empty();
+        set("health_check", some(health_check(self.probe_every, tools.then_some(&self.expect_tool[..]))));
         set("command", some(self.command()?));
         let removed = self.remove_image.then_some(Value::Null);
         set("image", self.image.as_ref().map(|image| json!(image)).or(removed));
@@ -171,10 +183,11 @@ mod tests {
     #[test]
     fn only_what_is_named_is_changed_and_null_takes_away() {
         let line = "--label a=b --remove-label c --env X=1 --remove-env Y --remove-image --cpu 0.5 --process shared \
-                    --capture bodies --strict false -- serve -v";
+                    --capture bodies --strict false --probe-every 60 --expect-tool echo -- serve -v";
         let expected = json!({
             "labels": { "a": "b", "c": null }, "image": null, "resources": { "cpu_limit_millis": 500 },
             "process": "shared", "logging": { "capture": "bodies", "strict": false },
+            "health_check": { "interval_seconds": 60, "tools": ["echo"] },
             "command": { "program": "serve", "args": ["-v"], "env": { "X": "1", "Y": null } },
         });
         assert_eq!(change_of(line), Ok(expected));

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::value::{cpu, env_pair, header_pair, label_pair, memory, mount_pair};
-use super::{Access, Capture, Process, Transport, logging, object, secrets, usage, wire_name};
+use super::{Access, Capture, Process, Transport, health_check, logging, object, secrets, usage, wire_name};
 use crate::failure::Failure;
 
 /// What an instance or a template is made of.
@@ -37,6 +37,12 @@ struct ProfileSettings {
     /// Let each answer begin when the row of its request is safe, and end when its own is.
     #[arg(long)]
     strict: bool,
+    /// How often the platform probes the server (hosted and proxy; 30 if nothing is said).
+    #[arg(long, value_name = "SECONDS")]
+    probe_every: Option<u32>,
+    /// A tool that probes expect the server to offer; repeat for more (hosted and proxy).
+    #[arg(long, value_name = "NAME")]
+    expect_tool: Vec<String>,
 }
 
 /// How it is reached, and what is run.
@@ -133,6 +139,11 @@ impl ProfileSettings {
         let logging = logging(self.capture, self.strict.then_some(true));
         if !logging.is_empty() {
             body.insert("logging".to_owned(), logging.into());
+        }
+        let tools = (!self.expect_tool.is_empty()).then_some(&self.expect_tool[..]);
+        let health_check = health_check(self.probe_every, tools);
+        if !health_check.is_empty() {
+            body.insert("health_check".to_owned(), health_check.into());
         }
         Ok(())
     }

@@ -11,13 +11,13 @@ use serde::Deserialize;
 use super::{Form, FormError, Stored, data, form, unknown};
 
 impl Stored for InstanceDecider {
-    const SNAPSHOT_VERSION: u16 = 5;
+    const SNAPSHOT_VERSION: u16 = 6;
 
     fn write(event: &Event) -> Form {
         match event {
-            Event::Created(event) => form(4, event),
+            Event::Created(event) => form(5, event),
             Event::Renamed(event) => form(1, event),
-            Event::Edited(event) => form(3, event),
+            Event::Edited(event) => form(4, event),
             Event::AccessChanged(event) => form(2, event),
             Event::AuthorizationChanged(event) => form(1, event),
             Event::Scaled(event) => form(1, event),
@@ -30,6 +30,7 @@ impl Stored for InstanceDecider {
             Event::ReplicaReady(event) => form(2, event),
             Event::ReplicaFailed(event) => form(1, event),
             Event::ReplicaStopped(event) => form(1, event),
+            Event::HealthChanged(event) => form(1, event),
         }
     }
 
@@ -37,9 +38,9 @@ impl Stored for InstanceDecider {
         match (name, version) {
             ("instance.created", 1) => data(name, version, payload).map(CreatedV1::lift).map(Event::Created),
             // What is new since is nothing where it is missing: these are read as they stand.
-            ("instance.created", 2..=4) => data(name, version, payload).map(Event::Created),
+            ("instance.created", 2..=5) => data(name, version, payload).map(Event::Created),
             ("instance.renamed", 1) => data(name, version, payload).map(Event::Renamed),
-            ("instance.edited", 1..=3) => data(name, version, payload).map(Event::Edited),
+            ("instance.edited", 1..=4) => data(name, version, payload).map(Event::Edited),
             ("instance.access_changed", 1 | 2) => data(name, version, payload).map(Event::AccessChanged),
             ("instance.authorization_changed", 1) => {
                 data(name, version, payload).map(Event::AuthorizationChanged)
@@ -56,6 +57,7 @@ impl Stored for InstanceDecider {
             ("instance.replica_ready", 1 | 2) => data(name, version, payload).map(Event::ReplicaReady),
             ("instance.replica_failed", 1) => data(name, version, payload).map(Event::ReplicaFailed),
             ("instance.replica_stopped", 1) => data(name, version, payload).map(Event::ReplicaStopped),
+            ("instance.health_changed", 1) => data(name, version, payload).map(Event::HealthChanged),
             _ => unknown(name, version),
         }
     }

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use domain::claim::{Claim, ClaimDecider, CredentialId, Credentials, InstanceNames, TemplateNames};
 use domain::instance::{
     Access, AccessChanged, Authorization, AuthorizationChanged, Capture, CommandLine, Created, Deleted,
-    Edited, Event as Instance, FailureReason, Hosted, InstanceDecider, Logging, Mount, Process, Profile,
-    Remote, RemoteTransport, Renamed, ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting,
+    Dimension, Edited, Event as Instance, FailureReason, Health, HealthChanged, HealthCheck, HealthStatus,
+    Hosted, InstanceDecider, Logging, Mount, Problem, ProblemClass, Process, Profile, Remote,
+    RemoteTransport, Renamed, ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting,
     ReplicaStopped, Resources, Restarted, Scaled, ServerInfo, Source, Started, Stopped,
 };
 use domain::retention_plan::{self, RetentionPlanDecider};
@@ -82,6 +83,7 @@ fn profile() -> Profile {
         notes: "ask before stopping".to_owned(),
         icon: "https://example.com/icon.svg".to_owned(),
         logging: Logging { capture: Capture::Bodies, strict: true },
+        health_check: HealthCheck { interval_seconds: 60, tools: BTreeSet::from(["search".to_owned()]) },
     }
 }
 
@@ -103,6 +105,20 @@ fn ready() -> ReplicaReady {
     };
     let endpoint = "http://127.0.0.1:40001/mcp".to_owned();
     ReplicaReady { replica: REPLICA, endpoint, credential: Some(sealed()), server }
+}
+
+fn hanging() -> HealthChanged {
+    let detail = "no answer to ping within 5 s".to_owned();
+    let problem = Problem { class: ProblemClass::AnswerTimeout, detail };
+    let health = Health {
+        status: HealthStatus::Unhealthy,
+        container: Dimension::Ready,
+        service: Dimension::Ready,
+        mcp: Dimension::NotReady,
+        unsteady: false,
+        problem: Some(problem),
+    };
+    HealthChanged { health }
 }
 
 fn instance_examples() -> Vec<Example> {
@@ -127,6 +143,7 @@ fn instance_examples() -> Vec<Example> {
         (Instance::ReplicaStarting(starting), schema_for!(ReplicaStarting)),
         (Instance::ReplicaHandshaking(handshaking), schema_for!(ReplicaHandshaking)),
         (Instance::ReplicaReady(ready()), schema_for!(ReplicaReady)),
+        (Instance::HealthChanged(hanging()), schema_for!(HealthChanged)),
         (Instance::Renamed(renamed()), schema_for!(Renamed)),
         (Instance::Scaled(Scaled { replicas: 3 }), schema_for!(Scaled)),
         (Instance::Restarted(Restarted { generation: 3 }), schema_for!(Restarted)),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use domain::instance::{
-    AccessChanged, CommandLine, Deleted, Edited, Hosted, Remote, RemoteTransport, Renamed, ReplicaFailed,
-    ReplicaHandshaking, ReplicaReady, ReplicaStarting, ReplicaStopped, Restarted, Scaled, Source, Started,
-    Stopped,
+    AccessChanged, CommandLine, Deleted, Dimension, Edited, Health, HealthChanged, HealthStatus, Hosted,
+    Remote, RemoteTransport, Renamed, ReplicaFailed, ReplicaHandshaking, ReplicaReady, ReplicaStarting,
+    ReplicaStopped, Restarted, Scaled, Source, Started, Stopped,
 };
 
 use super::*;
@@ -172,4 +172,33 @@ fn what_is_no_longer_hosted_has_no_replica_to_call() {
     let row = row([hosted(), starting(FIRST, 1), ready(FIRST, "http://127.0.0.1:1/mcp"), changed]).unwrap();
     assert_eq!((row.ready_replicas().count(), row.phase), (0, Phase::Configured));
     assert_eq!(row.replicas.len(), 1, "it is still to be ended");
+}
+
+fn health(status: HealthStatus) -> Event {
+    let ready = Dimension::Ready;
+    let health =
+        Health { status, container: ready, service: ready, mcp: ready, unsteady: false, problem: None };
+    Event::HealthChanged(HealthChanged { health })
+}
+
+#[test]
+fn a_condition_tells_what_probes_see_and_else_what_runs() {
+    let status = |events: &[Event]| {
+        let row = row(events.iter().cloned()).unwrap();
+        row.condition()
+            .map(|condition| (condition.status, condition.container, condition.trouble.map(|it| it.class)))
+    };
+    let mut events = vec![hosted()];
+    assert_eq!(status(&events), Some((None, Dimension::NotReady, None)));
+    events.extend([starting(FIRST, 1), ready(FIRST, "http://127.0.0.1:1/mcp")]);
+    assert_eq!(status(&events), Some((None, Dimension::Ready, None)));
+    events.push(health(HealthStatus::Unhealthy));
+    assert_eq!(status(&events), Some((Some(HealthStatus::Unhealthy), Dimension::Ready, None)));
+    events.push(failed(FIRST));
+    let failure = Some((Some(HealthStatus::Unhealthy), Dimension::NotReady, Some("exited")));
+    assert_eq!(status(&events), failure, "what was seen of a replica that is gone says nothing");
+    events.push(Event::Stopped(Stopped {}));
+    assert_eq!(status(&events), None);
+    assert_eq!(status(&[proxied()]), Some((None, Dimension::NotApplicable, None)));
+    assert_eq!(status(&[proxied(), health(HealthStatus::Healthy)]).unwrap().0, Some(HealthStatus::Healthy));
 }

@@ -88,6 +88,7 @@ fn wanted(id: InstanceId, generation: u64, sequence: u64) -> InstanceRow {
         phase: Phase::Starting,
         replicas: vec![],
         failure: None,
+        seen: None,
         server: None,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,

@@ -1,6 +1,7 @@
 //! The forms of single settings, as far as a JSON Schema can say them.
 
 use domain::instance::access::{MOUNTS_MAX, REPLICAS_MAX};
+use domain::instance::health::{INTERVAL_SECONDS_MAX, INTERVAL_SECONDS_MIN, TOOL_BYTES_MAX, TOOLS_MAX};
 use domain::instance::profile::{ICON_BYTES_MAX, LABELS_MAX, NOTES_CHARS_MAX};
 use domain::name::NAME_BYTES_MAX;
 use domain::sealed::SECRET_BYTES_MAX;
@@ -157,6 +158,30 @@ pub(super) fn logging() -> Schema {
                                 safe, the end of its body until the last row is. What streams goes out before that. \
                                 False by default.",
                 "type": ["boolean", "null"],
+            },
+        },
+    })
+}
+
+pub(super) fn health_check() -> Schema {
+    json_schema!({
+        "description": "How the platform probes the server; what is absent or null is as it is by default. A direct \
+                        instance has none of it: nothing of the platform's connects to it.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "interval_seconds": {
+                "description": "The time from one probe to the next. 30 by default.",
+                "type": ["integer", "null"],
+                "minimum": INTERVAL_SECONDS_MIN,
+                "maximum": INTERVAL_SECONDS_MAX,
+            },
+            "tools": {
+                "description": "The tools that the server must offer. To see them, each probe opens a session.",
+                "type": ["array", "null"],
+                "maxItems": TOOLS_MAX,
+                "items": { "type": "string", "minLength": 1, "maxLength": TOOL_BYTES_MAX,
+                           "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$" },
             },
         },
     })

@@ -22,6 +22,9 @@ impl Edit {
         edit.icon = new(&from_profile.icon, &to_profile.icon);
         edit.capture = new(&from_profile.logging.capture, &to_profile.logging.capture);
         edit.strict = new(&from_profile.logging.strict, &to_profile.logging.strict);
+        let (from, to) = (&from_profile.health_check, &to_profile.health_check);
+        edit.check_interval_seconds = new(&from.interval_seconds, &to.interval_seconds);
+        edit.check_tools = new(&from.tools, &to.tools);
         Some(edit)
     }
 
