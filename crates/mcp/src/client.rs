@@ -5,7 +5,10 @@
 //! to it never show in an error or in `Debug` output. It does not retry: the caller knows whether a call may run twice.
 
 mod answer;
+mod dialer;
 mod error;
+mod http_sse;
+mod stateless;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +20,10 @@ use reqwest::{RequestBuilder, Response, Url};
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-pub use error::Error;
+pub use dialer::{Dialer, Names};
+pub use error::{Error, NoConnection};
+pub use http_sse::HttpSse;
+pub use stateless::Stateless;
 
 use crate::protocol::{Era, Revision};
 use crate::{message, session};
@@ -54,7 +60,7 @@ pub struct Client {
     http: reqwest::Client,
     url: Url,
     limits: Limits,
-    /// `Mcp-Session-Id` and `MCP-Protocol-Version`, once the server has named them.
+    /// The caller's, and `Mcp-Session-Id` and `MCP-Protocol-Version`, once the server has named them.
     headers: HeaderMap,
     next_id: AtomicU64,
     initialize_result: Box<RawValue>,
@@ -75,12 +81,21 @@ impl Client {
 
     /// Opens a session with bounds of the caller's own.
     pub async fn connect_within(url: &str, headers: HeaderMap, limits: Limits) -> Result<Self, Error> {
-        let url = Url::parse(url).map_err(|_| Error::Protocol("the server's address is not a URL".into()))?;
+        Self::connect_by(&Dialer::new(CONNECT_TIMEOUT)?, url, headers, limits).await
+    }
+
+    /// Opens a session over connections of the caller's own making.
+    pub async fn connect_by(
+        dialer: &Dialer,
+        url: &str,
+        headers: HeaderMap,
+        limits: Limits,
+    ) -> Result<Self, Error> {
         let mut client = Self {
-            http: http_client(headers)?,
-            url,
+            http: dialer.http.clone(),
+            url: parsed(url)?,
             limits,
-            headers: HeaderMap::new(),
+            headers: kept_secret(headers),
             next_id: AtomicU64::new(1),
             initialize_result: RawValue::NULL.to_owned(),
             revision: Revision::LATEST_WITH_SESSIONS,
@@ -136,7 +151,7 @@ impl Client {
         let params = to_raw_value(&serde_json::json!({
             "protocolVersion": Revision::LATEST_WITH_SESSIONS.as_str(),
             "capabilities": {},
-            "clientInfo": { "name": "mcpcan", "version": env!("CARGO_PKG_VERSION") },
+            "clientInfo": client_info(),
         }))
         .expect("a JSON value always serialises");
         let (method, timeout) = ("initialize", self.limits.initialize);
@@ -188,13 +203,7 @@ impl Client {
     }
 
     async fn post(&self, body: Vec<u8>, what: &str, timeout: Duration) -> Result<Response, Error> {
-        let request = self
-            .http
-            .post(self.url.clone())
-            .headers(self.headers.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "application/json, text/event-stream")
-            .body(body);
+        let request = posted(&self.http, self.url.clone(), &self.headers, body);
         let response = send(request, what, timeout).await?;
         answer::checked(response).await
     }
@@ -206,20 +215,30 @@ impl fmt::Debug for Client {
     }
 }
 
-fn http_client(mut headers: HeaderMap) -> Result<reqwest::Client, Error> {
+fn parsed(url: &str) -> Result<Url, Error> {
+    Url::parse(url).map_err(|_| Error::Protocol("the server's address is not a URL".into()))
+}
+
+/// The fields as they may be sent: no `Debug` output shows them.
+fn kept_secret(mut headers: HeaderMap) -> HeaderMap {
     for value in headers.values_mut() {
         value.set_sensitive(true);
     }
-    // reqwest takes the process's provider; when there is one already, that one stays.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder()
-        .default_headers(headers)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .tcp_nodelay(true)
-        .build()
-        .map_err(|error| Error::Unreachable(error.without_url()))
+    headers
+}
+
+/// What a client says of itself.
+fn client_info() -> serde_json::Value {
+    serde_json::json!({ "name": "mcpcan", "version": env!("CARGO_PKG_VERSION") })
+}
+
+/// A message on its way to a server that may answer with JSON or with events.
+fn posted(http: &reqwest::Client, url: Url, headers: &HeaderMap, body: Vec<u8>) -> RequestBuilder {
+    http.post(url)
+        .headers(headers.clone())
+        .header(CONTENT_TYPE, "application/json")
+        .header(ACCEPT, "application/json, text/event-stream")
+        .body(body)
 }
 
 async fn send(request: RequestBuilder, what: &str, timeout: Duration) -> Result<Response, Error> {

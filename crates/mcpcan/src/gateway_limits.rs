@@ -99,7 +99,7 @@ fn network(text: &str) -> Result<IpNet, String> {
         .map_err(|_| "it is no address and no network such as 10.0.0.0/8".to_owned())
 }
 
-/// Where proxied instances may lead, as the api and the gateways are told.
+/// Where proxied instances may lead, as the api, the gateways and the workers, which probe them, are told.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct UpstreamAddresses {
     /// Whether proxied instances may lead to private addresses, this machine included. Link-local addresses and those

@@ -83,6 +83,7 @@ pub(crate) struct Patience {
 /// What a command waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Goal {
+    /// As many as are wanted are ready, and none of an older generation is there.
     Ready,
     /// So many replicas are ready, and no others are there.
     Replicas(usize),

@@ -81,6 +81,8 @@ pub(crate) struct WorkerArguments {
     #[arg(long, value_name = "NAME")]
     pass_env: Vec<String>,
     #[command(flatten)]
+    addresses: UpstreamAddresses,
+    #[command(flatten)]
     nats: SealedNatsArguments,
     #[command(flatten)]
     process: ProcessArguments,
@@ -147,6 +149,7 @@ pub(crate) fn worker(arguments: WorkerArguments, data: Option<PathBuf>) -> Resul
             data: data.path().to_owned(),
             bridge: find_bridge(arguments.bridge.as_deref())?,
             pass_environment: arguments.pass_env.clone(),
+            private_upstreams: arguments.addresses.allow_private(),
         };
         let store = arguments.nats.connect(Role::Worker).await?;
         say_readiness(&store, Role::Worker, None, &context);

@@ -41,6 +41,8 @@ pub enum Task {
     Chain,
     /// Having the rows that lie in ClickHouse follow their retention plans.
     Retention,
+    /// Asking the instances how they are.
+    Probes,
 }
 
 impl fmt::Display for Task {
@@ -50,6 +52,7 @@ impl fmt::Display for Task {
             Task::Sink(stream) => write!(f, "sink.{}", stream.name()),
             Task::Chain => f.write_str("chain"),
             Task::Retention => f.write_str("retention"),
+            Task::Probes => f.write_str("probes"),
         }
     }
 }

@@ -54,7 +54,9 @@ pub struct InstanceRow {
 pub enum Phase {
     /// Wanted to run; no replica has answered a handshake yet.
     Starting,
-    /// A replica has answered a handshake.
+    /// Serves calls, but not yet with as many replicas as are wanted, or with those of an older generation.
+    Updating,
+    /// As many replicas as are wanted have answered a handshake, all of the wanted generation.
     Ready,
     /// Wanted to run, but the last replica failed; the worker tries again.
     Failed,
@@ -103,7 +105,8 @@ impl InstanceRow {
             (false, _) if self.replicas.is_empty() => Phase::Stopped,
             (false, _) => Phase::Stopping,
             (true, false) => Phase::Configured,
-            (true, true) if self.is_ready() => Phase::Ready,
+            (true, true) if self.is_complete() => Phase::Ready,
+            (true, true) if self.is_ready() => Phase::Updating,
             // A lost replica says something about its worker, nothing about the server: another one is on its way.
             (true, true)
                 if self.failure.as_ref().is_some_and(|failure| failure.reason != FailureReason::Lost) =>
@@ -129,6 +132,13 @@ impl InstanceRow {
         if was_ready && !self.is_ready() {
             self.seen = None;
         }
+    }
+
+    /// Whether as many replicas as are wanted have answered a handshake.
+    fn is_complete(&self) -> bool {
+        let wanted = self.access.hosted().map_or(0, |hosted| usize::from(hosted.replicas));
+        let current = self.replicas.iter().filter(|replica| replica.generation == self.generation);
+        current.filter(|replica| replica.url.is_some()).count() >= wanted
     }
 
     /// Whether a replica has answered a handshake and not ended.

@@ -5,7 +5,7 @@
 //! clean up and finish. What becomes of a replica is reported as commands, like any other wish.
 //!
 //! Reading order: `plan` says what has to be done, `reconcile` does it, `local` is the life of one replica as a
-//! process on this machine. `mcpcan` runs the role.
+//! process on this machine; `probe` asks every instance how it is. `mcpcan` runs the role.
 //!
 //! It must not decide what is wanted, route calls, or tell anybody a server's secrets.
 
@@ -14,6 +14,7 @@ mod hold;
 mod local;
 mod logs;
 mod plan;
+mod probe;
 mod reconcile;
 mod report;
 
@@ -39,6 +40,8 @@ pub struct Config {
     /// Names of variables of the worker's own environment that hosted servers are given too, besides the few that
     /// every program needs.
     pub pass_environment: Vec<String>,
+    /// Whether servers elsewhere may have private addresses: what the gateways refuse is not probed.
+    pub private_upstreams: bool,
 }
 
 /// Runs the role until shutdown. When it returns, none of its replicas runs any more.
@@ -52,11 +55,23 @@ pub async fn run(config: Config, store: Store, context: service::Context) -> any
         .await
         .with_context(|| format!("find the bridge {}", config.bridge.display()))?;
     let config = Config { bridge, ..config };
+    let private_upstreams = config.private_upstreams;
     let local = Local::open(config, store.clone(), context.shutdown.clone())
         .await
         .context("open the data directory")?;
     // Before anything is started: what is found now is of an earlier life.
     local.sweep().await;
     let view = store.follow::<Instances>(|_, _| {}).await.context("follow the view of instances")?;
-    Reconciler::new(store, local, view).run(context.shutdown, &ready).await
+    let probing = context.readiness.register("worker: probes");
+    let probes = async {
+        let (store, view, shutdown) = (store.clone(), view.clone(), context.shutdown.clone());
+        if let Err(error) = probe::run(store, view, private_upstreams, &probing, shutdown).await {
+            // What runs goes on, and so do those who look after it.
+            tracing::error!(error = format!("{error:#}"), "probes have ended");
+            probing.set(false);
+        }
+    };
+    let reconciler =
+        Reconciler::new(store.clone(), local, view.clone()).run(context.shutdown.clone(), &ready);
+    tokio::join!(reconciler, probes).0
 }

@@ -51,6 +51,8 @@ pub(crate) struct Local {
 pub(crate) struct Replica {
     pub(crate) subject: Subject,
     pub(crate) hosted: Hosted,
+    /// Whether no other is tried if this one never becomes ready.
+    pub(crate) is_last: bool,
 }
 
 /// How a replica's life ended.
@@ -130,7 +132,7 @@ impl Local {
         }
         // Whoever sees the end of the replica finds its last words in the log.
         log.close().await;
-        let (fact, how) = last_fact(halt);
+        let (fact, how) = last_fact(halt, replica.is_last);
         Ended { how, sequence: self.report_end(replica.subject, fact).await }
     }
 

@@ -12,6 +12,10 @@ use views::InstanceRow;
 
 use crate::hold::Hold;
 
+/// How long a replica that was replaced goes on: the gateways lead what is new to the newer replicas as soon as they
+/// see these in the view, and calls that were under way have this long to end.
+pub(crate) const RETIREMENT: Duration = Duration::from_secs(10);
+
 /// A snapshot of what is wanted and what is.
 #[derive(Debug)]
 pub(crate) struct Snapshot<'a> {
@@ -40,6 +44,8 @@ pub(crate) struct Observed {
 pub(crate) enum Stage {
     /// Starting, or up.
     Running,
+    /// Serves what it has begun while newer ones take what comes, until this time.
+    Retiring { until: Duration },
     /// Has been told to end, or its end is being reported.
     Ending,
     /// Gone and reported; remembered until the view has heard of it, which it has at this sequence.
@@ -51,6 +57,8 @@ pub(crate) enum Stage {
 pub(crate) enum Action {
     /// Start one new replica. `sequence` is the state of the row that asked for it.
     Start { instance: InstanceId, generation: u64, sequence: u64 },
+    /// Have a replica of this worker serve what it has begun, and end it [`RETIREMENT`] later.
+    Retire { replica: ReplicaId },
     /// End a replica of this worker.
     End { replica: ReplicaId, why: Why },
     /// Report a replica that the log believes in and nobody runs as lost.
@@ -81,6 +89,12 @@ pub(crate) struct Plan {
     pub(crate) wake_at: Option<Duration>,
 }
 
+impl Plan {
+    fn wake_by(&mut self, at: Duration) {
+        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+    }
+}
+
 /// Compares what is wanted with what is.
 pub(crate) fn plan(snapshot: &Snapshot<'_>) -> Plan {
     let mut plan = Plan::default();
@@ -90,8 +104,13 @@ pub(crate) fn plan(snapshot: &Snapshot<'_>) -> Plan {
     for row in snapshot.rows.values() {
         let lost = disown_unknown(snapshot, row, &mut plan);
         let crew = crews.get(&row.id).unwrap_or(&nobody);
-        // The end of the old comes before the start of the new, in the log as on the machine.
-        if !lost && !crew.is_leaving(row) {
+        if lost {
+            continue;
+        }
+        if is_replaced_in_turn(row, crew) {
+            replace_in_turn(snapshot, row, crew, &mut plan);
+        } else if !crew.is_leaving(row) {
+            // The end of the old comes before the start of the new, in the log as on the machine.
             start_wanted(snapshot, row, crew, &mut plan);
         }
     }
@@ -108,6 +127,8 @@ pub(crate) fn plan(snapshot: &Snapshot<'_>) -> Plan {
 struct Crew {
     /// The replicas that run with their generations, oldest first: ids sort by the time they were made at.
     running: Vec<(ReplicaId, u64)>,
+    /// Those that serve what they have begun, and until when.
+    retiring: Vec<(ReplicaId, Duration)>,
     /// Whether a replica has been told to end and has not.
     ending: bool,
 }
@@ -127,6 +148,9 @@ fn crews(observed: &BTreeMap<ReplicaId, Observed>) -> BTreeMap<InstanceId, Crew>
             Stage::Running => {
                 crews.entry(observed.instance).or_default().running.push((*replica, observed.generation));
             }
+            Stage::Retiring { until } => {
+                crews.entry(observed.instance).or_default().retiring.push((*replica, until));
+            }
             Stage::Ending => crews.entry(observed.instance).or_default().ending = true,
             Stage::Ended { .. } => {}
         }
@@ -144,6 +168,7 @@ fn end_unwanted(snapshot: &Snapshot<'_>, crews: &BTreeMap<InstanceId, Crew>, pla
                 None => Why::Gone,
                 Some(row) if !row.wanted => Why::Stopped,
                 Some(row) if !row.access.is_hosted() => Why::Elsewhere,
+                Some(row) if row.generation > *generation && is_replaced_in_turn(row, crew) => continue,
                 Some(row) if row.generation > *generation => Why::Superseded,
                 Some(row) if row.generation == *generation && surplus > 0 => {
                     surplus -= 1;
@@ -154,6 +179,41 @@ fn end_unwanted(snapshot: &Snapshot<'_>, crews: &BTreeMap<InstanceId, Crew>, pla
             };
             plan.actions.push(Action::End { replica: *replica, why });
         }
+        for (replica, until) in &crew.retiring {
+            let why = match row {
+                None => Why::Gone,
+                Some(row) if !row.wanted => Why::Stopped,
+                Some(row) if !row.access.is_hosted() => Why::Elsewhere,
+                Some(_) if *until <= snapshot.now => Why::Superseded,
+                Some(_) => {
+                    plan.wake_by(*until);
+                    continue;
+                }
+            };
+            plan.actions.push(Action::End { replica: *replica, why });
+        }
+    }
+}
+
+/// Whether replicas of an older generation go one by one, each once a newer one can take over: so no call fails where
+/// several replicas are wanted. One that is alone ends before the next starts: its server may not bear another beside it.
+fn is_replaced_in_turn(row: &InstanceRow, crew: &Crew) -> bool {
+    let is_older = |(_, generation): &(ReplicaId, u64)| *generation < row.generation;
+    replicas_wanted(row) > 1 && (!crew.retiring.is_empty() || crew.running.iter().any(is_older))
+}
+
+/// Retires as many of the old as newer ones are ready, and starts one new one at a time, one above what is wanted.
+fn replace_in_turn(snapshot: &Snapshot<'_>, row: &InstanceRow, crew: &Crew, plan: &mut Plan) {
+    let wanted = replicas_wanted(row);
+    let (old, new): (Vec<_>, Vec<_>) =
+        crew.running.iter().partition(|(_, generation)| *generation < row.generation);
+    let ready = new.iter().filter(|(replica, _)| is_ready(row, *replica)).count();
+    let kept = wanted.saturating_sub(ready);
+    let retired = old.iter().take(old.len().saturating_sub(kept));
+    plan.actions.extend(retired.map(|(replica, _)| Action::Retire { replica: *replica }));
+    let there = crew.running.len() + crew.retiring.len() + usize::from(crew.ending);
+    if new.len() < wanted && new.len() == ready && there <= wanted {
+        start_at_most(1, snapshot, row, crew, plan);
     }
 }
 
@@ -182,22 +242,33 @@ fn disown_unknown(snapshot: &Snapshot<'_>, row: &InstanceRow, plan: &mut Plan) -
 
 fn start_wanted(snapshot: &Snapshot<'_>, row: &InstanceRow, crew: &Crew, plan: &mut Plan) {
     let missing = replicas_wanted(row).saturating_sub(crew.running.len());
+    start_at_most(missing, snapshot, row, crew, plan);
+}
+
+fn start_at_most(missing: usize, snapshot: &Snapshot<'_>, row: &InstanceRow, crew: &Crew, plan: &mut Plan) {
     if missing == 0 {
         return;
     }
     let starts = match snapshot.holds.get(&row.id) {
         Some(Hold::Behind { sequence }) if row.sequence <= *sequence => 0,
-        Some(Hold::Unsupported { generation }) if *generation == row.generation => 0,
+        Some(Hold::Unsupported { generation } | Hold::GivenUp { generation })
+            if *generation == row.generation =>
+        {
+            0
+        }
         Some(Hold::Setback { generation, not_before, .. }) if *generation == row.generation => {
             if *not_before > snapshot.now {
-                plan.wake_at = Some(plan.wake_at.map_or(*not_before, |earlier| earlier.min(*not_before)));
+                plan.wake_by(*not_before);
                 0
             } else {
                 // What has failed may fail again: one tries, and the others follow once it is ready.
-                usize::from(is_all_ready(row, crew))
+                missing.min(usize::from(is_all_ready(row, crew)))
             }
         }
-        Some(Hold::Behind { .. } | Hold::Unsupported { .. } | Hold::Setback { .. }) | None => missing,
+        Some(
+            Hold::Behind { .. } | Hold::Unsupported { .. } | Hold::GivenUp { .. } | Hold::Setback { .. },
+        )
+        | None => missing,
     };
     let start = Action::Start { instance: row.id, generation: row.generation, sequence: row.sequence };
     plan.actions.extend(std::iter::repeat_n(start, starts));
@@ -205,8 +276,11 @@ fn start_wanted(snapshot: &Snapshot<'_>, row: &InstanceRow, crew: &Crew, plan: &
 
 /// Whether every replica that runs has answered a handshake, as far as the view tells.
 fn is_all_ready(row: &InstanceRow, crew: &Crew) -> bool {
-    let is_ready = |replica| row.replicas.iter().any(|known| known.replica == replica && known.url.is_some());
-    crew.running.iter().all(|(replica, _)| is_ready(*replica))
+    crew.running.iter().all(|(replica, _)| is_ready(row, *replica))
+}
+
+fn is_ready(row: &InstanceRow, replica: ReplicaId) -> bool {
+    row.replicas.iter().any(|known| known.replica == replica && known.url.is_some())
 }
 
 #[cfg(test)]

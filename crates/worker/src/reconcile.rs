@@ -20,7 +20,7 @@ use views::{InstanceRow, Instances};
 
 use crate::hold::{self, Hold};
 use crate::local::{Ended, How, Local, Replica};
-use crate::plan::{Action, Observed, Plan, Snapshot, Stage, plan};
+use crate::plan::{Action, Observed, Plan, RETIREMENT, Snapshot, Stage, plan};
 use crate::report::{Subject, report};
 
 /// How long nothing may happen before everything is looked at anyway.
@@ -133,7 +133,7 @@ impl Reconciler {
         let rows: BTreeMap<InstanceId, &InstanceRow> =
             rows.iter().map(|row| (row.id, row.as_ref())).collect();
         self.forget(&rows);
-        let Plan { actions, wake_at } = plan(&Snapshot {
+        let Plan { actions, mut wake_at } = plan(&Snapshot {
             rows: &rows,
             observed: &self.observed,
             holds: &self.holds,
@@ -147,8 +147,17 @@ impl Reconciler {
                     if let Some(Access::Hosted(hosted)) = rows.get(&instance).map(|row| &row.access) {
                         let replica = ReplicaId(Uuid::now_v7());
                         let subject = Subject { instance, replica, generation, cause: sequence };
-                        self.start(Replica { subject, hosted: hosted.clone() });
+                        let is_last = hold::is_last_attempt(self.holds.get(&instance), generation);
+                        self.start(Replica { subject, hosted: hosted.clone(), is_last });
                     }
+                }
+                Action::Retire { replica } => {
+                    tracing::info!(%replica, "replica serves what it has begun, and ends then");
+                    let until = self.started.elapsed() + RETIREMENT;
+                    if let Some(observed) = self.observed.get_mut(&replica) {
+                        observed.stage = Stage::Retiring { until };
+                    }
+                    wake_at = Some(wake_at.map_or(until, |earlier| earlier.min(until)));
                 }
                 Action::End { replica, why } => {
                     tracing::info!(%replica, ?why, "replica has to end");
@@ -173,7 +182,7 @@ impl Reconciler {
                 row.is_some_and(|row| row.replicas.iter().any(|known| known.replica == *replica))
             };
             match observed.stage {
-                Stage::Running | Stage::Ending => true,
+                Stage::Running | Stage::Retiring { .. } | Stage::Ending => true,
                 Stage::Ended { sequence } => position < sequence || is_listed(),
             }
         });

@@ -48,8 +48,7 @@ impl ServerRequest {
 
 impl Answer {
     pub(super) fn new(response: Response, id: u64, bytes_max: usize) -> Result<Self, Error> {
-        let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let essence = media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let essence = media_type(&response);
         let form = if essence.eq_ignore_ascii_case("application/json") {
             Form::Json(Vec::new())
         } else if essence.eq_ignore_ascii_case(sse::CONTENT_TYPE) {
@@ -123,19 +122,51 @@ impl Answer {
         };
         let mut wanted = None;
         for message in messages {
-            match message {
-                Message::Request(request) => {
-                    let ping = request.method == "ping";
-                    wanted = Some(ServerRequest { id: request.id.to_owned(), ping });
-                }
-                Message::Response(response) if Id::read(response.id).as_ref() == Some(&self.id) => {
-                    self.result = Some(outcome(response.outcome));
-                }
-                Message::Response(_) | Message::Notification(_) => {}
+            match meaning(message, &self.id) {
+                Incoming::Request(request) => wanted = Some(request),
+                Incoming::Answer(result) => self.result = Some(result),
+                Incoming::Other => {}
             }
         }
         Ok(wanted)
     }
+}
+
+/// What a message of the server means to who waits for the answer to one request.
+pub(super) enum Incoming {
+    Answer(Result<Box<RawValue>, Error>),
+    Request(ServerRequest),
+    Other,
+}
+
+/// Reads one message of a stream, for who waits for the answer to the request `id`.
+pub(super) fn incoming(bytes: &[u8], id: &Id) -> Result<Incoming, Error> {
+    match message::parse(bytes).map_err(|error| Error::Protocol(error.to_string()))? {
+        Body::One(message) => Ok(meaning(message, id)),
+        Body::Batch(_) => Err(Error::Protocol("the revision knows no batches".into())),
+    }
+}
+
+fn meaning(message: Message<'_>, id: &Id) -> Incoming {
+    match message {
+        Message::Request(request) => {
+            let ping = request.method == "ping";
+            Incoming::Request(ServerRequest { id: request.id.to_owned(), ping })
+        }
+        Message::Response(response) if Id::read(response.id).as_ref() == Some(id) => {
+            Incoming::Answer(outcome(response.outcome))
+        }
+        Message::Response(_) | Message::Notification(_) => Incoming::Other,
+    }
+}
+
+fn media_type(response: &Response) -> String {
+    let named = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    named.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+pub(super) fn is_event_stream(response: &Response) -> bool {
+    media_type(response) == sse::CONTENT_TYPE
 }
 
 fn outcome(outcome: Outcome<'_>) -> Result<Box<RawValue>, Error> {

@@ -41,7 +41,34 @@ pub enum Error {
     },
 }
 
+/// Why there is no connection, as far as the operating system and TLS tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoConnection {
+    /// It could not be secured.
+    Tls,
+    /// It did not come about, or not in time.
+    NotMade,
+    /// It was there, and broke.
+    Broken,
+}
+
 impl Error {
+    /// Why there is no connection, if that is what is wrong.
+    pub fn no_connection(&self) -> Option<NoConnection> {
+        let Self::Unreachable(error) = self else { return None };
+        let mut cause = Some(error as &(dyn std::error::Error + 'static));
+        while let Some(error) = cause {
+            // An error of IO hides what it was made of from `source`.
+            let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            let inner = inner.is_some_and(|inner| inner.is::<rustls::Error>());
+            if inner || error.is::<rustls::Error>() {
+                return Some(NoConnection::Tls);
+            }
+            cause = error.source();
+        }
+        Some(if error.is_connect() { NoConnection::NotMade } else { NoConnection::Broken })
+    }
+
     pub(super) fn of_transport(error: reqwest::Error, what: &str, limit: Duration) -> Self {
         // Waiting for the connection has a limit of its own, which says nothing about the server's speed.
         if error.is_timeout() && !error.is_connect() {

@@ -36,6 +36,9 @@ struct Watch {
     sequence: u64,
     /// The replicas that started and did not end.
     replicas: Vec<Replica>,
+    /// How many are wanted.
+    #[serde(default)]
+    replicas_wanted: usize,
     /// Why the last replica of this generation failed, while nothing has come up since.
     failure: Option<ReplicaFailure>,
     /// Whether a process has run since, which may have written something.
@@ -165,7 +168,10 @@ impl Watch {
     fn reached(&self, goal: Goal) -> bool {
         match goal {
             Goal::Ready => {
-                self.replicas.iter().any(|known| known.ready && known.generation >= self.generation)
+                let ready = |known: &&Replica| known.ready && known.generation >= self.generation;
+                let is_older = |known: &Replica| known.generation < self.generation;
+                self.replicas.iter().filter(ready).count() >= self.replicas_wanted.max(1)
+                    && !self.replicas.iter().any(is_older)
             }
             Goal::Replicas(wanted) => {
                 let ready = |known: &&Replica| known.ready && known.generation >= self.generation;

@@ -74,6 +74,7 @@ impl Roles {
             data: data.path().to_owned(),
             bridge: claims.bridge,
             pass_environment: arguments.pass_env.clone(),
+            private_upstreams: arguments.addresses.allow_private(),
         };
         let context = Context { shutdown: CancellationToken::new(), readiness: roles.readiness.clone() };
         say_readiness(&stores.api, Role::Api, Some(PROCESS.to_owned()), &context);

@@ -48,7 +48,7 @@ impl InstanceRow {
             since: self.updated_at,
         };
         match (self.phase, &self.failure) {
-            (Phase::Ready, _) => Some(Condition { container: Dimension::Ready, ..unknown }),
+            (Phase::Ready | Phase::Updating, _) => Some(Condition { container: Dimension::Ready, ..unknown }),
             (Phase::Failed, Some(failure)) => Some(Condition {
                 status: Some(HealthStatus::Unhealthy),
                 trouble: Some(trouble(failure)),

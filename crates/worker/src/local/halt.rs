@@ -8,6 +8,7 @@ use domain::instance::{Fact, FailureReason};
 use super::How;
 use super::bridge::ChildExit;
 use crate::handshake::NoAnswer;
+use crate::hold::ATTEMPTS_MAX;
 use crate::report::Unwanted;
 
 /// Why a replica cannot go on.
@@ -68,7 +69,8 @@ impl From<NoAnswer> for Halt {
 }
 
 /// The last fact about a replica that was told to end (`None`) or could not go on.
-pub(super) fn last_fact(halt: Option<Halt>) -> (Fact, How) {
+/// `is_last` if no other is tried should this one never have been ready.
+pub(super) fn last_fact(halt: Option<Halt>, is_last: bool) -> (Fact, How) {
     match halt {
         None => (Fact::Stopped, How::Told),
         Some(Halt::Unwanted(unwanted)) => {
@@ -85,6 +87,14 @@ pub(super) fn last_fact(halt: Option<Halt>) -> (Fact, How) {
                 | FailureReason::HandshakeTimeout
                 | FailureReason::ProtocolError
                 | FailureReason::Lost => How::Failed { ready_for },
+            };
+            let detail = match how {
+                How::Failed { ready_for: None } if is_last => {
+                    format!(
+                        "{detail}; {ATTEMPTS_MAX} attempts have failed: it is tried again once it is edited, started or restarted"
+                    )
+                }
+                _ => detail,
             };
             (Fact::Failed { reason, detail }, how)
         }

@@ -46,6 +46,7 @@ fn render(plan: &Plan) -> String {
             Action::Start { instance, generation, sequence } => {
                 writeln!(text, "start {} generation {generation} at {sequence}", short(instance.0))
             }
+            Action::Retire { replica } => writeln!(text, "retire {}", short(replica.0)),
             Action::End { replica, why } => writeln!(text, "end {} {why:?}", short(replica.0)),
             Action::Disown { instance, replica, generation } => {
                 writeln!(text, "disown {}/{} generation {generation}", short(instance.0), short(replica.0))
@@ -247,7 +248,7 @@ fn a_stopped_instance_does_not_keep_replicas_that_nobody_runs() {
 fn after_a_failure_the_start_waits() {
     let hold = |instance, seconds| {
         let not_before = Duration::from_secs(seconds);
-        (instance, Hold::Setback { generation: 1, failures: 3, not_before })
+        (instance, Hold::Setback { generation: 1, failures: 3, proven: false, not_before })
     };
     let at = |now_s| World {
         rows: vec![wanted(INSTANCE, 1, 6), wanted(OTHER, 1, 8)],
@@ -273,7 +274,7 @@ fn after_a_failure_the_start_waits() {
 #[test]
 fn a_setback_of_an_older_generation_holds_nothing_up() {
     let not_before = Duration::from_secs(60);
-    let holds = vec![(INSTANCE, Hold::Setback { generation: 1, failures: 9, not_before })];
+    let holds = vec![(INSTANCE, Hold::Setback { generation: 1, failures: 9, proven: false, not_before })];
     check(
         World { rows: vec![wanted(INSTANCE, 2, 8)], holds, ..World::default() },
         expect![[r#"
@@ -359,34 +360,111 @@ fn nothing_is_started_while_something_of_the_instance_ends() {
     );
 }
 
+/// The row as the view has it once these replicas are ready.
+fn serving(row: InstanceRow, replicas: &[(ReplicaId, u64)]) -> InstanceRow {
+    replicas.iter().fold(row, |row, (replica, generation)| {
+        let mut row = listing(row, *replica, *generation);
+        row.replicas.last_mut().expect("it was listed").url = Some("http://127.0.0.1:1/mcp".to_owned());
+        row
+    })
+}
+
+const OLD: [(ReplicaId, u64); 2] = [(FIRST, 1), (SECOND, 1)];
+const FOURTH: ReplicaId = ReplicaId(Uuid::from_u128(4));
+
 #[test]
-fn a_new_generation_replaces_every_replica() {
-    let rows = vec![scaled(wanted(INSTANCE, 2, 9), 2)];
-    let with = |stages: [Stage; 2]| World {
-        rows: rows.clone(),
-        observed: vec![replica(FIRST, 1, stages[0]), replica(SECOND, 1, stages[1])],
+fn several_replicas_are_replaced_in_turn_and_never_are_fewer_ready_than_wanted() {
+    let row = |ready: &[(ReplicaId, u64)]| serving(scaled(wanted(INSTANCE, 2, 9), 2), ready);
+    let with = |ready: &[(ReplicaId, u64)], observed: Vec<(ReplicaId, Observed)>| World {
+        rows: vec![row(ready)],
+        observed,
+        now_s: 20,
         ..World::default()
     };
+    let (old, new) = (|id| replica(id, 1, Stage::Running), |id| replica(id, 2, Stage::Running));
+    let retiring = |seconds| Stage::Retiring { until: Duration::from_secs(seconds) };
     check(
-        with([Stage::Running; 2]),
+        with(&OLD, vec![old(FIRST), old(SECOND)]),
         expect![[r#"
-            end 2 Superseded
+            start a generation 2 at 9
+        "#]],
+    );
+    let begun = serving(row(&OLD), &[]);
+    let begun = listing(begun, THIRD, 2);
+    let observed = vec![old(FIRST), old(SECOND), new(THIRD)];
+    check(World { rows: vec![begun], observed: observed.clone(), ..World::default() }, expect![""]);
+    let ready = [OLD[0], OLD[1], (THIRD, 2)];
+    check(
+        with(&ready, observed),
+        expect![[r#"
+            retire 1
+        "#]],
+    );
+    check(
+        with(&ready, vec![replica(FIRST, 1, retiring(25)), old(SECOND), new(THIRD)]),
+        expect![[r#"
+            wake at 25 s
+        "#]],
+    );
+    check(
+        with(&ready, vec![replica(FIRST, 1, retiring(20)), old(SECOND), new(THIRD)]),
+        expect![[r#"
             end 1 Superseded
         "#]],
     );
-    check(with([ENDED, Stage::Ending]), expect![""]);
     check(
-        with([ENDED; 2]),
+        with(&ready[1..], vec![replica(FIRST, 1, ENDED), old(SECOND), new(THIRD)]),
         expect![[r#"
             start a generation 2 at 9
-            start a generation 2 at 9
+        "#]],
+    );
+    let ready = [OLD[1], (THIRD, 2), (FOURTH, 2)];
+    check(
+        with(&ready, vec![old(SECOND), new(THIRD), new(FOURTH)]),
+        expect![[r#"
+            retire 2
+        "#]],
+    );
+    check(
+        with(&ready, vec![replica(SECOND, 1, retiring(30)), new(THIRD), new(FOURTH)]),
+        expect![[r#"
+            wake at 30 s
+        "#]],
+    );
+}
+
+#[test]
+fn a_new_generation_that_does_not_come_up_leaves_the_old_one_serving() {
+    let rows = vec![serving(scaled(wanted(INSTANCE, 2, 9), 2), &OLD)];
+    let observed = vec![replica(FIRST, 1, Stage::Running), replica(SECOND, 1, Stage::Running)];
+    let holds = vec![(INSTANCE, Hold::GivenUp { generation: 2 })];
+    check(World { rows: rows.clone(), observed: observed.clone(), holds, ..World::default() }, expect![""]);
+    let stopped = vec![InstanceRow { wanted: false, ..rows[0].clone() }];
+    check(
+        World { rows: stopped, observed, ..World::default() },
+        expect![[r#"
+            end 2 Stopped
+            end 1 Stopped
+        "#]],
+    );
+}
+
+#[test]
+fn what_was_given_up_is_started_by_another_generation_only() {
+    let holds = || vec![(INSTANCE, Hold::GivenUp { generation: 1 })];
+    check(World { rows: vec![wanted(INSTANCE, 1, 5)], holds: holds(), ..World::default() }, expect![""]);
+    check(
+        World { rows: vec![wanted(INSTANCE, 2, 6)], holds: holds(), ..World::default() },
+        expect![[r#"
+            start a generation 2 at 6
         "#]],
     );
 }
 
 #[test]
 fn after_a_failure_replicas_come_back_one_by_one() {
-    let setback = Hold::Setback { generation: 1, failures: 1, not_before: Duration::from_secs(5) };
+    let setback =
+        Hold::Setback { generation: 1, failures: 1, proven: false, not_before: Duration::from_secs(5) };
     let with = |url: Option<&str>, now_s| {
         let mut row = listing(scaled(wanted(INSTANCE, 1, 9), 3), FIRST, 1);
         row.replicas[0].url = url.map(str::to_owned);

@@ -60,8 +60,12 @@ impl Platform {
     /// Starts a worker and waits until it is ready.
     pub(crate) async fn worker(&self) -> Worker {
         let context = Context { shutdown: CancellationToken::new(), readiness: Readiness::default() };
-        let config =
-            worker::Config { data: self.data.path().to_owned(), bridge: bridge(), pass_environment: vec![] };
+        let config = worker::Config {
+            data: self.data.path().to_owned(),
+            bridge: bridge(),
+            pass_environment: vec![],
+            private_upstreams: true,
+        };
         let store = self.server.store_as(Role::Worker).await;
         let task = tokio::spawn(worker::run(config, store, context.clone()));
         let worker = Worker { context, task };

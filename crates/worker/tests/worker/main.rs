@@ -3,6 +3,7 @@
 
 mod harness;
 mod lifecycle;
+mod probes;
 mod scale;
 mod secrets;
 mod start;

@@ -4,6 +4,7 @@
 --clingy             ignores SIGTERM and the end of stdin, and starts a child in a session of its own that does too
 --exit CODE          writes to stderr and exits before it answers anything
 --mute               reads and never answers
+--deaf-while NAME    does not answer while there is a file `NAME` in the working directory
 --babble             writes to stderr at its start, and answers more than it was asked
 """
 
@@ -24,12 +25,15 @@ def answer(request):
             "capabilities": {},
             "serverInfo": {"name": "contrary", "version": "1.2.3"},
         }
+    if request["method"] == "tools/list":
+        return {"tools": [{"name": "echo", "inputSchema": {"type": "object"}}]}
     return {}
 
 
 def main(arguments):
     options = iter(arguments)
     clingy = mute = babble = False
+    deaf_while = None
     for option in options:
         if option == "--write-env":
             name = next(options)
@@ -42,6 +46,8 @@ def main(arguments):
         elif option == "--exit":
             print("the reason stands here", file=sys.stderr, flush=True)
             sys.exit(int(next(options)))
+        elif option == "--deaf-while":
+            deaf_while = next(options)
         elif option == "--mute":
             mute = True
         elif option == "--babble":
@@ -49,7 +55,8 @@ def main(arguments):
             print("nobody asked, but", file=sys.stderr, flush=True)
     for line in sys.stdin:
         request = json.loads(line)
-        if "id" in request and not mute:
+        deaf = deaf_while is not None and os.path.exists(deaf_while)
+        if "id" in request and not mute and not deaf:
             reply = {"jsonrpc": "2.0", "id": request["id"], "result": answer(request)}
             print(json.dumps(reply), flush=True)
             if babble:

@@ -11,6 +11,7 @@ fn watch(generation: u64, replicas: &[(&str, u64, bool)]) -> Watch {
         ready: *ready,
     });
     Watch {
+        replicas_wanted: 1,
         name: "x".to_owned(),
         generation,
         sequence: 1,
