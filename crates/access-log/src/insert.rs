@@ -100,7 +100,10 @@ impl Client {
 
     /// The client remembers what a table looks like. A table may have been migrated since, so a failed insert asks
     /// again the next time.
-    async fn forget_tables_unless_inserted(&self, inserted: Result<(), Error>) -> Result<(), Error> {
+    pub(crate) async fn forget_tables_unless_inserted(
+        &self,
+        inserted: Result<(), Error>,
+    ) -> Result<(), Error> {
         if inserted.is_err() {
             self.clickhouse().clear_cached_metadata().await;
         }
@@ -124,7 +127,7 @@ impl Client {
     }
 }
 
-fn is_nothing(deduplication_token: &str, rows: usize) -> Result<bool, Error> {
+pub(crate) fn is_nothing(deduplication_token: &str, rows: usize) -> Result<bool, Error> {
     if deduplication_token.is_empty() {
         return Err(Error::EmptyDeduplicationToken);
     }
@@ -134,7 +137,7 @@ fn is_nothing(deduplication_token: &str, rows: usize) -> Result<bool, Error> {
     Ok(rows == 0)
 }
 
-fn once<T>(insert: Insert<T>, deduplication_token: &str) -> Insert<T> {
+pub(crate) fn once<T>(insert: Insert<T>, deduplication_token: &str) -> Insert<T> {
     SETTINGS
         .iter()
         .fold(insert, |insert, (name, value)| insert.with_setting(*name, *value))

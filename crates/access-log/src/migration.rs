@@ -20,7 +20,7 @@ use crate::error::Error;
 const BOOKKEEPING: &str = include_str!("../../../clickhouse/migrations/0000_bookkeeping.sql");
 
 /// All migrations in their order; a test compares the list with the folder.
-const MIGRATIONS: [Migration; 10] = [
+const MIGRATIONS: [Migration; 11] = [
     Migration {
         name: "0001_access_log",
         sql: include_str!("../../../clickhouse/migrations/0001_access_log.sql"),
@@ -49,6 +49,7 @@ const MIGRATIONS: [Migration; 10] = [
         sql: include_str!("../../../clickhouse/migrations/0009_retention.sql"),
     },
     Migration { name: "0010_places", sql: include_str!("../../../clickhouse/migrations/0010_places.sql") },
+    Migration { name: "0011_health", sql: include_str!("../../../clickhouse/migrations/0011_health.sql") },
 ];
 
 struct Migration {

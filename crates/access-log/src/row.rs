@@ -221,14 +221,14 @@ impl<'a> LineRow<'a> {
 /// A moment that the column type `DateTime64(9)` cannot hold (before 1900 or after 2262).
 #[derive(Debug, thiserror::Error)]
 #[error("the time {0} does not fit into nanoseconds")]
-struct TimeOutOfRange(Timestamp);
+pub(crate) struct TimeOutOfRange(Timestamp);
 
 /// A number that no value of the column's `Enum8` has.
 #[derive(Debug, thiserror::Error)]
 #[error("the number {0} stands for no value")]
 struct UnknownNumber(i8);
 
-fn nanoseconds(time: Timestamp) -> Result<i64, TimeOutOfRange> {
+pub(crate) fn nanoseconds(time: Timestamp) -> Result<i64, TimeOutOfRange> {
     i64::try_from(time.as_nanosecond()).map_err(|_| TimeOutOfRange(time))
 }
 
@@ -238,7 +238,7 @@ fn expires_at(time: Timestamp, days: u16) -> u32 {
     u32::try_from(expires_at.max(0)).unwrap_or(u32::MAX)
 }
 
-fn timestamp(nanoseconds: i64) -> Result<Timestamp, Error> {
+pub(crate) fn timestamp(nanoseconds: i64) -> Result<Timestamp, Error> {
     Timestamp::from_nanosecond(nanoseconds.into())
         .map_err(|source| Error::Corrupt { field: "time", source: source.into() })
 }

@@ -103,6 +103,14 @@ pub(crate) enum Error {
     UpstreamRefused(AddressRefusal),
     #[error("the platform does not run this instance, so it has none of its output")]
     NotHosted,
+    #[error("clients of a direct instance go there themselves: it is not probed")]
+    NotProbed,
+    #[error("the instance is wanted to stand still: start it, and it is probed")]
+    NotRunning,
+    #[error(
+        "no worker has probed the instance in time: see whether one runs (`mcpcan status`), and try again"
+    )]
+    NobodyProbes,
     #[error("the log has no event {0}")]
     EventNotFound(String),
     #[error("event {sequence} is not undone: {reason}{}", instead.map(|event| format!(" (event {event})")).unwrap_or_default())]
@@ -224,6 +232,9 @@ impl Error {
             Error::UpstreamRefused(_) => Problem::new(T::UPSTREAM_ADDRESS_REFUSED),
             Error::TransportNotOffered(_) => Problem::new(T::TRANSPORT_NOT_OFFERED),
             Error::NotHosted => Problem::new(T::NOT_HOSTED),
+            Error::NotProbed => Problem::new(T::NOT_PROBED),
+            Error::NotRunning => Problem::new(T::NOT_RUNNING),
+            Error::NobodyProbes => Problem::new(T::NOBODY_PROBES),
             Error::NotUndone { reason, instead, .. } => not_undone(*reason, *instead),
             Error::UnknownAggregate(_) => Problem::new(T::UNKNOWN_AGGREGATE),
             Error::NeverExisted(_) => Problem::new(T::NEVER_EXISTED),

@@ -17,10 +17,9 @@ use crate::app::App;
 use crate::error::Error;
 use crate::extract::Query;
 use crate::frames::{Frames, Step};
-use document::Shown;
 use selection::{SelectEvents, Selection};
 
-pub(crate) use document::EventDocument;
+pub(crate) use document::{EventDocument, Shown};
 pub(crate) use export::export_events;
 pub(crate) use import::{Upload, import_events};
 pub(crate) use replay::replay_events;

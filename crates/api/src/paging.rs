@@ -79,6 +79,18 @@ impl<K: DeserializeOwned> Window<K> {
     }
 }
 
+impl<K: Copy> Window<K> {
+    /// How many items a page has at most.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The key of the last item of the page before.
+    pub(crate) fn after(&self) -> Option<K> {
+        self.after
+    }
+}
+
 impl<K: Serialize + PartialOrd> Window<K> {
     /// The page of rows that stand in the order of their keys.
     pub(crate) fn page<R, T>(

@@ -17,8 +17,9 @@ use crate::error::Error;
 use crate::openapi::Routes;
 use crate::request_log::log_request;
 use crate::{
-    access_log, authorization, client_config, commands, container_log, contract, events, health, instances,
-    retention, state, statistics, status, templates, tokens, views,
+    access_log, authorization, client_config, commands, container_log, contract, events, health,
+    health_history, instances, probe, retention, state, statistics, status, templates, timeline, tokens,
+    views,
 };
 
 /// The path that everything but health and the OpenAPI document lies under.
@@ -38,6 +39,9 @@ fn guarded_routes() -> Routes {
         .post("/instances/{instance}/start", instances::start_instance, contract::instances::start())
         .post("/instances/{instance}/stop", instances::stop_instance, contract::instances::stop())
         .post("/instances/{instance}/restart", instances::restart_instance, contract::instances::restart())
+        .get("/instances/{instance}/health", health_history::show_health, contract::instances::health())
+        .post("/instances/{instance}/probe", probe::probe_instance, contract::instances::probe())
+        .get("/instances/{instance}/timeline", timeline::show_timeline, contract::instances::timeline())
         .post("/instances/{instance}/scale", instances::scale_instance, contract::instances::scale())
         .put("/instances/{instance}/access", instances::replace_access, contract::instances::replace_access())
         .put("/instances/{instance}/authorization", authorization::set_authorization, contract::instances::set_authorization())

@@ -7,6 +7,7 @@ use ::access_log::usage::statistics::{
 };
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use domain::instance::HealthStatus;
 use domain::{InstanceId, TokenId};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -57,6 +58,8 @@ pub(crate) struct StatisticsDocument {
     step_seconds: u32,
     /// How many instances there are now, by their phase; of one instance, its own.
     instances: BTreeMap<String, u64>,
+    /// How many of those that are probed are in which health; `unknown` while it is.
+    health: BTreeMap<String, u64>,
     total: Calls,
     /// From the first to the last, also those without a call.
     buckets: Vec<Bucket>,
@@ -104,11 +107,15 @@ async fn answer(app: &App, query: &StatisticsQuery) -> Result<Response, Error> {
 }
 
 fn document(directory: &Directory, query: &StatisticsQuery, found: Statistics) -> StatisticsDocument {
-    let mut instances = BTreeMap::new();
+    let (mut instances, mut health) = (BTreeMap::new(), BTreeMap::new());
     for row in directory.instances() {
         if query.instance_id.is_none_or(|id| id == row.id.0) {
             let phase = serde_json::to_value(row.phase).expect("a phase is a word");
             *instances.entry(phase.as_str().unwrap_or_default().to_owned()).or_default() += 1;
+            if let Some(condition) = row.condition() {
+                let status = condition.status.map_or("unknown", HealthStatus::as_str);
+                *health.entry(status.to_owned()).or_default() += 1;
+            }
         }
     }
     let instance = |id: Uuid| directory.instance(InstanceId(id)).map(|row| row.name.to_string());
@@ -118,6 +125,7 @@ fn document(directory: &Directory, query: &StatisticsQuery, found: Statistics) -
         until: query.until,
         step_seconds: query.step_seconds,
         instances,
+        health,
         total: found.total,
         buckets: found.buckets,
         top_tools: found.tools,

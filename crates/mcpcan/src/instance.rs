@@ -3,7 +3,10 @@
 mod authorize;
 mod create;
 mod edit;
+mod health;
+mod probe;
 mod progress;
+mod timeline;
 
 use std::time::Duration;
 
@@ -31,6 +34,15 @@ pub(crate) enum Command {
     List,
     /// Show one instance.
     Show {
+        /// Name or id.
+        instance: String,
+    },
+    /// Show what happened to an instance: who changed what, what the runtime did, what probes saw.
+    Timeline(timeline::Arguments),
+    /// Show how an instance was: its uptime, hour by hour.
+    Health(health::Arguments),
+    /// Probe an instance now; fails if it is not healthy.
+    Probe {
         /// Name or id.
         instance: String,
     },
@@ -117,6 +129,9 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
             let instance = rest.get(&["instances", &instance], &[]).await?;
             Ok(output.one(&instance, || describe(&instance))?)
         }
+        Command::Timeline(arguments) => timeline::run(arguments, rest, output).await,
+        Command::Health(arguments) => health::run(arguments, rest, output).await,
+        Command::Probe { instance } => probe::run(&instance, rest, output).await,
         Command::Edit(arguments) => edit::edit(arguments, rest, output).await,
         Command::Rename(arguments) => edit::rename(arguments, rest, output).await,
         Command::Scale(arguments) => edit::scale(arguments, rest, output).await,

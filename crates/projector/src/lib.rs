@@ -1,4 +1,4 @@
-//! Role: folds events into views, and carries trace events and container logs into ClickHouse.
+//! Role: folds events into views, and carries trace events, container logs and samples of probes into ClickHouse.
 //!
 //! Tasks that share nothing: the views, the sinks, retention, the hash chain. One that cannot go on lowers its readiness flag and
 //! leaves the others alone. Of all projectors, one does each task; the others stand by.
@@ -9,7 +9,7 @@ mod project;
 mod retention;
 mod sink;
 
-use access_log::{ContainerLine, TraceRecord};
+use access_log::{ContainerLine, HealthSample, TraceRecord};
 use service::Context;
 use store::Store;
 use tokio::task::JoinSet;
@@ -35,6 +35,7 @@ pub async fn run(store: Store, access_log: access_log::Client, context: Context)
     tasks.start("projector: view retention_plans", Project::<RetentionPlans>::default());
     tasks.start("projector: access log", Carry::<TraceRecord>::new(access_log.clone()));
     tasks.start("projector: container log", Carry::<ContainerLine>::new(access_log.clone()));
+    tasks.start("projector: health samples", Carry::<HealthSample>::new(access_log.clone()));
     tasks.start("projector: retention", Keep::new(access_log));
     tasks.start("projector: chain", chain::Link);
     while let Some(ended) = tasks.running.join_next().await {

@@ -9,7 +9,9 @@ mod progress;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use access_log::{Client, ContainerLine, Error, MAX_ROWS_PER_INSERT, Placed, TraceRecord, placed};
+use access_log::{
+    Client, ContainerLine, Error, HealthSample, MAX_ROWS_PER_INSERT, Placed, TraceRecord, placed,
+};
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -52,6 +54,14 @@ impl Row for ContainerLine {
 
     async fn insert(client: &Client, token: &str, rows: &[Self], retention: &Retention) -> Result<(), Error> {
         client.insert_lines(token, rows, |instance| retention.days(instance).container_log).await
+    }
+}
+
+impl Row for HealthSample {
+    const STREAM: DataStream = DataStream::Samples;
+
+    async fn insert(client: &Client, token: &str, rows: &[Self], _: &Retention) -> Result<(), Error> {
+        client.insert_samples(token, rows).await
     }
 }
 

@@ -19,6 +19,8 @@ pub enum DataStream {
     Traces,
     /// Output of hosted servers, by instance.
     Logs,
+    /// What probes saw, by worker.
+    Samples,
 }
 
 impl DataStream {
@@ -27,6 +29,7 @@ impl DataStream {
         match self {
             DataStream::Traces => subject::TRACES,
             DataStream::Logs => subject::LOGS,
+            DataStream::Samples => subject::SAMPLES,
         }
     }
 
@@ -34,6 +37,7 @@ impl DataStream {
         match self {
             DataStream::Traces => format!("traces.{source}"),
             DataStream::Logs => format!("logs.{source}"),
+            DataStream::Samples => format!("samples.{source}"),
         }
     }
 }

@@ -3,6 +3,8 @@
 mod past;
 mod trace;
 
+use std::collections::VecDeque;
+
 use jiff::Timestamp;
 
 pub use past::{Past, PastError, Place, StatesAround};
@@ -13,6 +15,7 @@ use crate::direct_get::{batch_from, first_since};
 use crate::error::{During, Unavailable};
 use crate::stored_event::StoredEvent;
 use crate::subject;
+use crate::tail::Filter;
 
 /// What is done here, in errors.
 const OPERATION: &str = "read events";
@@ -46,6 +49,32 @@ impl Store {
     /// NATS did not answer.
     pub async fn events_from(&self, from: u64, events_max: usize) -> Result<Vec<StoredEvent>, Unavailable> {
         Ok(self.event_page(ALL_EVENTS, from, events_max).await?.events)
+    }
+
+    /// The newest events that pass, newest first: those before a sequence, if one is given, and so many at most. The log
+    /// is read from the first event of the subjects on, so a filter should name an aggregate and its id.
+    ///
+    /// # Errors
+    /// NATS did not answer.
+    pub async fn newest_events(
+        &self,
+        filter: &Filter,
+        before: Option<u64>,
+        events_max: usize,
+    ) -> Result<Vec<StoredEvent>, Unavailable> {
+        let (subjects, mut from) = (filter.subjects(), 1);
+        let mut newest = VecDeque::new();
+        loop {
+            let page = self.event_page(&subjects, from, PAGE_EVENTS).await?;
+            let last = page.events.last().map(|event| event.sequence);
+            let is_before = |event: &StoredEvent| before.is_none_or(|before| event.sequence < before);
+            newest.extend(page.events.into_iter().filter(|event| is_before(event) && filter.passes(event)));
+            newest.drain(..newest.len().saturating_sub(events_max));
+            match last {
+                Some(last) if page.more && before.is_none_or(|before| last < before) => from = last + 1,
+                Some(_) | None => return Ok(newest.into_iter().rev().collect()),
+            }
+        }
     }
 
     /// The sequence of the first event that was stored at a moment or later; that of the next event if there is none.

@@ -22,8 +22,7 @@ macro_rules! declarations {
 }
 
 /// The declared streams by file name.
-pub(crate) const STREAM_FILES: &[(&str, &str)] =
-    &declarations!("streams": "COMMANDS", "OUTCOMES", "IMPORTS", "EVENTS", "TRACES", "LOGS", "DEAD_LETTERS");
+pub(crate) const STREAM_FILES: &[(&str, &str)] = &declarations!("streams": "COMMANDS", "OUTCOMES", "IMPORTS", "EVENTS", "TRACES", "LOGS", "SAMPLES", "DEAD_LETTERS");
 /// The declared buckets by file name.
 pub(crate) const BUCKET_FILES: &[(&str, &str)] = &declarations!(
     "buckets":

@@ -1,6 +1,6 @@
 //! The names of streams, buckets, consumers and headers, and the form of subjects. `nats/` declares what they are.
 
-use domain::CommandId;
+use domain::{CommandId, InstanceId};
 use views::{Instances, RetentionPlans, Templates, Tokens, View as _};
 
 /// Commands that wait for a decision.
@@ -15,11 +15,13 @@ pub const EVENTS: &str = "EVENTS";
 pub const TRACES: &str = "TRACES";
 /// Output of hosted servers on its way to ClickHouse.
 pub const LOGS: &str = "LOGS";
+/// What probes of instances saw, on its way to ClickHouse.
+pub const SAMPLES: &str = "SAMPLES";
 /// What could not be read.
 pub const DEAD_LETTERS: &str = "DEAD_LETTERS";
 
 /// The streams, each declared in `nats/streams/<name>.json`.
-pub const STREAMS: [&str; 7] = [COMMANDS, OUTCOMES, IMPORTS, EVENTS, TRACES, LOGS, DEAD_LETTERS];
+pub const STREAMS: [&str; 8] = [COMMANDS, OUTCOMES, IMPORTS, EVENTS, TRACES, LOGS, SAMPLES, DEAD_LETTERS];
 
 /// The keys of aggregates' secrets.
 pub(crate) const KEYS_BUCKET: &str = "keys";
@@ -82,6 +84,19 @@ pub(crate) fn outcome(command: CommandId) -> String {
 /// Where a process hears what became of its commands. No stream listens there.
 pub(crate) fn answer(address: &str) -> String {
     format!("answers.{address}")
+}
+
+/// Where somebody asks for a probe of any instance. No stream listens there.
+pub(crate) const ALL_PROBES: &str = "probes.*";
+
+/// Where somebody asks for a probe of an instance.
+pub(crate) fn probe(instance: InstanceId) -> String {
+    format!("probes.{instance}")
+}
+
+/// The instance's id in such a subject.
+pub(crate) fn parse_probe(subject: &str) -> Option<&str> {
+    subject.strip_prefix("probes.")
 }
 
 /// The subject of chunks of an import.

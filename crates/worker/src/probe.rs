@@ -10,6 +10,7 @@ mod class;
 mod conversation;
 mod damping;
 mod rounds;
+mod samples;
 mod schedule;
 mod target;
 mod tools;
@@ -24,7 +25,7 @@ use domain::{Actor, InstanceId};
 use jiff::Timestamp;
 use mcp::protocol::Era;
 use service::{CancellationToken, ReadyFlag};
-use store::{Follower, Given, Outcome, Store, Task};
+use store::{Follower, Given, Outcome, ProbeRequest, ProbeRequests, Probed, Store, Task};
 use tracing::Instrument as _;
 use uuid::Uuid;
 use views::{InstanceRow, Instances};
@@ -33,10 +34,13 @@ use crate::ROLE;
 use ask::{Asked, Asker};
 use damping::{Damper, Verdict};
 use rounds::Rounds;
+use samples::Samples;
 use target::{Target, target};
 
 /// How long to wait before asking for the lease again after NATS was away.
 const LEASE_RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How many may wait for a probe of one instance.
+const WAITING_MAX: usize = 64;
 /// How long a report waits for its outcome. One that has none is made up for by the next sample.
 const OUTCOME_MAX: Duration = Duration::from_secs(10);
 
@@ -51,6 +55,7 @@ pub(crate) async fn run(
     ready: &ReadyFlag,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    let samples = Samples::open(store.clone());
     let asker = Arc::new(Asker::new(store.clone(), private_upstreams).context("prepare to probe")?);
     loop {
         let lease = tokio::select! {
@@ -60,13 +65,24 @@ pub(crate) async fn run(
         match lease {
             Ok(mut lease) => {
                 ready.set(true);
-                let prober = Prober::new(store.clone(), view.clone(), Arc::clone(&asker));
+                let requests = match store.probe_requests().await {
+                    Ok(requests) => requests,
+                    Err(error) => {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "hear requests for probes again"
+                        );
+                        lease.release().await;
+                        continue;
+                    }
+                };
+                let prober = Prober::new(store.clone(), view.clone(), Arc::clone(&asker), samples.clone());
                 tokio::select! {
                     () = shutdown.cancelled() => {
                         lease.release().await;
                         return Ok(());
                     }
-                    failed = prober.go_on() => return failed.map(|never| match never {}),
+                    failed = prober.go_on(requests) => return failed.map(|never| match never {}),
                     lost = lease.keep() => {
                         tracing::warn!(error = &lost as &dyn std::error::Error, "another worker may probe");
                     }
@@ -85,6 +101,7 @@ struct Prober {
     store: Store,
     view: Follower<Instances>,
     asker: Arc<Asker>,
+    samples: Samples,
     rounds: Rounds<Step>,
     watched: HashMap<InstanceId, Watched>,
 }
@@ -97,6 +114,10 @@ struct Watched {
     era: Option<Era>,
     /// The sequence of what was told last: an older row does not know of it.
     told_at: u64,
+    /// Who wants to hear of the next probe.
+    waiting: Vec<ProbeRequest>,
+    /// How many of them wanted the probe that is under way.
+    heard: usize,
 }
 
 /// A part of a probe has ended.
@@ -112,20 +133,21 @@ enum Step {
 }
 
 impl Prober {
-    fn new(store: Store, view: Follower<Instances>, asker: Arc<Asker>) -> Prober {
-        Prober { store, view, asker, rounds: Rounds::new(), watched: HashMap::new() }
+    fn new(store: Store, view: Follower<Instances>, asker: Arc<Asker>, samples: Samples) -> Prober {
+        Prober { store, view, asker, samples, rounds: Rounds::new(), watched: HashMap::new() }
     }
 
-    async fn go_on(mut self) -> anyhow::Result<std::convert::Infallible> {
+    async fn go_on(mut self, mut requests: ProbeRequests) -> anyhow::Result<std::convert::Infallible> {
         let mut changes = self.view.changes();
         self.look();
         loop {
-            self.rounds.begin(|id| begin(&self.asker, self.watched.get(&id)?));
+            self.rounds.begin(|id| begin(&self.asker, self.watched.get_mut(&id)?));
             tokio::select! {
                 changed = changes.changed() => {
                     changed.context("follow the view")?;
                     self.look();
                 }
+                Some(request) = requests.next() => self.hurry(request),
                 ended = self.rounds.next() => {
                     if let Some((id, step)) = ended.context("probe an instance")? {
                         self.take(id, step);
@@ -157,13 +179,28 @@ impl Prober {
                 }
                 None => {
                     let damper = Damper::default();
-                    self.watched.insert(id, Watched { target, damper, era: None, told_at: 0 });
+                    self.watched.insert(
+                        id,
+                        Watched { target, damper, era: None, told_at: 0, waiting: vec![], heard: 0 },
+                    );
                     // What is known waits for its turn, or every start of a worker would ask everybody at once.
                     if row.seen.is_none() {
                         self.rounds.schedule.hurry(id, now);
                     }
                 }
             }
+        }
+    }
+
+    /// Somebody waits for a probe that begins from now on.
+    fn hurry(&mut self, request: ProbeRequest) {
+        let id = request.instance;
+        // Who asks about what is not probed hears nothing, and knows it from the row.
+        if let Some(watched) = self.watched.get_mut(&id)
+            && watched.waiting.len() < WAITING_MAX
+        {
+            watched.waiting.push(request);
+            self.rounds.schedule.hurry(id, self.rounds.now());
         }
     }
 
@@ -193,9 +230,13 @@ impl Prober {
         let (Some(watched), Some(row)) = (self.watched.get_mut(&id), self.view.get(id.0)) else {
             return Verdict::Same;
         };
+        self.samples.push(id, &asked);
         let status = asked.health.status.as_str();
         tracing::debug!(instance = %id, status, asked.asked, asked.answered, took = ?asked.took, "probed");
         watched.era = watched.era.or(asked.era);
+        for request in watched.waiting.drain(..watched.heard.min(watched.waiting.len())) {
+            tokio::spawn(answer(request, asked.clone()));
+        }
         // What was asked may be gone by now, and a row that lags says less than what was told.
         if watched.target.places.is_empty() || asked.asked == 0 || row.sequence < watched.told_at {
             return Verdict::Same;
@@ -219,7 +260,14 @@ impl Prober {
     }
 }
 
-fn begin(asker: &Arc<Asker>, watched: &Watched) -> Option<impl Future<Output = Step> + Send + use<>> {
+async fn answer(request: ProbeRequest, asked: Asked) {
+    let Asked { health, asked, answered, took, .. } = asked;
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    request.answer(&Probed { health, asked, answered, took_ms }).await;
+}
+
+fn begin(asker: &Arc<Asker>, watched: &mut Watched) -> Option<impl Future<Output = Step> + Send + use<>> {
+    watched.heard = watched.waiting.len();
     let (asker, mut target) = (Arc::clone(asker), watched.target.clone());
     for place in &mut target.places {
         place.era = place.era.or(watched.era);

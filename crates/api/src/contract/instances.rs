@@ -6,10 +6,13 @@ use http::StatusCode as S;
 use crate::client_config::{ClientConfig, SnippetsDocument};
 use crate::contract::access_logs::{exporting, following};
 use crate::error::problem_type as T;
+use crate::health_history::HealthHistoryDocument;
 use crate::instances::{DeletedDocument, InstanceDocument};
 use crate::openapi::{Answer, Operation, field};
 use crate::paging::Page;
+use crate::probe::ProbeDocument;
 use crate::problem::ProblemType;
+use crate::timeline::TimelineEntry;
 
 pub(super) fn instance(description: &'static str) -> Answer {
     Answer::json::<InstanceDocument<'_>>(description).with(field::ETAG)
@@ -83,6 +86,29 @@ pub(crate) fn delete() -> Operation {
         )
         .answers(S::OK, Answer::json::<DeletedDocument>("What is left to say of it"))
         .problems([T::INSTANCE_NOT_FOUND])
+}
+
+pub(crate) fn health() -> Operation {
+    Operation::new("show_health", "Show what probes of an instance saw, by the hour and sample by sample")
+        .answers(S::OK, Answer::json::<HealthHistoryDocument>("How it was"))
+        .problems([T::INSTANCE_NOT_FOUND, T::ACCESS_LOG_UNAVAILABLE, T::ACCESS_LOG_UNREADABLE])
+}
+
+pub(crate) fn probe() -> Operation {
+    Operation::new("probe_instance", "Probe an instance now")
+        .description(
+            "What it answers right now; its health changes once that has lasted. A direct instance is not probed, nor \
+             one that stands still.",
+        )
+        .answers(S::OK, Answer::json::<ProbeDocument>("What the probe saw"))
+        .problems([T::INSTANCE_NOT_FOUND, T::NOT_PROBED, T::NOT_RUNNING, T::NOBODY_PROBES, T::STORE_UNAVAILABLE])
+}
+
+pub(crate) fn timeline() -> Operation {
+    Operation::new("show_timeline", "Show what happened to an instance, newest first")
+        .description("Who changed what, what the runtime did, and what probes saw.")
+        .answers(S::OK, Answer::json::<Page<TimelineEntry>>("One page of it"))
+        .problems([T::INSTANCE_NOT_FOUND, T::LOG_UNREADABLE, T::STORE_UNAVAILABLE])
 }
 
 pub(crate) fn start() -> Operation {

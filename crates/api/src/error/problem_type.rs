@@ -45,6 +45,8 @@ pub(crate) const INSTANCE_NOT_FOUND: ProblemType =
 pub(crate) const INSTANCE_DELETED: ProblemType = problem(S::GONE, "instance_deleted", "Instance deleted");
 pub(crate) const INSTANCE_EXISTS: ProblemType = problem(S::CONFLICT, "instance_exists", "Instance exists");
 pub(crate) const NAME_TAKEN: ProblemType = problem(S::CONFLICT, "name_taken", "Name taken");
+pub(crate) const NOBODY_PROBES: ProblemType =
+    problem(S::SERVICE_UNAVAILABLE, "nobody_probes", "Nobody probes");
 pub(crate) const NOT_PROBED: ProblemType = problem(S::CONFLICT, "not_probed", "Instance not probed");
 pub(crate) const NOT_HOSTED: ProblemType = problem(S::CONFLICT, "not_hosted", "Instance not hosted");
 pub(crate) const NOT_RUNNING: ProblemType = problem(S::CONFLICT, "not_running", "Instance not running");

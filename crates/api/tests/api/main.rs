@@ -20,6 +20,7 @@ mod state;
 mod statistics;
 mod status;
 mod templates;
+mod timeline;
 mod tokens;
 mod transfer;
 mod undo;

@@ -6,6 +6,7 @@ mod access_log_client;
 mod analysts;
 mod durability;
 mod harness;
+mod health;
 mod interface;
 mod official_client;
 mod places;

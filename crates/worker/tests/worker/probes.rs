@@ -7,6 +7,7 @@ use domain::instance::{
     Access, Command, Dimension, Edit, Event, Health, HealthStatus, ProblemClass, Remote, RemoteTransport,
 };
 use domain::{InstanceId, Sealed};
+use store::Role;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -125,6 +126,23 @@ async fn a_hosted_server_that_falls_silent_is_unhealthy_until_it_answers_again()
     health_is(&platform, id, (HealthStatus::Healthy, None)).await;
     worker.stop().await;
     platform.assert_nothing_runs();
+}
+
+#[tokio::test]
+async fn who_asks_for_a_probe_hears_what_it_saw_right_then() {
+    let platform = Platform::start().await;
+    let api = platform.server.store_as(Role::Api).await;
+    let worker = platform.worker().await;
+    let id = platform.create(&["--deaf-while", "deaf"]).await;
+    health_is(&platform, id, (HealthStatus::Healthy, None)).await;
+    let probed = api.ask_probe(id, SILENCE_MAX).await.unwrap().expect("the worker answers");
+    assert_eq!((probed.health.status, probed.asked, probed.answered), (HealthStatus::Healthy, 1, 1));
+    std::fs::write(platform.directory(id).join("deaf"), "").unwrap();
+    let probed = api.ask_probe(id, SILENCE_MAX).await.unwrap().expect("the worker answers");
+    let class = probed.health.problem.as_ref().map(|problem| problem.class);
+    assert_eq!((class, probed.answered), (Some(ProblemClass::AnswerTimeout), 0), "undamped");
+    worker.stop().await;
+    assert_eq!(api.ask_probe(id, SILENCE_MAX).await.unwrap(), None, "nobody probes any more");
 }
 
 #[tokio::test]

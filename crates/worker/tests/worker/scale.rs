@@ -6,10 +6,14 @@ use domain::instance::{
     Access, Command, CommandLine, Edit, Event, FailureReason, Hosted, Remote, RemoteTransport, Source,
 };
 use domain::{InstanceId, ReplicaId};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+use mcp::client::{Client, Dialer, Limits};
+use service::CancellationToken;
 use uuid::Uuid;
 use views::{InstanceRow, Phase};
 
-use crate::harness::{Platform, eventually, is_bridge, server_args};
+use crate::harness::{PATIENCE, Platform, eventually, is_bridge, server_args};
 
 fn ready(row: &InstanceRow) -> BTreeSet<ReplicaId> {
     row.replicas.iter().filter(|known| known.url.is_some()).map(|known| known.replica).collect()
@@ -49,6 +53,50 @@ async fn replicas_are_added_replaced_and_taken_away_newest_first() {
     let oldest = three.iter().min().copied().into_iter().collect();
     assert_eq!(ready(&row), oldest, "ids sort by age");
     assert_eq!(bridges(&platform).len(), 1);
+    worker.stop().await;
+    platform.assert_nothing_runs();
+}
+
+/// Calls whoever a gateway would lead a new call to, again and again, until it is told to stop. Gives the number of calls.
+async fn calls(platform: &Platform, id: InstanceId, until: CancellationToken) -> usize {
+    let dialer = Dialer::new(PATIENCE).unwrap();
+    let limits = Limits { initialize: PATIENCE, request: PATIENCE, ..Limits::default() };
+    let mut called = 0;
+    while !until.is_cancelled() {
+        let row = platform.view.get(id.0).unwrap();
+        let url = row.ready_replicas().next().expect("a replica is ready at any time").url.clone().unwrap();
+        let bearer = format!("Bearer {}", platform.credential(&row).await);
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::try_from(bearer).unwrap())]);
+        let client = Client::connect_by(&dialer, &url, headers, limits).await.expect("a session opens");
+        client.request("ping", None).await.expect("a call is answered");
+        client.close().await.expect("the session ends");
+        called += 1;
+    }
+    called
+}
+
+#[tokio::test]
+async fn a_restart_of_several_replicas_fails_no_call() {
+    let platform = Platform::start().await;
+    let worker = platform.worker().await;
+    let id = platform.create(&[]).await;
+    platform.tell(id, Command::Scale { replicas: 2 }).await;
+    let row =
+        platform.row(id, "both replicas", |row| row.phase == Phase::Ready && ready(row).len() == 2).await;
+    let before = ready(&row);
+
+    let end = CancellationToken::new();
+    let restarted = async {
+        platform.tell(id, Command::Restart).await;
+        platform.row(id, "an update that is under way", |row| row.phase == Phase::Updating).await;
+        let is_replaced = |row: &InstanceRow| {
+            row.phase == Phase::Ready && ready(row).len() == 2 && ready(row).is_disjoint(&before)
+        };
+        platform.row(id, "the new replicas alone", is_replaced).await;
+        end.cancel();
+    };
+    let (called, ()) = tokio::join!(calls(&platform, id, end.clone()), restarted);
+    assert!(called > 10, "{called} calls");
     worker.stop().await;
     platform.assert_nothing_runs();
 }
