@@ -103,10 +103,6 @@ pub(crate) enum Error {
     UpstreamRefused(AddressRefusal),
     #[error("the platform does not run this instance, so it has none of its output")]
     NotHosted,
-    #[error("clients of a direct instance go there themselves: it is not probed")]
-    NotProbed,
-    #[error("the instance is wanted to stand still: start it, and it is probed")]
-    NotRunning,
     #[error(
         "no worker has probed the instance in time: see whether one runs (`mcpcan status`), and try again"
     )]
@@ -232,8 +228,6 @@ impl Error {
             Error::UpstreamRefused(_) => Problem::new(T::UPSTREAM_ADDRESS_REFUSED),
             Error::TransportNotOffered(_) => Problem::new(T::TRANSPORT_NOT_OFFERED),
             Error::NotHosted => Problem::new(T::NOT_HOSTED),
-            Error::NotProbed => Problem::new(T::NOT_PROBED),
-            Error::NotRunning => Problem::new(T::NOT_RUNNING),
             Error::NobodyProbes => Problem::new(T::NOBODY_PROBES),
             Error::NotUndone { reason, instead, .. } => not_undone(*reason, *instead),
             Error::UnknownAggregate(_) => Problem::new(T::UNKNOWN_AGGREGATE),

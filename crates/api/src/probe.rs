@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::instance::{Access, Advice, Dimension, HealthStatus, ProblemClass};
+use domain::instance::{Access, Advice, Dimension, HealthStatus, ProblemClass, Refusal};
 use schemars::JsonSchema;
 use serde::Serialize;
 use store::Probed;
@@ -51,10 +51,10 @@ pub(crate) async fn probe_instance(
 ) -> Result<Response, Error> {
     let row = app.directory.find_instance(&reference)?;
     if matches!(row.access, Access::Direct(_)) {
-        return Err(Error::NotProbed);
+        return Err(Error::Refused(Refusal::NotProbed.into()));
     }
     if !row.wanted {
-        return Err(Error::NotRunning);
+        return Err(Error::Refused(Refusal::NotRunning.into()));
     }
     let probed = app.store.ask_probe(row.id, PROBE_MAX).await?.ok_or(Error::NobodyProbes)?;
     Ok(axum::Json(ProbeDocument::from(probed)).into_response())

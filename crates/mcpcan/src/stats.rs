@@ -41,10 +41,12 @@ pub(crate) async fn run(arguments: Arguments, rest: &Rest, output: Output) -> Re
 fn shown(statistics: &Value) -> String {
     let get = |pointer: &str| field(statistics, pointer);
     let mut parts = vec![format!("{} to {}", instant(&get("/since")), instant(&get("/until")))];
-    let phases = statistics["instances"].as_object().into_iter().flatten();
-    let phases: Vec<_> = phases.map(|(phase, count)| format!("{count} {phase}")).collect();
-    if !phases.is_empty() {
-        parts.push(format!("instances  {}", phases.join(", ")));
+    for (title, member) in [("instances", "instances"), ("health", "health")] {
+        let counts = statistics[member].as_object().into_iter().flatten();
+        let counts: Vec<_> = counts.map(|(name, count)| format!("{count} {name}")).collect();
+        if !counts.is_empty() {
+            parts.push(format!("{title:<9}  {}", counts.join(", ")));
+        }
     }
     let total = &statistics["total"];
     parts.push(format!(

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::instance::{Command, Health};
+use domain::instance::{Command, Health, HealthStatus};
 use domain::{Actor, InstanceId};
 use jiff::Timestamp;
 use mcp::protocol::Era;
@@ -39,6 +39,9 @@ use target::{Target, target};
 
 /// How long to wait before asking for the lease again after NATS was away.
 const LEASE_RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How many rounds in a row are light after a handshake, where one costs the start of a process (a server over stdio that
+/// has one for each session): a second of a processor for each instance every half minute would be too much to pay.
+const LIGHT_ROUNDS: u8 = 9;
 /// How many may wait for a probe of one instance.
 const WAITING_MAX: usize = 64;
 /// How long a report waits for its outcome. One that has none is made up for by the next sample.
@@ -114,6 +117,8 @@ struct Watched {
     era: Option<Era>,
     /// The sequence of what was told last: an older row does not know of it.
     told_at: u64,
+    /// How many rounds may be light before the next handshake.
+    light_left: u8,
     /// Who wants to hear of the next probe.
     waiting: Vec<ProbeRequest>,
     /// How many of them wanted the probe that is under way.
@@ -175,13 +180,22 @@ impl Prober {
                         watched.era = None;
                     }
                     watched.target = target;
+                    watched.light_left = 0;
                     self.rounds.schedule.hurry(id, now);
                 }
                 None => {
                     let damper = Damper::default();
                     self.watched.insert(
                         id,
-                        Watched { target, damper, era: None, told_at: 0, waiting: vec![], heard: 0 },
+                        Watched {
+                            target,
+                            damper,
+                            era: None,
+                            told_at: 0,
+                            light_left: 0,
+                            waiting: vec![],
+                            heard: 0,
+                        },
                     );
                     // What is known waits for its turn, or every start of a worker would ask everybody at once.
                     if row.seen.is_none() {
@@ -237,6 +251,16 @@ impl Prober {
         for request in watched.waiting.drain(..watched.heard.min(watched.waiting.len())) {
             tokio::spawn(answer(request, asked.clone()));
         }
+        if asked.light && asked.health.status == HealthStatus::Healthy {
+            watched.light_left = watched.light_left.saturating_sub(1);
+            return Verdict::Same;
+        }
+        // Whatever is not well is looked at closely until it is.
+        let is_well = asked.health.status == HealthStatus::Healthy;
+        watched.light_left = if is_well { LIGHT_ROUNDS } else { 0 };
+        if asked.light {
+            return Verdict::Confirm(Some(damping::CONFIRM_PAUSE));
+        }
         // What was asked may be gone by now, and a row that lags says less than what was told.
         if watched.target.places.is_empty() || asked.asked == 0 || row.sequence < watched.told_at {
             return Verdict::Same;
@@ -268,11 +292,12 @@ async fn answer(request: ProbeRequest, asked: Asked) {
 
 fn begin(asker: &Arc<Asker>, watched: &mut Watched) -> Option<impl Future<Output = Step> + Send + use<>> {
     watched.heard = watched.waiting.len();
+    let light = watched.light_left > 0 && watched.heard == 0 && watched.target.may_be_light();
     let (asker, mut target) = (Arc::clone(asker), watched.target.clone());
     for place in &mut target.places {
         place.era = place.era.or(watched.era);
     }
-    Some(async move { Step::Asked(asker.ask(&target).await) })
+    Some(async move { Step::Asked(asker.ask(&target, light).await) })
 }
 
 /// Sends the report. Gives the sequence at which the log has it.

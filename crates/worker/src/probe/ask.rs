@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::Sealed;
-use domain::instance::{Health, ProblemClass, RemoteTransport};
+use domain::instance::{Dimension, Health, ProblemClass, RemoteTransport};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use mcp::address::{AddressRefusal, require_allowed};
@@ -51,6 +51,8 @@ pub(crate) struct Asked {
     pub(crate) took: Duration,
     /// What a server elsewhere speaks, once it has shown it.
     pub(crate) era: Option<Era>,
+    /// Whether only connections were tried.
+    pub(crate) light: bool,
 }
 
 impl Asker {
@@ -66,13 +68,19 @@ impl Asker {
         Ok(Asker { store, private, dialer: Dialer::by_names(CONNECT_MAX, names)? })
     }
 
-    /// Asks all places at the same time. None if the platform itself is in no state to ask.
-    pub(crate) async fn ask(self: Arc<Asker>, target: &Target) -> Option<Asked> {
+    /// Asks all places at the same time; in a light round, only whether a connection can be made. None if the platform
+    /// itself is in no state to ask.
+    pub(crate) async fn ask(self: Arc<Asker>, target: &Target, light: bool) -> Option<Asked> {
         let began = Instant::now();
         let mut places = JoinSet::new();
         for place in target.places.clone() {
             let (asker, owner, tools) = (Arc::clone(&self), target.instance.0, target.tools.clone());
-            places.spawn(async move { asker.ask_place(owner, &place, &tools).await });
+            places.spawn(async move {
+                if light {
+                    return Some(asker.connect(&place).await.map(|()| place.era.unwrap_or(Era::Sessions)));
+                }
+                asker.ask_place(owner, &place, &tools).await
+            });
         }
         let (mut answers, mut era) = (vec![], None);
         for answer in places.join_all().await {
@@ -85,8 +93,11 @@ impl Asker {
             }
         }
         let answered = answers.iter().filter(|answer| answer.is_ok()).count();
-        let health = health(target.container, &answers);
-        Some(Asked { health, asked: answers.len(), answered, took: began.elapsed(), era })
+        let mut health = health(target.container, &answers);
+        if light && health.mcp == Dimension::Ready {
+            health.mcp = Dimension::Unknown;
+        }
+        Some(Asked { health, asked: answers.len(), answered, took: began.elapsed(), era, light })
     }
 
     async fn ask_place(

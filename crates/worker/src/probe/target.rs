@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use domain::instance::{Access, Dimension, RemoteTransport};
+use domain::instance::{Access, Dimension, Process, RemoteTransport};
 use domain::{InstanceId, Sealed};
 use mcp::protocol::{Era, Revision};
 use views::InstanceRow;
@@ -31,9 +31,18 @@ pub(crate) struct Place {
     pub(crate) transport: RemoteTransport,
     /// What it speaks, if that is known.
     pub(crate) era: Option<Era>,
+    /// Whether a handshake costs the start of a process there.
+    pub(crate) starts_a_process: bool,
     pub(crate) headers: BTreeMap<String, Sealed>,
     /// What opens a replica.
     pub(crate) credential: Option<Sealed>,
+}
+
+impl Target {
+    /// Whether most rounds may be light: a handshake costs a process, and nothing that it must offer is to be seen.
+    pub(crate) fn may_be_light(&self) -> bool {
+        self.tools.is_empty() && self.places.iter().any(|place| place.starts_a_process)
+    }
 }
 
 /// What to ask; none of an instance that is not probed, because it is not wanted to run or clients go there themselves.
@@ -49,13 +58,14 @@ pub(crate) fn target(row: &InstanceRow) -> Option<Target> {
                 hosted: false,
                 transport: remote.transport,
                 era: None,
+                starts_a_process: false,
                 headers: remote.headers.clone(),
                 credential: None,
             };
             (Dimension::NotApplicable, vec![place])
         }
-        Access::Hosted(_) => {
-            let places = replicas(row);
+        Access::Hosted(hosted) => {
+            let places = replicas(row, hosted.process != Process::Shared);
             let container = if places.is_empty() { Dimension::NotReady } else { Dimension::Ready };
             (container, places)
         }
@@ -72,7 +82,7 @@ pub(crate) fn target(row: &InstanceRow) -> Option<Target> {
 }
 
 /// The replicas that clients are led to: those of the newest generation that has one.
-fn replicas(row: &InstanceRow) -> Vec<Place> {
+fn replicas(row: &InstanceRow, sessions_have_processes: bool) -> Vec<Place> {
     let revisions = row.server.iter().flat_map(|server| &server.revisions);
     let mut eras = revisions.filter_map(|known| known.parse::<Revision>().ok()).map(Revision::era);
     // To ask without a session leaves nothing behind, and starts nothing.
@@ -85,6 +95,7 @@ fn replicas(row: &InstanceRow) -> Vec<Place> {
             hosted: true,
             transport: RemoteTransport::StreamableHttp,
             era: Some(era),
+            starts_a_process: sessions_have_processes && era == Era::Sessions,
             headers: BTreeMap::new(),
             credential: replica.credential.clone(),
         })
