@@ -30,6 +30,11 @@ pub(crate) enum Command {
     /// Serve the operations of an OpenAPI document as tools. A security scheme's credential is the value of
     /// OPENAPI_CREDENTIAL_<SCHEME>: an API key, a token, user:password, or for client credentials id:secret.
     Openapi(Openapi),
+    /// Copy this program into a directory, from where the image of a server can run it.
+    Install {
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
 }
 
 /// How `mcpcan-bridge openapi` serves.
@@ -189,6 +194,10 @@ pub(crate) struct Stdio {
     #[arg(long)]
     pub(crate) lifeline: bool,
 
+    /// End at once, with exit code 127, when there is no such program.
+    #[arg(long)]
+    pub(crate) require_program: bool,
+
     /// The server's program and its arguments.
     #[arg(last = true, required = true, value_name = "PROGRAM")]
     pub(crate) program: Vec<OsString>,
@@ -197,6 +206,13 @@ pub(crate) struct Stdio {
 impl Stdio {
     pub(crate) fn session_idle(&self) -> Duration {
         Duration::from_secs(self.session_idle)
+    }
+
+    /// Whether the program can be run, as far as that can be told without running it.
+    pub(crate) fn has_program(&self) -> bool {
+        let directory = self.workdir.clone().or_else(|| std::env::current_dir().ok()).unwrap_or_default();
+        let program = self.program.first().expect("the command line requires a program");
+        which::which_in(program, std::env::var_os("PATH"), directory).is_ok()
     }
 
     /// Finds at the start what would otherwise fail every spawn with a misleading error.

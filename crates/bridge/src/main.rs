@@ -18,6 +18,7 @@ mod child;
 mod config;
 mod credential;
 mod http;
+mod install;
 mod link;
 mod links;
 mod meter;
@@ -38,11 +39,15 @@ mod translate;
 mod wire;
 
 use std::io::IsTerminal as _;
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
 
-fn main() -> anyhow::Result<()> {
+/// How shells say that there is no such program.
+const PROGRAM_NOT_FOUND: u8 = 127;
+
+fn main() -> anyhow::Result<ExitCode> {
     let config::Arguments { command } = config::Arguments::parse();
     tracing_subscriber::fmt()
         .with_env_filter(config::log_filter()?)
@@ -50,6 +55,13 @@ fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .try_init()
         .map_err(|error| anyhow::anyhow!(error))?;
+    if let config::Command::Stdio(config) = &command
+        && config.require_program
+        && !config.has_program()
+    {
+        tracing::error!(program = ?config.program[0], "there is no such program in the PATH of the server");
+        return Ok(ExitCode::from(PROGRAM_NOT_FOUND));
+    }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     let served = tokio::task::LocalSet::new().block_on(&runtime, async {
@@ -57,9 +69,10 @@ fn main() -> anyhow::Result<()> {
             config::Command::Stdio(config) => serve::run(config).await,
             config::Command::Openapi(config) if config.stdio => openapi::run(config).await,
             config::Command::Openapi(config) => serve::run(config.as_stdio()?).await,
+            config::Command::Install { directory } => install::install(&directory),
         }
     });
     // A write to stdout that nobody reads any more must not keep the process.
     runtime.shutdown_background();
-    served
+    served.map(|()| ExitCode::SUCCESS)
 }

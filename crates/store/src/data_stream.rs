@@ -7,6 +7,7 @@ use async_nats::header as nats_header;
 use bytes::Bytes;
 
 use crate::connection::Store;
+use crate::direct_get::last_of;
 use crate::error::{During, Unavailable};
 use crate::subject;
 
@@ -46,7 +47,7 @@ impl DataStream {
 pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl Store {
-    /// Publishes a batch of rows and waits for its acknowledgement. `source` is one token of a subject; the same
+    /// Publishes a batch of rows and waits for its acknowledgement. `source` is one token of a subject, or two; the same
     /// `message_id` within the stream's window of duplicates (half an hour) counts once, so a batch may be sent
     /// again until it is acknowledged.
     ///
@@ -68,6 +69,17 @@ impl Store {
         };
         // Who publishes has the rows in memory alone: no time is lost on an answer that does not come.
         self.link.while_connected(OPERATION, publish).await
+    }
+
+    /// The rows that a source has published last, if the stream still holds them.
+    ///
+    /// # Errors
+    /// NATS did not answer.
+    pub async fn last_rows(&self, stream: DataStream, source: &str) -> Result<Option<Bytes>, Unavailable> {
+        const OPERATION: &str = "read the last log rows";
+        let request = last_of([stream.subject(source)]);
+        let page = self.direct_get(stream.name(), &request, OPERATION).await?;
+        Ok(page.messages.into_iter().next().map(|message| message.payload))
     }
 
     /// Puts rows that nobody will ever take where a person finds them.

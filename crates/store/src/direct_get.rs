@@ -74,3 +74,8 @@ pub(crate) fn batch_within(sequence: u64, subjects: &str, messages_max: usize, b
 pub(crate) fn first_since(time: jiff::Timestamp, subjects: &str) -> Value {
     serde_json::json!({ "start_time": time.to_string(), "next_by_subj": subjects, "batch": 1 })
 }
+
+/// The last message of each of these subjects.
+pub(crate) fn last_of(subjects: [String; 1]) -> Value {
+    serde_json::json!({ "multi_last": subjects })
+}

@@ -43,6 +43,8 @@ pub enum Task {
     Retention,
     /// Asking the instances how they are.
     Probes,
+    /// Making what runs on Kubernetes equal to what should run.
+    Kubernetes,
 }
 
 impl fmt::Display for Task {
@@ -53,6 +55,7 @@ impl fmt::Display for Task {
             Task::Chain => f.write_str("chain"),
             Task::Retention => f.write_str("retention"),
             Task::Probes => f.write_str("probes"),
+            Task::Kubernetes => f.write_str("kubernetes"),
         }
     }
 }

@@ -27,6 +27,8 @@ use crate::logs::Log;
 use crate::report::{Subject, report};
 use bridge::Bridge;
 use cookie::{Owner, Whose};
+pub(crate) use bridge::Message;
+pub(crate) use credential::{Credential, VARIABLE as CREDENTIAL_VARIABLE};
 use halt::{Halt, last_fact};
 
 /// How many replicas come up at the same time.

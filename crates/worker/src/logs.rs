@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use store::{DataStream, Store};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use uuid::Uuid;
 
 pub(crate) use queue::LINE_BYTES_MAX;
 use queue::{Queue, QueuedLine};
@@ -43,9 +44,28 @@ pub(crate) struct LineSender(Arc<Queue>);
 
 impl Log {
     pub(crate) fn open(store: &Store, instance: InstanceId, replica: ReplicaId) -> Log {
+        Self::open_as(store, instance, replica, instance.to_string(), replica.to_string())
+    }
+
+    /// The log of a replica whose lines are kept elsewhere until they are taken: it is followed anew by whoever comes
+    /// next, from the last line on that the stream has under the replica's own subject.
+    pub(crate) fn follow(store: &Store, instance: InstanceId, replica: ReplicaId) -> Log {
+        // Numbers begin anew with each that follows, so each has batches of its own.
+        let follower = Uuid::now_v7();
+        let batches = format!("{replica}:{follower}");
+        Self::open_as(store, instance, replica, replica_source(instance, replica), batches)
+    }
+
+    fn open_as(
+        store: &Store,
+        instance: InstanceId,
+        replica: ReplicaId,
+        source: String,
+        batches: String,
+    ) -> Log {
         let queue = Arc::new(Queue::default());
-        let pump = tokio::spawn(pump(store.clone(), instance, replica, Arc::clone(&queue)));
-        Log { queue, instance, replica, pump }
+        let pump = pump(store.clone(), instance, replica, Arc::clone(&queue), source, batches);
+        Log { queue, instance, replica, pump: tokio::spawn(pump) }
     }
 
     pub(crate) fn sender(&self) -> LineSender {
@@ -78,15 +98,31 @@ impl Drop for Log {
 }
 
 impl LineSender {
+    /// Waits until the queue is far from full: whoever can have the lines again does not push them out.
+    pub(crate) async fn has_room(&self) {
+        self.0.has_room().await;
+    }
+
     /// Takes a line, or counts it as dropped. Never waits.
     pub(crate) fn push(&self, time: Timestamp, stream: Stream, text: String) {
         self.0.push(time, stream, text);
     }
 }
 
-/// Publishes batch after batch, in order, until the queue is closed and empty.
-async fn pump(store: Store, instance: InstanceId, replica: ReplicaId, queue: Arc<Queue>) {
-    let source = instance.to_string();
+/// Under what the lines of one replica lie in the stream.
+pub(crate) fn replica_source(instance: InstanceId, replica: ReplicaId) -> String {
+    format!("{instance}.{replica}")
+}
+
+/// Publishes batch after batch, in order, until the queue is closed and empty. `batches` begins their ids.
+async fn pump(
+    store: Store,
+    instance: InstanceId,
+    replica: ReplicaId,
+    queue: Arc<Queue>,
+    source: String,
+    batches: String,
+) {
     let (mut number, mut reader) = (0_u64, form::Reader::default());
     while let Some(batch) = queue.next_batch(BATCH_DELAY).await {
         let lines: Vec<ContainerLine> = batch
@@ -99,7 +135,7 @@ async fn pump(store: Store, instance: InstanceId, replica: ReplicaId, queue: Arc
             .collect();
         // Under the same id a batch counts once within the stream's window of duplicates, which is half an hour
         // (`nats/streams/LOGS.json`). One that was stored without an answer and is tried for longer comes twice.
-        let id = format!("{replica}:{number}");
+        let id = format!("{batches}:{number}");
         publish(&store, &source, &id, Bytes::from(store::encode(&lines))).await;
         queue.acknowledge();
         number += 1;
@@ -124,7 +160,6 @@ async fn publish(store: &Store, source: &str, id: &str, lines: Bytes) {
 #[cfg(test)]
 mod tests {
     use store::testing::TestServer;
-    use uuid::Uuid;
 
     use super::*;
 

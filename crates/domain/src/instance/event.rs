@@ -228,6 +228,22 @@ pub enum FailureReason {
     Lost,
     /// The runtime cannot run what is asked for.
     Unsupported,
+    /// The image cannot be pulled.
+    ImageUnavailable,
+    /// It used more memory than its limit.
+    OutOfMemory,
+    /// It ends again and again, soon after each start.
+    CrashLoop,
+    /// No node of the cluster can take it.
+    Unschedulable,
+    /// A config map, a secret or a setting that it needs is not there.
+    ConfigMissing,
+    /// It would exceed a quota of the cluster.
+    QuotaExceeded,
+    /// The cluster took its place away.
+    Evicted,
+    /// The cluster refused what it is made of.
+    Rejected,
 }
 
 impl FailureReason {
@@ -241,6 +257,14 @@ impl FailureReason {
             FailureReason::ProtocolError => "protocol_error",
             FailureReason::Lost => "lost",
             FailureReason::Unsupported => "unsupported",
+            FailureReason::ImageUnavailable => "image_unavailable",
+            FailureReason::OutOfMemory => "out_of_memory",
+            FailureReason::CrashLoop => "crash_loop",
+            FailureReason::Unschedulable => "unschedulable",
+            FailureReason::ConfigMissing => "config_missing",
+            FailureReason::QuotaExceeded => "quota_exceeded",
+            FailureReason::Evicted => "evicted",
+            FailureReason::Rejected => "rejected",
         }
     }
 }
@@ -276,6 +300,38 @@ impl FailureReason {
             FailureReason::Unsupported => (
                 "The place where it is to run cannot run what is asked for.",
                 "The settings that the detail names; another environment.",
+            ),
+            FailureReason::ImageUnavailable => (
+                "The container image cannot be pulled.",
+                "The image's name and tag, whether the registry can be reached, and the secret to log in with.",
+            ),
+            FailureReason::OutOfMemory => (
+                "The server used more memory than it may, and was ended.",
+                "The memory limit of the instance, and what the server keeps in memory.",
+            ),
+            FailureReason::CrashLoop => (
+                "The server ends again and again, soon after each start.",
+                "The last lines of its log (`mcpcan logs`): a missing variable or argument, a crash.",
+            ),
+            FailureReason::Unschedulable => (
+                "No node of the cluster can take the server.",
+                "What it asks for (CPU, memory, node labels, claims) against what the nodes have left.",
+            ),
+            FailureReason::ConfigMissing => (
+                "A config map, a secret or a setting that the server needs is not there.",
+                "The names that the detail has, in the namespace of the instances.",
+            ),
+            FailureReason::QuotaExceeded => (
+                "The server would exceed a quota of its namespace.",
+                "The quota, what others use of it, and how many replicas are wanted.",
+            ),
+            FailureReason::Evicted => (
+                "The cluster took the server's place away; it starts another one.",
+                "Whether the node had too little memory or disk, and what the server uses of them.",
+            ),
+            FailureReason::Rejected => (
+                "The cluster refused what the instance is made of.",
+                "The rights of the worker on the cluster, and the setting that the detail names.",
             ),
         };
         Advice { meaning, check }

@@ -73,7 +73,7 @@ pub(crate) struct ChildExit {
 
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Message {
+pub(crate) enum Message {
     Listening {
         address: SocketAddr,
     },

@@ -25,6 +25,12 @@ impl Credential {
         Credential(random.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
+    /// A credential that was made earlier; none of what cannot be one.
+    pub(crate) fn read(value: Vec<u8>) -> Option<Credential> {
+        let value = String::from_utf8(value).ok()?;
+        (!value.is_empty() && value.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(Credential(value))
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }

@@ -86,7 +86,15 @@ pub(super) fn last_fact(halt: Option<Halt>, is_last: bool) -> (Fact, How) {
                 | FailureReason::Exited
                 | FailureReason::HandshakeTimeout
                 | FailureReason::ProtocolError
-                | FailureReason::Lost => How::Failed { ready_for },
+                | FailureReason::Lost
+                | FailureReason::ImageUnavailable
+                | FailureReason::OutOfMemory
+                | FailureReason::CrashLoop
+                | FailureReason::Unschedulable
+                | FailureReason::ConfigMissing
+                | FailureReason::QuotaExceeded
+                | FailureReason::Evicted
+                | FailureReason::Rejected => How::Failed { ready_for },
             };
             let detail = match how {
                 How::Failed { ready_for: None } if is_last => {

@@ -32,6 +32,8 @@ pub(crate) struct QueuedLine {
 pub(crate) struct Queue {
     state: Mutex<State>,
     changed: Notify,
+    /// A batch was taken out.
+    taken: Notify,
 }
 
 #[derive(Default)]
@@ -82,7 +84,17 @@ impl Queue {
         // Running out of time is the ordinary way for a batch to become complete.
         let _ = tokio::time::timeout(delay, self.until(State::is_batch_complete)).await;
         let batch = self.lock().take_batch();
+        self.taken.notify_one();
         (!batch.is_empty()).then_some(batch)
+    }
+
+    /// Waits until half of the queue is free. Only one task may wait here.
+    pub(crate) async fn has_room(&self) {
+        let has_room =
+            |state: &State| state.entries.len() < QUEUE_LINES_MAX / 2 && state.bytes < QUEUE_BYTES_MAX / 2;
+        while !has_room(&self.lock()) {
+            self.taken.notified().await;
+        }
     }
 
     /// What was handed out last has arrived.

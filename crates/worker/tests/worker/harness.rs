@@ -59,12 +59,18 @@ impl Platform {
 
     /// Starts a worker and waits until it is ready.
     pub(crate) async fn worker(&self) -> Worker {
+        self.worker_on(None).await
+    }
+
+    /// Starts a worker on a cluster, if there is one, and waits until it is ready.
+    pub(crate) async fn worker_on(&self, kubernetes: Option<worker::kubernetes::Config>) -> Worker {
         let context = Context { shutdown: CancellationToken::new(), readiness: Readiness::default() };
         let config = worker::Config {
             data: self.data.path().to_owned(),
             bridge: bridge(),
             pass_environment: vec![],
             private_upstreams: true,
+            kubernetes,
         };
         let store = self.server.store_as(Role::Worker).await;
         let task = tokio::spawn(worker::run(config, store, context.clone()));
@@ -262,7 +268,7 @@ pub(crate) async fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>
 }
 
 /// The bridge that was built beside this test.
-fn bridge() -> PathBuf {
+pub(crate) fn bridge() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let bridge = test.ancestors().nth(2).unwrap().join("mcpcan-bridge");
     assert!(bridge.is_file(), "there is no {}: run `cargo build -p bridge`", bridge.display());
