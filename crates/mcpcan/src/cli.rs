@@ -35,7 +35,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run everything on this machine: NATS, ClickHouse and all roles, until Ctrl-C.
-    Up(up::Arguments),
+    Up(Box<up::Arguments>),
 
     /// Create, list and control instances: the MCP servers of this platform.
     #[command(subcommand)]
@@ -104,7 +104,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     drop(rustls::crypto::ring::default_provider().install_default());
     let rest = || Rest::find(data.as_deref());
     let result = match cli.command {
-        Command::Up(arguments) => up::run(arguments, data, output),
+        Command::Up(arguments) => up::run(*arguments, data, output),
         Command::Instance(command) => wait(async { instance::run(command, &rest()?, output).await }),
         Command::Token(command) => wait(async { token::run(command, &rest()?, output).await }),
         Command::Template(command) => wait(async { template::run(command, &rest()?, output).await }),

@@ -15,6 +15,7 @@ mod failure;
 mod follow;
 mod gateway_limits;
 mod instance;
+mod kubernetes;
 mod logs;
 mod nats_users;
 mod open_files;

@@ -17,6 +17,7 @@ use crate::backing::{ClickhouseArguments, NatsArguments, SealedNatsArguments, re
 use crate::data_directory::DataDirectory;
 use crate::failure::Failure;
 use crate::gateway_limits::{GatewayLimits, Masked, Proxies, UpstreamAddresses};
+use crate::kubernetes::KubernetesArguments;
 use crate::open_files;
 
 /// What a role logs unless `MCPCAN_LOG` says otherwise.
@@ -82,6 +83,8 @@ pub(crate) struct WorkerArguments {
     pass_env: Vec<String>,
     #[command(flatten)]
     addresses: UpstreamAddresses,
+    #[command(flatten)]
+    kubernetes: KubernetesArguments,
     #[command(flatten)]
     nats: SealedNatsArguments,
     #[command(flatten)]
@@ -150,6 +153,7 @@ pub(crate) fn worker(arguments: WorkerArguments, data: Option<PathBuf>) -> Resul
             bridge: find_bridge(arguments.bridge.as_deref())?,
             pass_environment: arguments.pass_env.clone(),
             private_upstreams: arguments.addresses.allow_private(),
+            kubernetes: arguments.kubernetes.config(),
         };
         let store = arguments.nats.connect(Role::Worker).await?;
         say_readiness(&store, Role::Worker, None, &context);

@@ -28,6 +28,7 @@ use crate::backing::ClickhouseArguments;
 use crate::data_directory::DataDirectory;
 use crate::failure::Failure;
 use crate::gateway_limits::{GatewayLimits, Masked, Proxies, UpstreamAddresses};
+use crate::kubernetes::KubernetesArguments;
 use crate::output::Output;
 use crate::whereabouts::{DATA_DIRECTORY, RunFile};
 use crate::{open_files, role};
@@ -82,6 +83,8 @@ pub(crate) struct Arguments {
     /// A variable of this environment that hosted servers are given too; repeat for more.
     #[arg(long, value_name = "NAME")]
     pass_env: Vec<String>,
+    #[command(flatten)]
+    kubernetes: KubernetesArguments,
     /// How diagnostics are written to stderr.
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,

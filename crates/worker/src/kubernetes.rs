@@ -21,6 +21,7 @@ mod seen;
 mod setback;
 mod shake;
 mod steps;
+mod trouble;
 mod watching;
 
 use std::time::Duration;

@@ -26,8 +26,8 @@ use crate::Config;
 use crate::logs::Log;
 use crate::report::{Subject, report};
 use bridge::Bridge;
-use cookie::{Owner, Whose};
 pub(crate) use bridge::Message;
+use cookie::{Owner, Whose};
 pub(crate) use credential::{Credential, VARIABLE as CREDENTIAL_VARIABLE};
 use halt::{Halt, last_fact};
 

@@ -75,6 +75,7 @@ impl Roles {
             bridge: claims.bridge,
             pass_environment: arguments.pass_env.clone(),
             private_upstreams: arguments.addresses.allow_private(),
+            kubernetes: arguments.kubernetes.config(),
         };
         let context = Context { shutdown: CancellationToken::new(), readiness: roles.readiness.clone() };
         say_readiness(&stores.api, Role::Api, Some(PROCESS.to_owned()), &context);

@@ -39,7 +39,8 @@ pub(crate) fn condition(pod: &Pod) -> Condition {
         return Condition::Leaving { serves: is_running };
     }
     let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
-    let failure = given_up(status).or_else(|| unschedulable(status)).or_else(|| containers.clone().find_map(stuck));
+    let failure =
+        given_up(status).or_else(|| unschedulable(status)).or_else(|| containers.clone().find_map(stuck));
     if let Some((reason, detail)) = failure {
         return Condition::Failed(reason, detail);
     }
@@ -63,7 +64,8 @@ fn unschedulable(status: &PodStatus) -> Option<(FailureReason, String)> {
             && condition.status == "False"
             && condition.reason.as_deref() == Some("Unschedulable")
     };
-    let message = status.conditions.iter().flatten().find(is_in_the_way)?.message.as_deref().unwrap_or_default();
+    let message =
+        status.conditions.iter().flatten().find(is_in_the_way)?.message.as_deref().unwrap_or_default();
     // A claim that is being bound is in nobody's way for long.
     if message.contains("unbound immediate PersistentVolumeClaims") {
         return None;
@@ -80,8 +82,12 @@ fn stuck(status: &ContainerStatus) -> Option<(FailureReason, String)> {
     let waiting = state.waiting.as_ref()?;
     let message = waiting.message.as_deref().map(bounded).unwrap_or_default();
     match waiting.reason.as_deref().unwrap_or_default() {
-        "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName"
-        | "ImageInspectError" | "RegistryUnavailable" => {
+        "ErrImagePull"
+        | "ImagePullBackOff"
+        | "ErrImageNeverPull"
+        | "InvalidImageName"
+        | "ImageInspectError"
+        | "RegistryUnavailable" => {
             let detail = format!("the image {} cannot be pulled: {message}", status.image);
             Some((FailureReason::ImageUnavailable, detail))
         }
@@ -91,9 +97,10 @@ fn stuck(status: &ContainerStatus) -> Option<(FailureReason, String)> {
         "CreateContainerError" => {
             Some((FailureReason::SpawnFailed, format!("the container cannot be created: {message}")))
         }
-        "RunContainerError" => {
-            Some(last_end(status).map_or_else(|| not_startable(&message), |ended| ended_badly(status, ended, true)))
-        }
+        "RunContainerError" => Some(
+            last_end(status)
+                .map_or_else(|| not_startable(&message), |ended| ended_badly(status, ended, true)),
+        ),
         "CrashLoopBackOff" => Some(last_end(status).map_or_else(
             || (FailureReason::CrashLoop, "the server's container ends again and again".to_owned()),
             |ended| ended_badly(status, ended, true),
@@ -120,7 +127,9 @@ fn ended_badly(
             let limit = limit.map(|limit| format!(", which is {}", limit.0)).unwrap_or_default();
             (FailureReason::OutOfMemory, format!("the server used more memory than its limit{limit}"))
         }
-        (Some("StartError"), _) => not_startable(ended.message.as_deref().map(bounded).as_deref().unwrap_or_default()),
+        (Some("StartError"), _) => {
+            not_startable(ended.message.as_deref().map(bounded).as_deref().unwrap_or_default())
+        }
         (_, PROGRAM_NOT_FOUND) => {
             (FailureReason::ProgramNotFound, "the image does not have the server's program".to_owned())
         }

@@ -78,7 +78,10 @@ async fn known(store: &Store, source: &Source) -> Position {
         match store.last_rows(DataStream::Logs, &subject).await {
             Ok(rows) => break rows,
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "ask what is known of a log; trying again");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "ask what is known of a log; trying again"
+                );
                 sleep(PAUSE).await;
             }
         }

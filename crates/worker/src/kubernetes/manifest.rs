@@ -10,9 +10,8 @@ use std::collections::BTreeMap;
 
 use domain::InstanceId;
 use domain::instance::{Hosted, Mount};
-use k8s_openapi::api::apps::v1::{
-    Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
-};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{PodTemplateSpec, Secret, Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
@@ -21,7 +20,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
     LabelSelector, LabelSelectorRequirement, ObjectMeta, OwnerReference,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use k8s_openapi::ByteString;
 use serde_json::Value;
 
 use super::config::Pods;
@@ -186,8 +184,7 @@ fn network_policy(pods: &Pods, wish: &Wish<'_>) -> NetworkPolicySpec {
         ..Default::default()
     });
     let from = std::iter::once(platform_pods(pods)).chain(blocks).collect();
-    let mut ingress =
-        vec![NetworkPolicyIngressRule { from: Some(from), ports: Some(vec![port(MCP_PORT)]) }];
+    let mut ingress = vec![NetworkPolicyIngressRule { from: Some(from), ports: Some(vec![port(MCP_PORT)]) }];
     let open = wish.hosted.ports.iter().filter(|open| i32::from(**open) != MCP_PORT);
     let open: Vec<_> = open.map(|open| port(i32::from(*open))).collect();
     if !open.is_empty() {

@@ -85,9 +85,9 @@ fn want(pods: &Pods, row: &InstanceRow, hosted: &Hosted, seen: &Seen, plan: &mut
     // What never ran needs nothing to stand still.
     if row.wanted || deployment.is_some() {
         let replicas = if row.wanted { hosted.replicas } else { 0 };
-        let wish =
-            Wish { id: row.id, name: row.name.as_str(), generation: row.generation, replicas, hosted };
-        let owner = deployment.filter(|deployment| !deployment.leaving).map(|deployment| deployment.uid.as_str());
+        let wish = Wish { id: row.id, name: row.name.as_str(), generation: row.generation, replicas, hosted };
+        let owner =
+            deployment.filter(|deployment| !deployment.leaving).map(|deployment| deployment.uid.as_str());
         match manifest::objects(pods, &wish, owner) {
             Ok(objects) => apply(row, objects, seen, plan),
             Err(impossible) => {
@@ -98,7 +98,8 @@ fn want(pods: &Pods, row: &InstanceRow, hosted: &Hosted, seen: &Seen, plan: &mut
     }
     let leftover = |(key, object): (&ObjectKey, &Arc<SeenObject>)| {
         let generation = object.generation.filter(|_| key.1 == Kind::Secret)?;
-        let is_needed = row.wanted && generation >= row.generation || seen.pods_of(row.id).any(|(_, pod)| pod.generation == generation);
+        let is_needed = row.wanted && generation >= row.generation
+            || seen.pods_of(row.id).any(|(_, pod)| pod.generation == generation);
         if is_needed { None } else { delete(key, object) }
     };
     plan.actions.extend(seen.objects_of(row.id).filter_map(leftover));

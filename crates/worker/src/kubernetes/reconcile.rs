@@ -16,19 +16,17 @@ use store::{Follower, Store};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use uuid::Uuid;
 use views::{InstanceRow, Instances};
 
 use super::carry_out::{Undone, carry_out};
 use super::cluster::Cluster;
 use super::follow::{self, Source};
-use super::kind::Kind;
-use super::naming;
 use super::plan::{Action, plan};
 use super::seen::Seen;
 use super::setback::Setbacks;
 use super::shake::{Shaken, shake_hands};
 use super::steps::{Step, Told, steps};
+use super::trouble::{quota, stand_in};
 use super::watching::Watching;
 use crate::report::{Subject, report};
 
@@ -102,7 +100,8 @@ impl Reconciler {
             self.look();
             ready.set(true);
             let now = Instant::now();
-            let rested = [self.act_setbacks.next(now), self.shake_setbacks.next(now)].into_iter().flatten().min();
+            let rested =
+                [self.act_setbacks.next(now), self.shake_setbacks.next(now)].into_iter().flatten().min();
             let resync_at = now + RESYNC_INTERVAL;
             tokio::select! {
                 changed = view_changes.changed() => changed.context("follow the view")?,
@@ -114,7 +113,10 @@ impl Reconciler {
     }
 
     /// Waits until the view holds all that had happened before this worker came, and all of the cluster was seen.
-    async fn wait_for_all(&self, cluster_changes: &mut tokio::sync::watch::Receiver<usize>) -> anyhow::Result<()> {
+    async fn wait_for_all(
+        &self,
+        cluster_changes: &mut tokio::sync::watch::Receiver<usize>,
+    ) -> anyhow::Result<()> {
         let last = self.store.last_event().await.context("ask where the log ends")?;
         while let Err(error) = self.view.reached(last, VIEW_WAIT_MAX).await {
             tracing::warn!(%error, "waiting for the view");
@@ -148,9 +150,8 @@ impl Reconciler {
         let troubles: BTreeSet<ReplicaId> =
             self.troubles.keys().filter_map(|id| rows.get(id)).map(|row| stand_in(row)).collect();
         self.troubles.retain(|instance, _| rows.contains_key(instance));
-        self.act_setbacks.retain(|instance| {
-            rows.contains_key(instance) || seen.objects_of(*instance).next().is_some()
-        });
+        self.act_setbacks
+            .retain(|instance| rows.contains_key(instance) || seen.objects_of(*instance).next().is_some());
         self.told.retain(|replica, _| pods.contains(replica) || troubles.contains(replica));
         self.shake_setbacks.retain(|replica| pods.contains(replica));
         for (replica, end) in &self.telling {
@@ -168,7 +169,8 @@ impl Reconciler {
     fn act(&mut self, rows: &BTreeMap<InstanceId, &InstanceRow>, seen: &Seen) {
         let plan = plan(&self.cluster.pods, rows, seen);
         self.troubles.retain(|_, (reason, _)| *reason != FailureReason::Unsupported);
-        let unsupported = |impossible: super::manifest::Impossible| (FailureReason::Unsupported, impossible.0);
+        let unsupported =
+            |impossible: super::manifest::Impossible| (FailureReason::Unsupported, impossible.0);
         self.troubles.extend(plan.impossible.into_iter().map(|(id, why)| (id, unsupported(why))));
         let mut by_instance = BTreeMap::<InstanceId, Vec<Action>>::new();
         for action in plan.actions {
@@ -196,7 +198,8 @@ impl Reconciler {
         match step {
             Step::Tell { replica, generation, facts } => self.tell(row, replica, generation, facts),
             Step::ShakeHands { replica, generation, address, is_known } => {
-                if self.telling.contains_key(&replica) || self.shake_setbacks.rests(&replica, Instant::now()) {
+                if self.telling.contains_key(&replica) || self.shake_setbacks.rests(&replica, Instant::now())
+                {
                     return;
                 }
                 let end = CancellationToken::new();
@@ -327,27 +330,4 @@ async fn await_view(view: &Follower<Instances>, sequence: u64) {
     if let Err(error) = view.reached(sequence, VIEW_WAIT_MAX).await {
         tracing::warn!(%error, "the view does not tell yet what was reported");
     }
-}
-
-/// The replica that stands in for those that a generation cannot have.
-fn stand_in(row: &InstanceRow) -> ReplicaId {
-    ReplicaId(Uuid::new_v5(&row.id.0, &row.generation.to_be_bytes()))
-}
-
-/// Why the cluster makes no pods of a Deployment.
-fn quota(row: &InstanceRow, seen: &Seen) -> Option<(FailureReason, String)> {
-    let deployment = seen.objects.get(&(row.id, Kind::Deployment, naming::object_name(row.id)))?;
-    let conditions = deployment.body["status"]["conditions"].as_array()?;
-    let failed = conditions
-        .iter()
-        .find(|condition| condition["type"] == "ReplicaFailure" && condition["status"] == "True")?;
-    let message = failed["message"].as_str().unwrap_or_default().to_owned();
-    let reason = if message.contains("exceeded quota") {
-        FailureReason::QuotaExceeded
-    } else {
-        FailureReason::Rejected
-    };
-    // Its pods come and go, and so would the names in the message: the same trouble has the same words.
-    let detail = message.split_once("forbidden: ").map_or(message.as_str(), |(_, why)| why);
-    Some((reason, format!("the cluster makes no pods for it: {detail}")))
 }

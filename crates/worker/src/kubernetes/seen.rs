@@ -102,7 +102,8 @@ impl SeenPod {
         let server = statuses.and_then(|statuses| statuses.first());
         let has_run = server.is_some_and(|status| {
             let state = status.state.as_ref();
-            status.restart_count > 0 || state.is_some_and(|state| state.running.is_some() || state.terminated.is_some())
+            status.restart_count > 0
+                || state.is_some_and(|state| state.running.is_some() || state.terminated.is_some())
         });
         let seen = SeenPod {
             generation: generation(metadata)?,
@@ -123,7 +124,8 @@ pub(crate) fn ready_endpoints(slice: &EndpointSlice) -> Vec<(ReplicaId, SocketAd
     let ready = slice.endpoints.iter().flatten().filter(|endpoint| {
         let conditions = endpoint.conditions.as_ref();
         // Not said means ready, as the API has it.
-        conditions.is_none_or(|conditions| conditions.ready != Some(false) && conditions.terminating != Some(true))
+        conditions
+            .is_none_or(|conditions| conditions.ready != Some(false) && conditions.terminating != Some(true))
     });
     let address = |endpoint: &k8s_openapi::api::discovery::v1::Endpoint| {
         let replica = endpoint.target_ref.as_ref()?.uid.as_deref()?.parse().ok()?;

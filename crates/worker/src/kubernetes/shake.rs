@@ -79,6 +79,7 @@ async fn try_shake_hands(
 /// What opens the replicas of a generation.
 async fn credential(cluster: &Cluster, subject: Subject) -> anyhow::Result<Option<Credential>> {
     let name = naming::secret_name(subject.instance, subject.generation);
-    let value = cluster.secret_value(&name, CREDENTIAL_VARIABLE).await.context("read the secret of the replica")?;
+    let value =
+        cluster.secret_value(&name, CREDENTIAL_VARIABLE).await.context("read the secret of the replica")?;
     value.map(|value| Credential::read(value).context("read the credential of the replica")).transpose()
 }

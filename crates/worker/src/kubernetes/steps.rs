@@ -65,7 +65,9 @@ fn of_pod(row: &InstanceRow, replica: ReplicaId, pod: &SeenPod, seen: &Seen, tol
             Some(address) if is_current && !known.is_some_and(is_ready) => {
                 Some(Step::ShakeHands { replica, generation, address: *address, is_known: known.is_some() })
             }
-            None if is_current && known.is_none() && !told.contains_key(&replica) => tell(vec![Fact::Starting]),
+            None if is_current && known.is_none() && !told.contains_key(&replica) => {
+                tell(vec![Fact::Starting])
+            }
             Some(_) | None => None,
         },
     }

@@ -6,5 +6,6 @@ mod faults;
 mod lifecycle;
 mod logs;
 mod recordings;
+mod rights;
 mod target;
 mod unhappy;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use domain::instance::{CommandLine, Hosted, HostedTransport, Mount, Resources, Source};
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource,
-    Lifecycle, LifecycleHandler, LocalObjectReference, PersistentVolumeClaimVolumeSource, PodSecurityContext,
-    PodSpec, Probe, ResourceRequirements, SeccompProfile, SecretKeySelector, SecurityContext, SleepAction,
-    TCPSocketAction, Volume, VolumeMount,
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
+    EnvVarSource, Lifecycle, LifecycleHandler, LocalObjectReference, PersistentVolumeClaimVolumeSource,
+    PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile, SecretKeySelector,
+    SecurityContext, SleepAction, TCPSocketAction, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -60,7 +60,10 @@ pub(super) fn spec(pods: &Pods, hosted: &Hosted, secret: &str) -> Result<PodSpec
             run_as_user: Some(USER),
             run_as_group: Some(USER),
             fs_group: Some(USER),
-            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..Default::default() }),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                ..Default::default()
+            }),
             ..Default::default()
         }),
         termination_grace_period_seconds: Some(TERMINATION_SECONDS),
@@ -117,7 +120,16 @@ fn server(
     let HostedTransport::Stdio = hosted.transport;
     let listen = format!("0.0.0.0:{MCP_PORT}");
     let bridge = format!("{BRIDGE_DIRECTORY}/mcpcan-bridge");
-    let own = [&bridge, "stdio", "--listen", &listen, "--process", hosted.process.as_str(), "--require-program", "--"];
+    let own = [
+        &bridge,
+        "stdio",
+        "--listen",
+        &listen,
+        "--process",
+        hosted.process.as_str(),
+        "--require-program",
+        "--",
+    ];
     let own = own.into_iter().map(str::to_owned).chain([verbatim(&command.program)]);
     Container {
         name: SERVER.to_owned(),
@@ -190,7 +202,8 @@ fn resources(wanted: &Resources) -> ResourceRequirements {
         let limit = limit.unwrap_or_else(|| usual.1.max(request.unwrap_or(usual.1)));
         (request.unwrap_or(usual.0).min(limit), limit)
     }
-    let Resources { cpu_request_millis, cpu_limit_millis, memory_request_bytes, memory_limit_bytes } = *wanted;
+    let Resources { cpu_request_millis, cpu_limit_millis, memory_request_bytes, memory_limit_bytes } =
+        *wanted;
     let cpu = pair(cpu_request_millis, cpu_limit_millis, (CPU_REQUEST_MILLIS, CPU_LIMIT_MILLIS));
     let memory = pair(memory_request_bytes, memory_limit_bytes, (MEMORY_REQUEST_BYTES, MEMORY_LIMIT_BYTES));
     let both = |cpu: u32, memory: u64| -> BTreeMap<String, Quantity> {

@@ -10,7 +10,8 @@ pub(super) fn covers(found: &Value, wanted: &Value) -> bool {
             wanted.iter().all(|(name, value)| found.get(name).is_some_and(|found| covers(found, value)))
         }
         (Value::Array(found), Value::Array(wanted)) => {
-            found.len() == wanted.len() && found.iter().zip(wanted).all(|(found, wanted)| covers(found, wanted))
+            found.len() == wanted.len()
+                && found.iter().zip(wanted).all(|(found, wanted)| covers(found, wanted))
         }
         _ => found == wanted,
     }

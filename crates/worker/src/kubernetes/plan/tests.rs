@@ -34,6 +34,7 @@ fn row(generation: u64) -> InstanceRow {
         phase: Phase::Starting,
         replicas: vec![],
         failure: None,
+        seen: None,
         server: None,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
@@ -80,14 +81,21 @@ fn settle(row: Option<&InstanceRow>, seen: &mut Seen) -> String {
         let plan = planned(row, seen);
         let Some(action) = plan.actions.first() else { return text };
         match action {
-            Action::MakeSecret { generation, .. } => writeln!(text, "make the secret of generation {generation}"),
+            Action::MakeSecret { generation, .. } => {
+                writeln!(text, "make the secret of generation {generation}")
+            }
             Action::Apply { object, .. } => {
-                let replicas = object.body["spec"].get("replicas").map(|replicas| format!(" with {replicas}"));
+                let replicas =
+                    object.body["spec"].get("replicas").map(|replicas| format!(" with {replicas}"));
                 let owned = object.body["metadata"].get("ownerReferences").map_or("", |_| ", owned");
                 writeln!(text, "apply {:?}{}{owned}", object.kind, replicas.unwrap_or_default())
             }
             Action::Delete { kind, name, .. } => {
-                writeln!(text, "delete {kind:?} {}", name.trim_start_matches("mcpcan-").trim_start_matches('0'))
+                writeln!(
+                    text,
+                    "delete {kind:?} {}",
+                    name.trim_start_matches("mcpcan-").trim_start_matches('0')
+                )
             }
             Action::Bury { .. } => writeln!(text, "bury"),
         }
@@ -117,38 +125,54 @@ fn pod(generation: u64) -> SeenPod {
 
 #[test]
 fn an_instance_comes_to_a_bare_cluster_in_an_order_in_which_nothing_fails() {
-    check(Some(&row(1)), &mut Seen::default(), expect![[r#"
+    check(
+        Some(&row(1)),
+        &mut Seen::default(),
+        expect![[r#"
         make the secret of generation 1
         apply Service
         apply NetworkPolicy
         apply Deployment with 1
         apply Service, owned
         apply NetworkPolicy, owned
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_restart_keeps_the_secret_that_old_pods_read_until_they_are_gone() {
     let mut seen = settled(1);
     seen.pods.insert((INSTANCE, ReplicaId(Uuid::from_u128(1))), pod(1));
-    check(Some(&row(2)), &mut seen, expect![[r#"
+    check(
+        Some(&row(2)),
+        &mut seen,
+        expect![[r#"
         make the secret of generation 2
         apply Deployment with 1
-    "#]]);
+    "#]],
+    );
     seen.pods.clear();
-    check(Some(&row(2)), &mut seen, expect![[r#"
+    check(
+        Some(&row(2)),
+        &mut seen,
+        expect![[r#"
         delete Secret a-1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_stands_still_keeps_a_deployment_of_none_and_no_secret() {
     let mut stopped = row(1);
     stopped.wanted = false;
-    check(Some(&stopped), &mut settled(1), expect![[r#"
+    check(
+        Some(&stopped),
+        &mut settled(1),
+        expect![[r#"
         apply Deployment with 0
         delete Secret a-1
-    "#]]);
+    "#]],
+    );
     check(Some(&stopped), &mut Seen::default(), expect![[""]]);
 }
 
@@ -159,32 +183,48 @@ fn drift_is_repaired_and_the_work_of_others_is_left_alone() {
     let changed = Arc::make_mut(seen.objects.get_mut(&deployment).unwrap());
     changed.body["spec"]["replicas"] = json!(5);
     changed.body["metadata"]["labels"]["team"] = json!("blue");
-    check(Some(&row(1)), &mut seen, expect![[r#"
+    check(
+        Some(&row(1)),
+        &mut seen,
+        expect![[r#"
         apply Deployment with 1
-    "#]]);
+    "#]],
+    );
     seen.objects.remove(&deployment);
-    check(Some(&row(1)), &mut seen, expect![[r#"
+    check(
+        Some(&row(1)),
+        &mut seen,
+        expect![[r#"
         apply Deployment with 1
         apply Service, owned
         apply NetworkPolicy, owned
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_deleted_instance_is_buried_and_one_that_moves_elsewhere_is_removed() {
-    check(None, &mut settled(1), expect![[r#"
+    check(
+        None,
+        &mut settled(1),
+        expect![[r#"
         bury
-    "#]]);
+    "#]],
+    );
     let mut elsewhere = row(2);
     let url = "https://example.com/mcp".to_owned();
     let remote = Remote { transport: RemoteTransport::StreamableHttp, url, headers: BTreeMap::new() };
     elsewhere.access = Access::Proxy(remote);
-    check(Some(&elsewhere), &mut settled(1), expect![[r#"
+    check(
+        Some(&elsewhere),
+        &mut settled(1),
+        expect![[r#"
         delete Secret a-1
         delete Service a
         delete NetworkPolicy a
         delete Deployment a
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

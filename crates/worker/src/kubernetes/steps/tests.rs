@@ -34,6 +34,7 @@ fn row(replicas: &[(ReplicaId, u64, bool)]) -> InstanceRow {
         phase: Phase::Starting,
         replicas: known.collect(),
         failure: None,
+        seen: None,
         server: None,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
@@ -82,17 +83,32 @@ fn check(row: &InstanceRow, seen: &Seen, told: &[(ReplicaId, FailureReason)], ex
 #[test]
 fn a_pod_on_its_way_is_told_once_and_asked_when_it_may_be_called() {
     let coming = seen(&[(FIRST, 2, Condition::Coming, false)]);
-    check(&row(&[]), &coming, &[], expect![[r#"
+    check(
+        &row(&[]),
+        &coming,
+        &[],
+        expect![[r#"
         1: starting
-    "#]]);
+    "#]],
+    );
     check(&row(&[(FIRST, 2, false)]), &coming, &[], expect![[""]]);
     let callable = seen(&[(FIRST, 2, Condition::Running, true)]);
-    check(&row(&[(FIRST, 2, false)]), &callable, &[], expect![[r#"
+    check(
+        &row(&[(FIRST, 2, false)]),
+        &callable,
+        &[],
+        expect![[r#"
         1: shake hands
-    "#]]);
-    check(&row(&[]), &callable, &[], expect![[r#"
+    "#]],
+    );
+    check(
+        &row(&[]),
+        &callable,
+        &[],
+        expect![[r#"
         1: shake hands and call it started
-    "#]]);
+    "#]],
+    );
     check(&row(&[(FIRST, 2, true)]), &callable, &[], expect![[""]]);
 }
 
@@ -100,54 +116,104 @@ fn a_pod_on_its_way_is_told_once_and_asked_when_it_may_be_called() {
 fn a_failure_is_told_once_for_each_reason_and_recovery_when_it_has_come() {
     use FailureReason::{CrashLoop, Exited};
     let crashing = seen(&[(FIRST, 2, failed(Exited), false), (SECOND, 2, failed(Exited), false)]);
-    check(&row(&[(FIRST, 2, true)]), &crashing, &[], expect![[r#"
+    check(
+        &row(&[(FIRST, 2, true)]),
+        &crashing,
+        &[],
+        expect![[r#"
         1: exited
         2: starting, exited
-    "#]]);
+    "#]],
+    );
     check(&row(&[]), &crashing, &[(FIRST, Exited), (SECOND, Exited)], expect![[""]]);
-    check(&row(&[]), &seen(&[(FIRST, 2, failed(CrashLoop), false)]), &[(FIRST, Exited)], expect![[r#"
+    check(
+        &row(&[]),
+        &seen(&[(FIRST, 2, failed(CrashLoop), false)]),
+        &[(FIRST, Exited)],
+        expect![[r#"
         1: starting, crash_loop
-    "#]]);
+    "#]],
+    );
     // Started once more; whether it lasts is not known yet.
     check(&row(&[]), &seen(&[(FIRST, 2, Condition::Running, false)]), &[(FIRST, CrashLoop)], expect![[""]]);
-    check(&row(&[]), &seen(&[(FIRST, 2, Condition::Running, true)]), &[(FIRST, CrashLoop)], expect![[r#"
+    check(
+        &row(&[]),
+        &seen(&[(FIRST, 2, Condition::Running, true)]),
+        &[(FIRST, CrashLoop)],
+        expect![[r#"
         1: shake hands and call it started
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn the_old_serve_until_they_leave() {
     let rolling = seen(&[(FIRST, 1, Condition::Running, true), (SECOND, 2, Condition::Coming, false)]);
-    check(&row(&[(FIRST, 1, true)]), &rolling, &[], expect![[r#"
+    check(
+        &row(&[(FIRST, 1, true)]),
+        &rolling,
+        &[],
+        expect![[r#"
         2: starting
-    "#]]);
+    "#]],
+    );
     let leaving = |serves| {
         seen(&[(FIRST, 1, Condition::Leaving { serves }, false), (SECOND, 2, Condition::Running, true)])
     };
     // The new one has not been asked yet: until then the old one is all there is.
-    check(&row(&[(FIRST, 1, true), (SECOND, 2, false)]), &leaving(true), &[], expect![[r#"
+    check(
+        &row(&[(FIRST, 1, true), (SECOND, 2, false)]),
+        &leaving(true),
+        &[],
+        expect![[r#"
         2: shake hands
-    "#]]);
-    check(&row(&[(FIRST, 1, true), (SECOND, 2, false)]), &leaving(false), &[], expect![[r#"
+    "#]],
+    );
+    check(
+        &row(&[(FIRST, 1, true), (SECOND, 2, false)]),
+        &leaving(false),
+        &[],
+        expect![[r#"
         1: stopped
         2: shake hands
-    "#]]);
-    check(&row(&[(FIRST, 1, true), (SECOND, 2, true)]), &leaving(true), &[], expect![[r#"
+    "#]],
+    );
+    check(
+        &row(&[(FIRST, 1, true), (SECOND, 2, true)]),
+        &leaving(true),
+        &[],
+        expect![[r#"
         1: stopped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_replica_without_a_pod_is_lost_if_it_is_missed_and_else_has_stopped() {
-    check(&row(&[(FIRST, 2, true)]), &seen(&[]), &[], expect![[r#"
+    check(
+        &row(&[(FIRST, 2, true)]),
+        &seen(&[]),
+        &[],
+        expect![[r#"
         1: lost
-    "#]]);
-    check(&row(&[(FIRST, 1, true)]), &seen(&[]), &[], expect![[r#"
+    "#]],
+    );
+    check(
+        &row(&[(FIRST, 1, true)]),
+        &seen(&[]),
+        &[],
+        expect![[r#"
         1: stopped
-    "#]]);
+    "#]],
+    );
     let mut stopped = row(&[(FIRST, 2, true)]);
     stopped.wanted = false;
-    check(&stopped, &seen(&[]), &[], expect![[r#"
+    check(
+        &stopped,
+        &seen(&[]),
+        &[],
+        expect![[r#"
         1: stopped
-    "#]]);
+    "#]],
+    );
 }

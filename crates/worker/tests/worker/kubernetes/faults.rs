@@ -66,7 +66,8 @@ async fn a_worker_killed_between_any_two_calls_leaves_nothing_that_the_next_does
     for _ in 0..8 {
         let before = writes();
         let worker = target.worker().await;
-        let is_ready = || target.platform.view.get(id.0).is_some_and(|row| row.ready_replicas().next().is_some());
+        let is_ready =
+            || target.platform.view.get(id.0).is_some_and(|row| row.ready_replicas().next().is_some());
         super::lifecycle::until("one more call", async || writes() > before || is_ready()).await;
         worker.kill().await;
     }

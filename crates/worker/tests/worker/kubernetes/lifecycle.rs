@@ -84,7 +84,8 @@ async fn a_restart_keeps_the_old_until_the_new_answer() {
     target.platform.tell(id, Command::Restart).await;
     let is_rolled = |row: &views::InstanceRow| {
         assert!(row.ready_replicas().count() > 0, "nobody can be called: {row:#?}");
-        row.replicas.len() == 2 && row.replicas.iter().all(|known| known.generation == 2 && known.url.is_some())
+        row.replicas.len() == 2
+            && row.replicas.iter().all(|known| known.generation == 2 && known.url.is_some())
     };
     target.platform.row(id, "two replicas of the new generation", is_rolled).await;
     worker.stop().await;
@@ -124,7 +125,8 @@ async fn a_stopped_instance_has_no_pods_and_comes_back() {
     target.platform.tell(id, Command::Stop).await;
     target.platform.row(id, "the end", |row| row.phase == Phase::Stopped).await;
     let pods = target.api::<Pod>().await;
-    until("the pods to be gone", async || pods.list(&ListParams::default()).await.unwrap().items.is_empty()).await;
+    until("the pods to be gone", async || pods.list(&ListParams::default()).await.unwrap().items.is_empty())
+        .await;
     target.platform.tell(id, Command::Start).await;
     target.platform.ready(id).await;
     worker.stop().await;
@@ -140,10 +142,15 @@ async fn secrets_reach_the_server_and_nothing_but_the_secret() {
     hosted.env.insert("API_TOKEN".to_owned(), target.sealed(id, "s3cret").await);
     let deployments = target.api::<Deployment>().await;
     target.create_as(id, hosted).await;
-    until("the deployment", async || !deployments.list(&ListParams::default()).await.unwrap().items.is_empty()).await;
-    let written = serde_json::to_string(&deployments.list(&ListParams::default()).await.unwrap().items).unwrap();
+    until("the deployment", async || {
+        !deployments.list(&ListParams::default()).await.unwrap().items.is_empty()
+    })
+    .await;
+    let written =
+        serde_json::to_string(&deployments.list(&ListParams::default()).await.unwrap().items).unwrap();
     assert!(!written.contains("s3cret") && written.contains("secretKeyRef"), "{written}");
-    let secrets = target.api::<Secret>().await.list(&ListParams::default().labels("mcpcan.dev/generation=1")).await;
+    let secrets =
+        target.api::<Secret>().await.list(&ListParams::default().labels("mcpcan.dev/generation=1")).await;
     assert_eq!(secrets.unwrap().items[0].data.as_ref().unwrap()["API_TOKEN"].0, b"s3cret");
     worker.stop().await;
     target.end().await;

@@ -57,11 +57,15 @@ async fn lines_come_once_and_in_order_from_one_worker_to_the_next() {
         ping(&target.platform, &row, &url).await;
     }
     let worker = target.worker().await;
-    until("the last lines to arrive", async || arrived(&target).await.len() >= written(&target).await.len()).await;
+    until("the last lines to arrive", async || arrived(&target).await.len() >= written(&target).await.len())
+        .await;
     let (written, arrived) = (written(&target).await, arrived(&target).await);
     assert_eq!(arrived.iter().map(|line| line.text.clone()).collect::<Vec<_>>(), written);
     let replica = target.platform.ready(id).await.replicas[0].replica;
-    assert!(arrived.iter().all(|line| line.instance_id == id.0 && line.replica_id == replica.0), "{arrived:#?}");
+    assert!(
+        arrived.iter().all(|line| line.instance_id == id.0 && line.replica_id == replica.0),
+        "{arrived:#?}"
+    );
     worker.stop().await;
     target.end().await;
 }

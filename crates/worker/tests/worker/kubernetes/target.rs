@@ -55,7 +55,8 @@ impl Target {
     }
 
     async fn real(kubeconfig: PathBuf) -> Target {
-        let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} names what the test runs"));
+        let variable =
+            |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} names what the test runs"));
         let name = format!("mcpcan-test-{}", Uuid::now_v7().simple());
         let client = client(&kubeconfig).await;
         let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(client.clone());

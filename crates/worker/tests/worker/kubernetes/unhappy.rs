@@ -9,7 +9,8 @@ use super::target::Target;
 async fn failure(target: &Target, hosted: Hosted) -> (FailureReason, String) {
     let id = target.create(hosted).await;
     let events = target.platform.events_until(id, |event| matches!(event, Event::ReplicaFailed(_))).await;
-    let domain::Event::Instance { event: Event::ReplicaFailed(failed), .. } = &events.last().unwrap().event else {
+    let domain::Event::Instance { event: Event::ReplicaFailed(failed), .. } = &events.last().unwrap().event
+    else {
         panic!("it did not fail")
     };
     target.platform.row(id, "the failure", |row| row.phase == Phase::Failed).await;
@@ -30,7 +31,10 @@ async fn every_way_in_which_a_pod_fails_has_its_reason() {
     assert!(detail.contains("registry.invalid/x:1"), "{detail}");
 
     let (reason, detail) = failure(&target, target.hosted_command("no-such-program", vec![])).await;
-    assert_eq!((reason, detail.as_str()), (FailureReason::ProgramNotFound, "the image does not have the server's program"));
+    assert_eq!(
+        (reason, detail.as_str()),
+        (FailureReason::ProgramNotFound, "the image does not have the server's program")
+    );
 
     let resources = Resources { cpu_request_millis: Some(64_000), ..Resources::default() };
     let (reason, detail) = failure(&target, Hosted { resources, ..target.hosted(&[]) }).await;

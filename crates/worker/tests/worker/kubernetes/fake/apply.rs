@@ -71,7 +71,10 @@ fn leaves(value: &Value, path: String, paths: &mut Paths) {
         Value::Object(fields) if !fields.is_empty() => {
             for (name, value) in fields {
                 let path = format!("{path}.{name}");
-                if !matches!(path.as_str(), ".apiVersion" | ".kind" | ".metadata.name" | ".metadata.namespace") {
+                if !matches!(
+                    path.as_str(),
+                    ".apiVersion" | ".kind" | ".metadata.name" | ".metadata.namespace"
+                ) {
                     leaves(value, path, paths);
                 }
             }
@@ -119,7 +122,9 @@ fn split<'a>(value: &'a Value, path: &str) -> Option<(&'a Map<String, Value>, St
         if fields.contains_key(path) {
             return Some((fields, path.to_owned()));
         }
-        fields.iter().find_map(|(name, value)| go(value.as_object()?, path.strip_prefix(&format!("{name}."))?))
+        fields
+            .iter()
+            .find_map(|(name, value)| go(value.as_object()?, path.strip_prefix(&format!("{name}."))?))
     }
     go(value.as_object()?, path.trim_start_matches('.'))
 }

@@ -19,8 +19,9 @@ pub(crate) fn check(resource: Resource, object: &Value) -> Result<(), Refusal> {
     if resource == DEPLOYMENTS {
         let (wanted, labels) =
             (&object["spec"]["selector"]["matchLabels"], &object["spec"]["template"]["metadata"]["labels"]);
-        let is_selected =
-            wanted.as_object().is_some_and(|wanted| wanted.iter().all(|(name, value)| labels[name] == *value));
+        let is_selected = wanted
+            .as_object()
+            .is_some_and(|wanted| wanted.iter().all(|(name, value)| labels[name] == *value));
         if !is_selected {
             let why = format!("Invalid value: {labels}: `selector` does not match template `labels`");
             return Err(refusal::invalid(resource, name, "spec.template.metadata.labels", &why));
@@ -35,7 +36,8 @@ pub(crate) fn fill_in(resource: Resource, object: &mut Value) {
         default(spec, "replicas", json!(1));
         default(spec, "revisionHistoryLimit", json!(10));
         default(spec, "progressDeadlineSeconds", json!(600));
-        let rolling = json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"}});
+        let rolling =
+            json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"}});
         default(spec, "strategy", rolling);
         fill_in_pod(&mut spec["template"]["spec"]);
         default(object, "status", json!({}));
@@ -69,9 +71,12 @@ fn fill_in_pod(spec: &mut Value) {
             default(container, "terminationMessagePolicy", json!("File"));
             default(container, "imagePullPolicy", json!("IfNotPresent"));
             if let Some(probe) = container.get_mut("readinessProbe") {
-                for (name, value) in
-                    [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
-                {
+                for (name, value) in [
+                    ("timeoutSeconds", 1),
+                    ("periodSeconds", 10),
+                    ("successThreshold", 1),
+                    ("failureThreshold", 3),
+                ] {
                     default(probe, name, json!(value));
                 }
             }

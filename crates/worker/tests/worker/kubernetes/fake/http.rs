@@ -17,10 +17,10 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::Api;
 use super::refusal::{self, Refusal};
 use super::resource::{PODS, Target, target};
 use super::verbs::{self, Query};
-use super::Api;
 
 type Body = BoxBody<Bytes, Infallible>;
 
@@ -38,7 +38,8 @@ pub(super) async fn serve(listener: TcpListener, api: Arc<Api>) {
         connections.spawn(async move {
             let mut changed = api.changed.subscribe();
             let service = service_fn(|request| handle(Arc::clone(&api), request));
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let connection =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             // What is gone answers nobody any more, on no connection.
             tokio::select! {
                 _ = connection => {}
@@ -64,7 +65,10 @@ async fn handle(api: Arc<Api>, request: Request<Incoming>) -> Result<Response<Bo
         return Ok(refused(&refusal::unauthorized()));
     }
     if head.uri.path() == "/version" {
-        return Ok(answer(200, &json!({"major": "1", "minor": "36", "gitVersion": "v1.36.2", "platform": "linux/amd64"})));
+        return Ok(answer(
+            200,
+            &json!({"major": "1", "minor": "36", "gitVersion": "v1.36.2", "platform": "linux/amd64"}),
+        ));
     }
     let Some(target) = target(head.uri.path()) else {
         return Ok(refused(&refusal::unknown(&format!("{} {}", head.method, head.uri.path()))));
@@ -126,7 +130,8 @@ fn act(api: &Api, verb: &str, target: &Target, query: &Query, body: &Bytes) -> R
 
 /// A stream of what happens, from a version on.
 fn watch(api: &Arc<Api>, target: &Target, query: &Query) -> Response<Body> {
-    let asked: u64 = query.get("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or_default();
+    let asked: u64 =
+        query.get("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or_default();
     let bookmarks = query.get("allowWatchBookmarks").is_some_and(|bookmarks| bookmarks == "true");
     let (labels, target, api) = (verbs::labels(query), target.clone(), Arc::clone(api));
     let (lines, body) = mpsc::channel(64);
@@ -147,7 +152,8 @@ fn watch(api: &Arc<Api>, target: &Target, query: &Query) -> Response<Body> {
                         && happened.namespace == target.namespace
                         && super::state::has_labels(&happened.object, &labels)
                 });
-                let news = of_interest.map(|happened| json!({"type": happened.what, "object": happened.object}));
+                let news =
+                    of_interest.map(|happened| json!({"type": happened.what, "object": happened.object}));
                 let news = news.collect();
                 reached = state.version();
                 news
@@ -187,7 +193,9 @@ fn log(api: &Arc<Api>, target: &Target, query: &Query) -> Response<Body> {
         return empty.expect("an empty answer is legal");
     }
     let uid = pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-    let Some((number, _)) = api.logs.lock().unwrap().container(&uid, flag("previous")).map(|(number, _)| (number, ())) else {
+    let Some((number, _)) =
+        api.logs.lock().unwrap().container(&uid, flag("previous")).map(|(number, _)| (number, ()))
+    else {
         if flag("previous") {
             let what = format!("previous terminated container \"{container}\" in pod \"{name}\" not found");
             return refused(&refusal::bad_request(what));
@@ -216,7 +224,8 @@ fn log(api: &Arc<Api>, target: &Target, query: &Query) -> Response<Body> {
                 (log.lines[sent..].to_vec(), log.ended)
             };
             sent += news.len();
-            for (time, text) in news.into_iter().filter(|(time, _)| since.is_none_or(|since| *time >= since)) {
+            for (time, text) in news.into_iter().filter(|(time, _)| since.is_none_or(|since| *time >= since))
+            {
                 let text = if timestamps { format!("{time:.9} {text}\n") } else { format!("{text}\n") };
                 if lines.send(Bytes::from(text)).await.is_err() {
                     return;
@@ -235,7 +244,9 @@ fn line(value: &Value) -> Bytes {
 }
 
 fn stream(mut lines: mpsc::Receiver<Bytes>, content_type: &str) -> Response<Body> {
-    let frames = futures_util::stream::poll_fn(move |context| lines.poll_recv(context).map(|line| line.map(|line| Ok(Frame::data(line)))));
+    let frames = futures_util::stream::poll_fn(move |context| {
+        lines.poll_recv(context).map(|line| line.map(|line| Ok(Frame::data(line))))
+    });
     let body = http_body_util::BodyExt::boxed(StreamBody::new(frames));
     Response::builder().header("content-type", content_type).body(body).expect("the answer is legal")
 }

@@ -43,7 +43,8 @@ pub(super) async fn run(api: Arc<Api>) {
 /// What the controllers of Deployments and ReplicaSets do.
 fn roll_out(state: &mut State) {
     for deployment in state.all(DEPLOYMENTS) {
-        let (namespace, name) = (text(&deployment["metadata"]["namespace"]), text(&deployment["metadata"]["name"]));
+        let (namespace, name) =
+            (text(&deployment["metadata"]["namespace"]), text(&deployment["metadata"]["name"]));
         let pods: Vec<Value> = state.all(PODS).into_iter().filter(|pod| is_of(pod, &deployment)).collect();
         if !deployment["metadata"]["deletionTimestamp"].is_null() {
             collect(state, &deployment);
@@ -53,10 +54,15 @@ fn roll_out(state: &mut State) {
             continue;
         }
         let template = hash(&deployment["spec"]["template"]);
-        let wanted = usize::try_from(deployment["spec"]["replicas"].as_u64().unwrap_or(1)).unwrap_or_default();
-        let alive = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null() && pod["status"]["phase"] != "Failed";
-        let (new, old): (Vec<&Value>, Vec<&Value>) =
-            pods.iter().filter(alive).partition(|pod| pod["metadata"]["labels"]["pod-template-hash"] == template.as_str());
+        let wanted =
+            usize::try_from(deployment["spec"]["replicas"].as_u64().unwrap_or(1)).unwrap_or_default();
+        let alive = |pod: &&Value| {
+            pod["metadata"]["deletionTimestamp"].is_null() && pod["status"]["phase"] != "Failed"
+        };
+        let (new, old): (Vec<&Value>, Vec<&Value>) = pods
+            .iter()
+            .filter(alive)
+            .partition(|pod| pod["metadata"]["labels"]["pod-template-hash"] == template.as_str());
         let ready = new.iter().filter(|pod| is_ready(pod)).count();
         let recreate = deployment["spec"]["strategy"]["type"] == "Recreate";
         let mut trouble = None;
@@ -64,14 +70,19 @@ fn roll_out(state: &mut State) {
             // One at a time is a surge of one.
             let surge = new.len() + old.len() <= wanted || old.is_empty();
             if surge {
-                let count = state.all(PODS).iter().filter(|pod| pod["metadata"]["namespace"] == namespace.as_str()).count();
+                let count = state
+                    .all(PODS)
+                    .iter()
+                    .filter(|pod| pod["metadata"]["namespace"] == namespace.as_str())
+                    .count();
                 match state.pods_max.filter(|most| count >= *most) {
                     Some(most) => trouble = Some(quota(&name, &template, most)),
                     None => add_pod(state, &deployment, &template),
                 }
             }
         }
-        let goes = if recreate { old.len() } else { (ready + old.len()).saturating_sub(wanted).min(old.len()) };
+        let goes =
+            if recreate { old.len() } else { (ready + old.len()).saturating_sub(wanted).min(old.len()) };
         let surplus = new.len().saturating_sub(wanted);
         for pod in old.iter().take(goes).chain(new.iter().rev().take(surplus)) {
             state.edit(PODS, &namespace, &text(&pod["metadata"]["name"]), |pod| {
@@ -98,7 +109,8 @@ fn quota(name: &str, template: &str, most: usize) -> Value {
 }
 
 fn add_pod(state: &mut State, deployment: &Value, template: &str) {
-    let (namespace, name) = (text(&deployment["metadata"]["namespace"]), text(&deployment["metadata"]["name"]));
+    let (namespace, name) =
+        (text(&deployment["metadata"]["namespace"]), text(&deployment["metadata"]["name"]));
     let mut labels = deployment["spec"]["template"]["metadata"]["labels"].clone();
     labels["pod-template-hash"] = template.into();
     // The real owner is a ReplicaSet; nobody here looks at those.
@@ -122,7 +134,11 @@ fn fill_slices(state: &mut State) {
             .map(|(name, value)| (name.clone(), text(value)))
             .collect();
         let selected = |pod: &&Value| has_labels(pod, &selector) && pod["status"]["podIP"].is_string();
-        let endpoints = state.list(PODS, &namespace, &[]).into_iter().filter(selected).filter(|pod| pod["status"]["phase"] == "Running");
+        let endpoints = state
+            .list(PODS, &namespace, &[])
+            .into_iter()
+            .filter(selected)
+            .filter(|pod| pod["status"]["phase"] == "Running");
         let endpoints = endpoints.map(|pod| {
             let terminating = !pod["metadata"]["deletionTimestamp"].is_null();
             let ready = is_ready(pod) && !terminating;
@@ -141,7 +157,11 @@ fn fill_slices(state: &mut State) {
         if state.get(SLICES, &namespace, &slice).is_none() {
             let owner = json!({"apiVersion": "v1", "kind": "Service", "name": name, "uid": service["metadata"]["uid"]});
             let metadata = json!({"name": slice, "labels": labels, "ownerReferences": [owner]});
-            let _ = state.create(SLICES, &namespace, json!({"metadata": metadata, "addressType": "IPv4", "endpoints": [], "ports": ports}));
+            let _ = state.create(
+                SLICES,
+                &namespace,
+                json!({"metadata": metadata, "addressType": "IPv4", "endpoints": [], "ports": ports}),
+            );
         }
         state.edit(SLICES, &namespace, &slice, |slice| slice["endpoints"] = endpoints);
     }

@@ -30,7 +30,11 @@ const ALL: [Resource; 7] = [PODS, SERVICES, SECRETS, CONFIG_MAPS, DEPLOYMENTS, S
 
 impl Resource {
     pub(crate) fn api_version(self) -> String {
-        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     /// As it stands in messages.
@@ -61,9 +65,9 @@ pub(crate) fn target(path: &str) -> Option<Target> {
         _ => return None,
     };
     let ["namespaces", namespace, plural, rest @ ..] = rest else { return None };
-    let resource = ALL.into_iter().find(|known| {
-        known.plural == *plural && known.group == group && known.version == version
-    })?;
+    let resource = ALL
+        .into_iter()
+        .find(|known| known.plural == *plural && known.group == group && known.version == version)?;
     let (name, subresource) = match rest {
         [] => (None, None),
         [name] => (Some(*name), None),
@@ -71,5 +75,10 @@ pub(crate) fn target(path: &str) -> Option<Target> {
         _ => return None,
     };
     let own = |text: Option<&str>| text.map(str::to_owned);
-    Some(Target { resource, namespace: (*namespace).to_owned(), name: own(name), subresource: own(subresource) })
+    Some(Target {
+        resource,
+        namespace: (*namespace).to_owned(),
+        name: own(name),
+        subresource: own(subresource),
+    })
 }

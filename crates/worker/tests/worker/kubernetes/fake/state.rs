@@ -64,7 +64,8 @@ impl State {
         namespace: &str,
         labels: &[(String, String)],
     ) -> Vec<&Value> {
-        let objects = self.objects.iter().filter(|((other, (space, _)), _)| *other == resource && space == namespace);
+        let objects =
+            self.objects.iter().filter(|((other, (space, _)), _)| *other == resource && space == namespace);
         objects.map(|(_, object)| object).filter(|object| has_labels(object, labels)).collect()
     }
 

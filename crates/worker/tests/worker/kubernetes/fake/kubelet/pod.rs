@@ -76,7 +76,10 @@ async fn told_to_end(api: Arc<Api>, namespace: String, name: String) {
     let mut changed = api.changed.subscribe();
     loop {
         changed.mark_unchanged();
-        let is_told = api.state().get(PODS, &namespace, &name).is_none_or(|pod| !pod["metadata"]["deletionTimestamp"].is_null());
+        let is_told = api
+            .state()
+            .get(PODS, &namespace, &name)
+            .is_none_or(|pod| !pod["metadata"]["deletionTimestamp"].is_null());
         if is_told || changed.changed().await.is_err() {
             return;
         }
@@ -95,7 +98,10 @@ impl Pod {
             let message = format!("failed to pull and unpack image \"{image}\": failed to resolve reference");
             self.waiting("ErrImagePull", &message);
             sleep(BACK_OFF).await;
-            self.waiting("ImagePullBackOff", &format!("Back-off pulling image \"{image}\": ErrImagePull: {message}"));
+            self.waiting(
+                "ImagePullBackOff",
+                &format!("Back-off pulling image \"{image}\": ErrImagePull: {message}"),
+            );
             return std::future::pending().await;
         }
         while let Some(what) = self.missing() {
@@ -113,7 +119,10 @@ impl Pod {
             self.last = json!({"terminated": ended(code, reason, "")});
             self.status("Running", self.last.clone(), false);
             sleep(BACK_OFF).await;
-            let message = format!("back-off 20s restarting failed container=server pod={}_{}", self.name, self.namespace);
+            let message = format!(
+                "back-off 20s restarting failed container=server pod={}_{}",
+                self.name, self.namespace
+            );
             self.waiting_in("Running", "CrashLoopBackOff", &message);
             sleep(BACK_OFF).await;
             self.restarts += 1;
@@ -124,7 +133,9 @@ impl Pod {
     fn missing(&self) -> Option<String> {
         let state = self.api.state();
         for variable in self.spec["containers"][0]["env"].as_array().into_iter().flatten() {
-            for (key, resource, what) in [("secretKeyRef", SECRETS, "secret"), ("configMapKeyRef", CONFIG_MAPS, "configmap")] {
+            for (key, resource, what) in
+                [("secretKeyRef", SECRETS, "secret"), ("configMapKeyRef", CONFIG_MAPS, "configmap")]
+            {
                 let name = &variable["valueFrom"][key]["name"];
                 if let Some(name) = name.as_str()
                     && state.get(resource, &self.namespace, name).is_none()
@@ -153,7 +164,9 @@ impl Pod {
         let condition = json!({"type": "PodScheduled", "status": "False", "lastProbeTime": null,
             "lastTransitionTime": now(), "reason": "Unschedulable", "message": message});
         self.api.change(|state| {
-            state.edit(PODS, &self.namespace, &self.name, |pod| pod["status"]["conditions"] = json!([condition]));
+            state.edit(PODS, &self.namespace, &self.name, |pod| {
+                pod["status"]["conditions"] = json!([condition])
+            });
         });
     }
 
@@ -175,11 +188,14 @@ impl Pod {
 
     fn status(&self, phase: &str, state: Value, ready: bool) {
         let is = |yes: bool| if yes { "True" } else { "False" };
-        let condition = |what: &str, yes: bool| {
-            json!({"type": what, "status": is(yes), "observedGeneration": 1, "lastProbeTime": null, "lastTransitionTime": now()})
-        };
-        let conditions = json!([condition("PodReadyToStartContainers", true), condition("Initialized", true),
-            condition("Ready", ready), condition("ContainersReady", ready), condition("PodScheduled", true)]);
+        let condition = |what: &str, yes: bool| json!({"type": what, "status": is(yes), "observedGeneration": 1, "lastProbeTime": null, "lastTransitionTime": now()});
+        let conditions = json!([
+            condition("PodReadyToStartContainers", true),
+            condition("Initialized", true),
+            condition("Ready", ready),
+            condition("ContainersReady", ready),
+            condition("PodScheduled", true)
+        ]);
         let container = &self.spec["containers"][0];
         let status = json!({"name": container["name"], "state": state, "lastState": self.last, "ready": ready,
             "restartCount": self.restarts, "image": container["image"], "imageID": "", "started": ready,
