@@ -1,3 +1,5 @@
+//! What every kind of instance is made of on a cluster.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Sealed;
