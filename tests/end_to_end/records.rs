@@ -47,7 +47,7 @@ impl Session<'_> {
         until("every role says that it can work", ROW_DEADLINE, async || {
             let status = self.platform.json(&["status"]).await;
             let sinks = status["sinks"].as_array()?;
-            let nothing_lost = sinks.len() == 2 && sinks.iter().all(|sink| sink["dead_letters"] == 0);
+            let nothing_lost = sinks.len() == 3 && sinks.iter().all(|sink| sink["dead_letters"] == 0);
             (status["ready"] == true && nothing_lost).then_some(())
         })
         .await;
