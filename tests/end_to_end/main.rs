@@ -6,6 +6,7 @@ mod commands;
 mod eras;
 mod history;
 mod nats;
+mod openapi;
 mod records;
 mod session;
 mod start;

@@ -23,7 +23,7 @@ use crate::processes::below;
 static SECRETS: LazyLock<Mutex<HashMap<PathBuf, Arc<Secrets>>>> = LazyLock::new(Mutex::default);
 
 /// The options of the command line after which a secret stands, as `NAME=value` or `Name: value`.
-const SECRET_OPTIONS: [(&str, char); 2] = [("--env", '='), ("--header", ':')];
+const SECRET_OPTIONS: [(&str, char); 3] = [("--env", '='), ("--header", ':'), ("--credential", '=')];
 
 /// The secrets of one installation.
 #[derive(Clone, Debug)]

@@ -27,4 +27,6 @@ pub(crate) struct App {
     pub(crate) downloads: Arc<Semaphore>,
     /// Held while events are imported.
     pub(crate) imports: Arc<Mutex<()>>,
+    /// Held while a document is read, which takes memory.
+    pub(crate) documents: Arc<Mutex<()>>,
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod access_logs;
 pub(crate) mod commands;
+pub(crate) mod documents;
 pub(crate) mod events;
 pub(crate) mod instances;
 pub(crate) mod platform;
@@ -20,7 +21,7 @@ use schemars::{Schema, json_schema};
 use crate::state::KINDS;
 
 /// The parts of a path that group operations: the last that a path has counts.
-pub(crate) const TAGS: [&str; 10] = [
+pub(crate) const TAGS: [&str; 11] = [
     "instances",
     "tokens",
     "access-logs",
@@ -31,6 +32,7 @@ pub(crate) const TAGS: [&str; 10] = [
     "retention",
     "templates",
     "statistics",
+    "documents",
 ];
 
 /// What a parameter of a path is. The same name means the same everywhere.

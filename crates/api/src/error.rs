@@ -164,6 +164,8 @@ pub(crate) enum Error {
         "{rows} rows are more than the {rows_max} of one file: choose fewer with `since`, `until` and the filters"
     )]
     ExportTooLarge { rows: u64, rows_max: u64 },
+    #[error("the document is not taken: {0}")]
+    DocumentRefused(::openapi::Refused),
     #[error("the event store does not answer")]
     StoreUnavailable(#[source] Unavailable),
     #[error("a secret cannot be opened with this platform's master key; an operator has to look")]
@@ -239,6 +241,7 @@ impl Error {
                 .with("record", *record)
                 .with("byte", *byte)
                 .with("sequence", json!(sequence)),
+            Error::DocumentRefused(_) => Problem::new(T::DOCUMENT_REFUSED),
             Error::OtherMasterKey => Problem::new(T::OTHER_MASTER_KEY),
             Error::ImportRunning => Problem::new(T::IMPORT_RUNNING),
             Error::Spool(_) => Problem::new(T::NO_ROOM),

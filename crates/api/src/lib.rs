@@ -15,6 +15,7 @@ mod config;
 mod container_log;
 mod contract;
 mod directory;
+mod documents;
 mod download;
 mod error;
 mod events;
@@ -107,6 +108,7 @@ pub async fn run(
         tails: Arc::new(Semaphore::new(frames::TAILS_MAX)),
         downloads: Arc::new(Semaphore::new(download::DOWNLOADS_MAX)),
         imports: Arc::default(),
+        documents: Arc::default(),
     };
     ready.set(true);
     let tell_readiness = tell_readiness(ready, app.clone());

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::openapi::Routes;
 use crate::request_log::log_request;
 use crate::{
-    access_log, authorization, client_config, commands, container_log, contract, events, health,
+    access_log, authorization, client_config, commands, container_log, contract, documents, events, health,
     health_history, instances, probe, retention, state, statistics, status, templates, timeline, tokens,
     views,
 };
@@ -67,6 +67,7 @@ fn guarded_routes() -> Routes {
         .patch("/templates/{template}", templates::edit_template, contract::templates::edit())
         .delete("/templates/{template}", templates::delete_template, contract::templates::delete())
         .post("/templates/{template}/instantiate", templates::instantiate_template, contract::templates::instantiate())
+        .post("/documents", documents::keep_document, contract::documents::keep())
         .get("/access-logs", access_log::search_access_log, contract::access_logs::search())
         .get("/access-logs/counts", access_log::count_access_log, contract::access_logs::count())
         .get("/access-logs/traces/{trace}", access_log::show_trace, contract::access_logs::show_trace())

@@ -46,8 +46,8 @@ pub(crate) struct Openapi {
 
     /// What of the document is served, and how: JSON with include, exclude, edits, server, server_variables,
     /// output_schemas.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) options: Option<PathBuf>,
+    #[arg(long, value_name = "JSON")]
+    pub(crate) options: Option<String>,
 
     /// The document's own address, which relative servers start from.
     #[arg(long, value_name = "URL")]

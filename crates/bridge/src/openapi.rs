@@ -40,10 +40,7 @@ fn read(config: &config::Openapi) -> anyhow::Result<::openapi::Api> {
     let bytes =
         std::fs::read(&config.document).with_context(|| format!("read {}", shown(&config.document)))?;
     let options = match &config.options {
-        Some(path) => {
-            let text = std::fs::read(path).with_context(|| format!("read {}", shown(path)))?;
-            serde_json::from_slice(&text).with_context(|| format!("read the options in {}", shown(path)))?
-        }
+        Some(text) => serde_json::from_str(text).context("read --options")?,
         None => ::openapi::Options::default(),
     };
     // Whoever imports a document bundles what it refers to; a server follows no reference by itself.

@@ -7,13 +7,14 @@
 //!
 //! To what passes, `proxy` adds the instance's header fields and then the token's; each replaces those of the same name.
 //! A hosted server has a bridge in front of it that takes no header fields to it over stdio: to a replica nothing of a
-//! token goes, neither its header fields nor what its passthrough list names. The bridge learns which requests are of one
+//! token goes, neither its header fields nor what its passthrough list names. One that stands before an API gets both
+//! for the API, under names of their own, because `Authorization` is for the bridge itself. The bridge learns which requests are of one
 //! client, which without sessions nothing else says.
 
 use domain::TokenId;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use mcp::protocol::{Era, Revision};
-use mcp::session::{METHOD, PROTOCOL_VERSION};
+use mcp::session::{METHOD, PASSED_PREFIX, PROTOCOL_VERSION};
 
 /// Fields that concern one connection only (RFC 9110 section 7.6.1), and those that the HTTP library writes itself.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -83,11 +84,39 @@ pub(crate) fn strip_request(headers: &mut HeaderMap, passthrough: &[HeaderName],
         .collect();
     let of_connection = named_by_connection(headers);
     strip(headers, &REQUEST_ONLY);
+    // Only the gateway says to a bridge what is for an API.
+    let claimed = |name: &&HeaderName| name.as_str().starts_with(PASSED_PREFIX);
+    let claimed: Vec<_> = headers.keys().filter(claimed).cloned().collect();
+    for name in claimed {
+        headers.remove(name);
+    }
     for (name, value) in passing {
         if !of_connection.contains(&name) {
             headers.append(name, value);
         }
     }
+}
+
+/// What a token's passthrough list lets through to the API behind a bridge, as the bridge is told.
+pub(crate) fn for_api(
+    headers: &HeaderMap,
+    passthrough: &[HeaderName],
+    credential: &str,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let of_connection = named_by_connection(headers);
+    let is_own = |name: &HeaderName| {
+        *name == header::HOST || HOP_BY_HOP.contains(name) || of_connection.contains(name)
+    };
+    let names = passthrough.iter().filter(|name| !is_own(name));
+    let fields = names.flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value)));
+    let fields = fields.filter(|(_, value)| !holds(value, credential));
+    fields.map(|(name, value)| (named_for_api(name), value.clone())).collect()
+}
+
+/// The name under which a bridge is told a field for the API.
+pub(crate) fn named_for_api(name: &HeaderName) -> HeaderName {
+    let name = HeaderName::try_from(format!("{PASSED_PREFIX}{name}"));
+    name.expect("a name with more of a name before it is a name")
 }
 
 /// Whether a field has the credential in it, however it is presented.

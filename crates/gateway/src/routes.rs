@@ -52,6 +52,7 @@ struct Upstream {
     /// What a session names it by: the id of the replica, or one made of the remote server's address.
     id: Uuid,
     hosted: bool,
+    before_api: bool,
     generation: u64,
     url: String,
     transport: RemoteTransport,
@@ -62,8 +63,8 @@ struct Upstream {
 
 impl Upstream {
     fn is_the_same(&self, other: &Upstream) -> bool {
-        (self.id, &self.url, self.transport, &self.fields)
-            == (other.id, &other.url, other.transport, &other.fields)
+        (self.id, &self.url, self.transport, self.before_api, &self.fields)
+            == (other.id, &other.url, other.transport, other.before_api, &other.fields)
     }
 
     fn destination(&self) -> Result<Arc<Destination>, Refusal> {
@@ -251,9 +252,13 @@ fn parse(instance: InstanceId, upstream: &Upstream, headers: HeaderMap) -> Resul
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
     });
     match uri {
-        Some(uri) => {
-            Ok(Arc::new(Destination::new(upstream.id, upstream.hosted, uri, upstream.transport, headers)))
-        }
+        Some(uri) => Ok(Arc::new(Destination::new(
+            upstream.id,
+            (upstream.hosted, upstream.before_api),
+            uri,
+            upstream.transport,
+            headers,
+        ))),
         None => {
             tracing::error!(%instance, "the instance's address is no absolute http or https address");
             Err(Refusal::UpstreamMisconfigured)

@@ -99,10 +99,10 @@ fn network(text: &str) -> Result<IpNet, String> {
         .map_err(|_| "it is no address and no network such as 10.0.0.0/8".to_owned())
 }
 
-/// Where proxied instances may lead, as the api, the gateways and the workers, which probe them, are told.
+/// Where proxied instances, and APIs of OpenAPI documents, may lead, as the api, the gateways and the workers are told.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct UpstreamAddresses {
-    /// Whether proxied instances may lead to private addresses, this machine included. Link-local addresses and those
+    /// Whether proxied instances and the APIs of OpenAPI documents may lead to private addresses, this machine included. Link-local addresses and those
     /// where clouds answer with credentials are always refused.
     #[arg(long, value_name = "allow|refuse", value_enum, default_value_t)]
     private_upstreams: Private,

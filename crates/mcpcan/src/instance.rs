@@ -29,7 +29,7 @@ const TIMEOUT_SECONDS: &str = "300";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create an instance; a hosted one is ready when its server has answered an MCP handshake.
-    Create(CreateArguments),
+    Create(Box<CreateArguments>),
     /// List the instances.
     List,
     /// Show one instance.
@@ -47,13 +47,13 @@ pub(crate) enum Command {
         instance: String,
     },
     /// Change some settings; what runs is replaced if it has to be.
-    Edit(EditArguments),
+    Edit(Box<EditArguments>),
     /// Call an instance something else; the old name is free.
     Rename(RenameArguments),
     /// Say how many replicas run.
     Scale(ScaleArguments),
     /// Change how an instance is reached; the settings of the old way are gone.
-    Access(AccessArguments),
+    Access(Box<AccessArguments>),
     /// Accept the access tokens of an OAuth issuer beside the instance's own tokens, or no longer.
     Authorize(AuthorizeArguments),
     /// Let a stopped instance run again.
@@ -104,7 +104,7 @@ pub(crate) enum Goal {
 
 pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result<(), Failure> {
     match command {
-        Command::Create(arguments) => create::run(arguments, rest, output).await,
+        Command::Create(arguments) => create::run(*arguments, rest, output).await,
         Command::List => {
             let instances = rest.items(&["instances"], &[], usize::MAX).await?;
             Ok(output.list(
@@ -132,10 +132,10 @@ pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result
         Command::Timeline(arguments) => timeline::run(arguments, rest, output).await,
         Command::Health(arguments) => health::run(arguments, rest, output).await,
         Command::Probe { instance } => probe::run(&instance, rest, output).await,
-        Command::Edit(arguments) => edit::edit(arguments, rest, output).await,
+        Command::Edit(arguments) => edit::edit(*arguments, rest, output).await,
         Command::Rename(arguments) => edit::rename(arguments, rest, output).await,
         Command::Scale(arguments) => edit::scale(arguments, rest, output).await,
-        Command::Access(arguments) => edit::access(arguments, rest, output).await,
+        Command::Access(arguments) => edit::access(*arguments, rest, output).await,
         Command::Authorize(arguments) => authorize::run(arguments, rest, output).await,
         Command::Start(control) => change(rest, output, &control, "start", Goal::Ready).await,
         Command::Stop(control) => change(rest, output, &control, "stop", Goal::Stopped).await,

@@ -1,6 +1,7 @@
 //! What instances and templates are made of, as the command line says it: options, and the bodies made of them. Only
 //! what would otherwise be lost on the way is checked here; the api checks the rest.
 
+mod openapi;
 mod some;
 mod value;
 mod whole;

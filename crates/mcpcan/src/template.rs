@@ -89,7 +89,8 @@ pub(crate) struct InstantiateArguments {
 
 pub(crate) async fn run(command: Command, rest: &Rest, output: Output) -> Result<(), Failure> {
     match command {
-        Command::Create(arguments) => {
+        Command::Create(mut arguments) => {
+            arguments.settings.import(rest).await?;
             create(rest, output, arguments.haste, &arguments.settings.body()?).await
         }
         Command::Of { instance, name, haste } => {

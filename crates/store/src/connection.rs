@@ -89,6 +89,7 @@ struct Buckets {
     leases: OnceCell<kv::Store>,
     views: OnceCell<kv::Store>,
     roles: OnceCell<kv::Store>,
+    documents: OnceCell<kv::Store>,
 }
 
 impl fmt::Debug for Store {
@@ -207,6 +208,10 @@ impl Store {
 
     pub(crate) async fn roles_bucket(&self) -> Result<&kv::Store, Unavailable> {
         self.buckets.roles.get_or_try_init(|| self.bucket(subject::ROLES_BUCKET)).await
+    }
+
+    pub(crate) async fn documents_bucket(&self) -> Result<&kv::Store, Unavailable> {
+        self.buckets.documents.get_or_try_init(|| self.bucket(subject::DOCUMENTS_BUCKET)).await
     }
 
     /// Waits until everything that was handed to the connection has been written to it.

@@ -14,6 +14,7 @@ mod commit;
 mod connection;
 pub mod data_stream;
 mod direct_get;
+mod document;
 mod envelope;
 mod error;
 mod history;
@@ -49,6 +50,7 @@ pub use command_bus::{CommandId, Given, ReceivedCommand, ReceivedCommands, SendE
 pub use command_state::CommandState;
 pub use connection::{ConnectError, Credentials, Options, Store};
 pub use data_stream::{DataMessage, DataPage, DataReader, DataStream, Extent};
+pub use document::{DOCUMENT_BYTES_MAX, is_document_id};
 pub use error::{Unavailable, Unreadable};
 pub use history::{Past, PastError, Place, StatesAround, Trace, TraceLimits};
 pub use idempotency::Claim;

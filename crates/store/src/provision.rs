@@ -37,6 +37,7 @@ pub(crate) const BUCKET_FILES: &[(&str, &str)] = &declarations!(
     "views",
     "chain",
     "roles",
+    "documents",
 );
 /// The declared consumers by file name.
 pub(crate) const CONSUMER_FILES: &[(&str, &str)] =

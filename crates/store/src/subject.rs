@@ -38,6 +38,9 @@ pub(crate) const VIEWS_BUCKET: &str = "views";
 /// The hash chain over the log.
 pub(crate) const CHAIN_BUCKET: &str = "chain";
 
+/// Documents that instances serve.
+pub(crate) const DOCUMENTS_BUCKET: &str = "documents";
+
 /// The views, each in a bucket of its name.
 pub const VIEWS: [&str; 4] = [Instances::NAME, Tokens::NAME, Templates::NAME, RetentionPlans::NAME];
 
@@ -54,6 +57,7 @@ pub const BUCKETS: &[&str] = &[
     VIEWS_BUCKET,
     CHAIN_BUCKET,
     ROLES_BUCKET,
+    DOCUMENTS_BUCKET,
 ];
 
 /// The consumer that the deciders share.

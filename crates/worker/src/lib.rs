@@ -43,7 +43,8 @@ pub struct Config {
     /// Names of variables of the worker's own environment that hosted servers are given too, besides the few that
     /// every program needs.
     pub pass_environment: Vec<String>,
-    /// Whether servers elsewhere may have private addresses: what the gateways refuse is not probed.
+    /// Whether servers elsewhere, and APIs of OpenAPI documents, may have private addresses: what the gateways refuse is
+    /// not probed.
     pub private_upstreams: bool,
     /// The cluster on which instances run, instead of this machine.
     pub kubernetes: Option<kubernetes::Config>,

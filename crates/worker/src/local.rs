@@ -10,6 +10,7 @@ mod credential;
 mod environment;
 mod halt;
 mod lines;
+mod program;
 mod workplace;
 
 use std::collections::BTreeSet;
@@ -41,6 +42,7 @@ pub(crate) struct Local {
     store: Store,
     bridge: PathBuf,
     pass_environment: Vec<String>,
+    private_upstreams: bool,
     /// The data directory, absolute and without links.
     data: PathBuf,
     /// Marks the processes of our replicas as ours.
@@ -91,9 +93,9 @@ impl Local {
         tokio::fs::create_dir_all(&config.data).await?;
         let data = tokio::fs::canonicalize(&config.data).await?;
         let owner = Owner::of(&data);
-        let Config { bridge, pass_environment, .. } = config;
+        let Config { bridge, pass_environment, private_upstreams, .. } = config;
         let starts = Semaphore::new(STARTS_AT_ONCE);
-        Ok(Local { store, bridge, pass_environment, data, owner, starts, shutdown })
+        Ok(Local { store, bridge, pass_environment, private_upstreams, data, owner, starts, shutdown })
     }
 
     /// Kills whatever an earlier life of this data directory has left running.

@@ -98,6 +98,10 @@ pub(crate) const NO_ACTIVE_TOKEN: ProblemType = problem(S::CONFLICT, "no_active_
 
 pub(crate) const NOT_UNDONE: ProblemType = problem(S::CONFLICT, "not_undone", "Change not undone");
 
+// Documents.
+pub(crate) const DOCUMENT_REFUSED: ProblemType =
+    problem(S::UNPROCESSABLE_ENTITY, "document_refused", "Document refused");
+
 // Imports.
 pub(crate) const ARCHIVE_DAMAGED: ProblemType =
     problem(S::UNPROCESSABLE_ENTITY, "archive_damaged", "No whole file of exported events");

@@ -173,6 +173,25 @@ pub struct CommandLine {
     pub args: Vec<String>,
 }
 
+/// The program that serves the operations of an OpenAPI document. The platform has it everywhere: a runtime starts its
+/// bridge in that mode, with the document and the other arguments of the command.
+pub const OPENAPI_PROGRAM: &str = "mcpcan-openapi";
+/// The argument of that program that is followed by the digest of a document that the platform keeps.
+pub const OPENAPI_DOCUMENT: &str = "--document";
+
+impl CommandLine {
+    /// Whether it serves an OpenAPI document.
+    pub fn is_openapi(&self) -> bool {
+        self.program == OPENAPI_PROGRAM
+    }
+
+    /// Where among the arguments the digest of its OpenAPI document stands.
+    pub fn openapi_document(&self) -> Option<usize> {
+        let named = self.args.iter().position(|argument| argument == OPENAPI_DOCUMENT)?;
+        (self.is_openapi() && named + 1 < self.args.len()).then_some(named + 1)
+    }
+}
+
 /// What is mounted at a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]

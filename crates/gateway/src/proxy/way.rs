@@ -140,6 +140,13 @@ fn upstream_fields(
     grant: &Grant,
     trace: &TraceContext,
 ) -> Result<HeaderMap, Refusal> {
+    let passed = match way.destination.before_api {
+        true => {
+            let credential = credential::of_kind(&fields, grant.kind).unwrap_or_default().to_owned();
+            headers::for_api(&fields, &grant.passthrough, &credential)
+        }
+        false => vec![],
+    };
     if way.destination.hosted || grant.passthrough.is_empty() {
         headers::strip_request(&mut fields, &[], "");
     } else {
@@ -156,9 +163,16 @@ fn upstream_fields(
     for (name, value) in &way.destination.headers {
         fields.insert(name, value.clone());
     }
+    for (name, value) in passed {
+        fields.append(name, value);
+    }
     if !way.destination.hosted {
         for (name, value) in grant.headers()? {
             fields.insert(name, value.clone());
+        }
+    } else if way.destination.before_api {
+        for (name, value) in grant.headers()? {
+            fields.insert(headers::named_for_api(name), value.clone());
         }
     }
     Ok(fields)

@@ -33,6 +33,8 @@ pub(crate) struct Destination {
     pub(crate) id: Uuid,
     /// Whether the platform runs it.
     pub(crate) hosted: bool,
+    /// Whether it is a bridge that speaks HTTP to an API, which header fields can be for.
+    pub(crate) before_api: bool,
     pub(crate) uri: Uri,
     /// What is spoken at `uri`. A replica's bridge speaks HTTP+SSE too, at the address beside it.
     pub(crate) transport: RemoteTransport,
@@ -47,13 +49,23 @@ pub(crate) struct Destination {
 impl Destination {
     pub(super) fn new(
         id: Uuid,
-        hosted: bool,
+        (hosted, before_api): (bool, bool),
         uri: Uri,
         transport: RemoteTransport,
         headers: HeaderMap,
     ) -> Self {
         let (in_flight, avoided_until) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Self { id, hosted, uri, transport, headers, in_flight, avoided_until, breaker: Breaker::default() }
+        Self {
+            id,
+            hosted,
+            before_api,
+            uri,
+            transport,
+            headers,
+            in_flight,
+            avoided_until,
+            breaker: Breaker::default(),
+        }
     }
 
     /// Where Streamable HTTP is spoken.

@@ -1,6 +1,6 @@
 //! What a row of the view says of where requests go. Pure.
 
-use domain::instance::{Access, RemoteTransport};
+use domain::instance::{Access, CommandLine, RemoteTransport};
 use mcp::protocol::{Era, Revision};
 use uuid::Uuid;
 use views::InstanceRow;
@@ -34,16 +34,19 @@ pub(super) fn in_row(row: &InstanceRow) -> Vec<Upstream> {
             let (url, generation) = (remote.url.clone(), row.generation);
             let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, url.as_bytes());
             let transport = remote.transport;
-            vec![Upstream { id, hosted: false, generation, url, transport, fields, opened: None }]
+            let (hosted, before_api) = (false, false);
+            vec![Upstream { id, hosted, before_api, generation, url, transport, fields, opened: None }]
         }
-        Access::Hosted(_) => row
+        Access::Hosted(server) => row
             .ready_replicas()
             .filter_map(|replica| {
                 let fields =
                     SealedFields { credential: replica.credential.clone(), ..SealedFields::default() };
                 let (id, generation, url) = (replica.replica.0, replica.generation, replica.url.clone()?);
                 let transport = RemoteTransport::StreamableHttp;
-                Some(Upstream { id, hosted: true, generation, url, transport, fields, opened: None })
+                let before_api = server.source.command().is_some_and(CommandLine::is_openapi);
+                let hosted = true;
+                Some(Upstream { id, hosted, before_api, generation, url, transport, fields, opened: None })
             })
             .collect(),
     }

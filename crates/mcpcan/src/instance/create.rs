@@ -19,7 +19,8 @@ pub(crate) struct CreateArguments {
     patience: Patience,
 }
 
-pub(super) async fn run(arguments: CreateArguments, rest: &Rest, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(mut arguments: CreateArguments, rest: &Rest, output: Output) -> Result<(), Failure> {
+    arguments.settings.import(rest).await?;
     let accepted = rest
         .on(Terms::of_new(arguments.haste))
         .post(&["instances"], Some(&arguments.settings.body()?))

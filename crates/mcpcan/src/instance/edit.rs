@@ -81,7 +81,8 @@ pub(super) async fn scale(arguments: ScaleArguments, rest: &Rest, output: Output
 }
 
 pub(super) async fn access(arguments: AccessArguments, rest: &Rest, output: Output) -> Result<(), Failure> {
-    let AccessArguments { instance, access, terms, patience } = arguments;
+    let AccessArguments { instance, mut access, terms, patience } = arguments;
+    access.import(rest).await?;
     let mut body = Map::new();
     access.fill(&mut body)?;
     let changed = rest.on(terms).put(&["instances", &instance, "access"], &Value::Object(body)).await?;

@@ -4,9 +4,11 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::openapi::{Imported, OpenapiSettings};
 use super::value::{cpu, env_pair, header_pair, label_pair, memory, mount_pair};
 use super::{Access, Capture, Process, Transport, health_check, logging, object, secrets, usage, wire_name};
 use crate::failure::Failure;
+use crate::rest::Rest;
 
 /// What an instance or a template is made of.
 #[derive(Debug, Args)]
@@ -81,6 +83,8 @@ pub(crate) struct AccessSettings {
     /// A header field for the server (proxy and direct); repeat for more. Kept sealed.
     #[arg(long, value_name = "NAME:VALUE")]
     header: Vec<String>,
+    #[command(flatten)]
+    openapi: OpenapiSettings,
     /// The program to run and its arguments (hosted), after `--`.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -117,6 +121,11 @@ impl Resources {
 }
 
 impl NewSettings {
+    /// Has the platform keep the OpenAPI document, if there is one to be served.
+    pub(crate) async fn import(&mut self, rest: &Rest) -> Result<(), Failure> {
+        self.access.import(rest).await
+    }
+
     pub(crate) fn body(&self) -> Result<Value, Failure> {
         let mut body = Map::new();
         body.insert("name".to_owned(), json!(self.name));
@@ -150,6 +159,21 @@ impl ProfileSettings {
 }
 
 impl AccessSettings {
+    /// Has the platform keep the OpenAPI document, if there is one to be served: then that is the command.
+    pub(crate) async fn import(&mut self, rest: &Rest) -> Result<(), Failure> {
+        if self.openapi.is_given() {
+            let is_other = !self.command.is_empty() || self.image.is_some() || self.url.is_some();
+            if is_other || !matches!(self.access, None | Some(Access::Hosted)) {
+                return Err(usage("--openapi is hosted, and takes no command, --image or --url beside it"));
+            }
+        }
+        if let Some(Imported { command, env }) = self.openapi.import(rest).await? {
+            self.command = command;
+            self.env.extend(env);
+        }
+        Ok(())
+    }
+
     pub(crate) fn fill(&self, body: &mut Map<String, Value>) -> Result<(), Failure> {
         let runs_elsewhere = self.url.is_some() && self.command.is_empty() && self.image.is_none();
         let access = self.access.unwrap_or(if runs_elsewhere { Access::Proxy } else { Access::Hosted });
@@ -171,7 +195,7 @@ impl AccessSettings {
             (None, Some(_)) => json!({ "env": env }),
             (None, None) => {
                 return Err(usage(
-                    "a hosted server needs its command: add `-- PROGRAM ARGUMENT …`; one that runs elsewhere its --url",
+                    "a hosted server needs its command: add `-- PROGRAM ARGUMENT …`, or --openapi; one that runs elsewhere its --url",
                 ));
             }
         };

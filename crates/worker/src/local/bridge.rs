@@ -10,7 +10,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use access_log::Stream;
-use domain::instance::{CommandLine, Process};
+use domain::instance::Process;
 use jiff::Timestamp;
 use rustix::process::{Pid, Resource, Signal};
 use serde::Deserialize;
@@ -39,7 +39,10 @@ const OWN_LINES: &str = "[mcpcan-bridge] ";
 /// What to start. No `Debug`: the environment may hold credentials.
 pub(crate) struct Launch<'a> {
     pub(crate) bridge: &'a Path,
-    pub(crate) command: &'a CommandLine,
+    pub(crate) program: &'a std::ffi::OsStr,
+    pub(crate) arguments: &'a [std::ffi::OsString],
+    /// Whether the server takes header fields for an API.
+    pub(crate) before_api: bool,
     pub(crate) process: Process,
     pub(crate) environment: &'a Environment,
     pub(crate) directory: PathBuf,
@@ -105,9 +108,11 @@ impl Bridge {
     pub(crate) fn start(launch: &Launch<'_>, log: &LineSender) -> std::io::Result<Bridge> {
         let mut process = Command::new(launch.bridge)
             .args(["stdio", "--listen", "127.0.0.1:0", "--lifeline", "--open-files"])
-            .args([&open_files().to_string(), "--process", launch.process.as_str(), "--"])
-            .arg(&launch.command.program)
-            .args(&launch.command.args)
+            .args([&open_files().to_string(), "--process", launch.process.as_str()])
+            .args(launch.before_api.then_some("--pass-headers"))
+            .arg("--")
+            .arg(launch.program)
+            .args(launch.arguments)
             .env_clear()
             .envs(launch.environment.iter())
             .current_dir(&launch.directory)

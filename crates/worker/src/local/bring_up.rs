@@ -15,6 +15,7 @@ use super::bridge::{Bridge, ChildExit, Eras, Launch, Said};
 use super::credential::Credential;
 use super::environment::Environment;
 use super::halt::Halt;
+use super::program::Program;
 use super::{Local, Replica, cookie, workplace};
 use crate::handshake::{self, HANDSHAKE_MAX, NoAnswer};
 use crate::logs::Log;
@@ -69,10 +70,11 @@ impl Local {
                 Halt::failed(FailureReason::SpawnFailed, detail)
             })?;
         let command = runnable(&replica.hosted)?;
-        workplace::find_program(&command.program, environment.get("PATH"), &directory)
-            .map_err(|detail| Halt::failed(FailureReason::ProgramNotFound, detail))?;
-        let process = replica.hosted.process;
-        let launch = Launch { bridge: &self.bridge, command, process, environment: &environment, directory };
+        let found = self.program(&replica.hosted, command, &environment, &directory).await?;
+        let Program { program, arguments, before_api, process } = &found;
+        let (before_api, process, environment) = (*before_api, *process, &environment);
+        let launch =
+            Launch { bridge: &self.bridge, program, arguments, before_api, process, environment, directory };
         let bridge = Bridge::start(&launch, &log.sender()).map_err(|error| {
             let detail = format!("the bridge {} cannot be started: {error}", self.bridge.display());
             Halt::failed(FailureReason::SpawnFailed, detail)
