@@ -126,7 +126,8 @@ async fn everybody_writes_into_its_own_buckets_only() {
 /// The buckets of which a role writes plain keys.
 fn writes(role: Role) -> &'static [&'static str] {
     match role {
-        Role::Api | Role::Worker => &["keys"],
+        Role::Api => &["keys", "documents"],
+        Role::Worker => &["keys"],
         Role::Decider => &["keys", "snapshots"],
         Role::Projector => {
             &["instances", "tokens", "templates", "retention_plans", "sinks", "leases", "chain"]
