@@ -1,4 +1,4 @@
-//! Follows what a pod writes, without a gap and without a double: across lost connections, restarts of its container,
+//! Follows what a pod writes, across lost connections, restarts of its container,
 //! and from one worker to the next.
 //!
 //! The cluster stamps every line with a time. The lines go to the log stream with that time, under a subject of the

@@ -4,7 +4,6 @@
 mod fake;
 mod faults;
 mod lifecycle;
-mod logs;
 mod recordings;
 mod rights;
 mod target;
