@@ -1,4 +1,4 @@
-//! Follows what a pod writes, across lost connections, restarts of its container,
+//! Follows what a pod writes, without a gap and without a double: across lost connections, restarts of its container,
 //! and from one worker to the next.
 //!
 //! The cluster stamps every line with a time. The lines go to the log stream with that time, under a subject of the
@@ -114,7 +114,7 @@ async fn read(
         container: Some(SERVER.to_owned()),
         follow: !previous,
         previous,
-        since_time: position.last,
+        since_time: position.last.map(whole_second),
         timestamps: true,
         ..LogParams::default()
     };
@@ -141,6 +141,11 @@ async fn read(
         position.pass(time);
         push(lines, time, text);
     }
+}
+
+/// The second that a time lies in. The client would round it to the nearest one, and half a second of lines be missing.
+fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// The bridge writes what the server wrote as messages, and what it has to say itself as text.

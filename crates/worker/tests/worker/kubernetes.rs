@@ -4,6 +4,7 @@
 mod fake;
 mod faults;
 mod lifecycle;
+mod logs;
 mod recordings;
 mod rights;
 mod target;

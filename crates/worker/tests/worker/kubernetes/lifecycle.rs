@@ -20,7 +20,7 @@ pub(super) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn()
     tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("waited for {what} in vain"));
 }
 
-async fn ping(platform: &Platform, row: &views::InstanceRow, url: &str) {
+pub(super) async fn ping(platform: &Platform, row: &views::InstanceRow, url: &str) {
     let bearer = format!("Bearer {}", platform.credential(row).await);
     let headers = http::HeaderMap::from_iter([(http::header::AUTHORIZATION, bearer.parse().unwrap())]);
     let client = mcp::client::Client::connect(url, headers).await.unwrap();
