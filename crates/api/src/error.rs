@@ -237,10 +237,7 @@ impl Error {
             Error::DidNotExistYet { first, .. } => placed(Problem::new(T::DID_NOT_EXIST_YET), first),
             Error::WasGone { last, .. } => placed(Problem::new(T::WAS_GONE), last),
             Error::EventNotFound(_) => Problem::new(T::EVENT_NOT_FOUND),
-            Error::Archive(ArchiveError { record, byte, sequence, .. }) => Problem::new(T::ARCHIVE_DAMAGED)
-                .with("record", *record)
-                .with("byte", *byte)
-                .with("sequence", json!(sequence)),
+            Error::Archive(damage) => damaged(damage),
             Error::DocumentRefused(_) => Problem::new(T::DOCUMENT_REFUSED),
             Error::OtherMasterKey => Problem::new(T::OTHER_MASTER_KEY),
             Error::ImportRunning => Problem::new(T::IMPORT_RUNNING),
@@ -265,6 +262,13 @@ impl Error {
         };
         problem.detail(self.to_string())
     }
+}
+
+fn damaged(ArchiveError { record, byte, sequence, .. }: &ArchiveError) -> Problem {
+    Problem::new(problem_type::ARCHIVE_DAMAGED)
+        .with("record", *record)
+        .with("byte", *byte)
+        .with("sequence", json!(sequence))
 }
 
 fn not_undone(reason: NotUndone, instead: Option<u64>) -> Problem {
