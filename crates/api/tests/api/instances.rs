@@ -29,6 +29,11 @@ async fn a_created_instance_shows_at_once() {
                 "memory_request_bytes": null, "memory_limit_bytes": null,
             },
             "phase": "starting", "wanted": true, "generation": 1, "replicas": [], "failure": null, "server": null,
+            "health": {
+                "container": "not_ready", "service": "unknown", "mcp": "unknown", "problem": null, "status": null,
+                "since": times[0], "unsteady": false,
+            },
+            "health_check": {"interval_seconds": 30, "tools": []},
             "gateway_url": format!("http://gateway.example/base/mcp-gateway/{id}/mcp"),
             "created_at": times[0], "updated_at": times[1], "revision": 1, "sequence": sequence,
         })
