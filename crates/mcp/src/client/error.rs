@@ -53,6 +53,17 @@ pub enum NoConnection {
 }
 
 impl Error {
+    /// The JSON-RPC error code, also of an error that came with a status that is no success.
+    pub fn rpc_code(&self) -> Option<i64> {
+        match self {
+            Self::Rpc { code, .. } => Some(*code),
+            Self::Status { body, .. } => {
+                serde_json::from_str::<serde_json::Value>(body).ok()?.pointer("/error/code")?.as_i64()
+            }
+            Self::Unreachable(_) | Self::Timeout { .. } | Self::Protocol(_) => None,
+        }
+    }
+
     /// Why there is no connection, if that is what is wrong.
     pub fn no_connection(&self) -> Option<NoConnection> {
         let Self::Unreachable(error) = self else { return None };

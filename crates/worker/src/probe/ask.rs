@@ -178,13 +178,13 @@ impl Asker {
         tools: &BTreeSet<String>,
     ) -> Result<Era, Wrong> {
         let is_sse = place.transport == RemoteTransport::Sse;
-        let first = place.era.filter(|_| !is_sse).unwrap_or(Era::Sessions);
+        // `server/discover` leaves nothing behind at a server that does not know it; `initialize` opens a session.
+        let first = place.era.filter(|_| !is_sse).unwrap_or(Era::Stateless);
         let how = |era: Era| (place.url.as_str(), place.transport, era);
         let opened = Conversation::open(&self.dialer, how(first), headers.clone()).await;
         let mut conversation = match opened.map_err(Wrong::from) {
-            // A server without sessions refuses `initialize` in one of these ways.
-            Err(wrong) if place.era.is_none() && !is_sse && may_be_stateless(wrong.class) => {
-                Conversation::open(&self.dialer, how(Era::Stateless), headers).await.map_err(|_| wrong)?
+            Err(wrong) if place.era.is_none() && !is_sse && may_have_sessions(wrong.class) => {
+                Conversation::open(&self.dialer, how(Era::Sessions), headers).await?
             }
             opened => opened?,
         };
@@ -195,9 +195,10 @@ impl Asker {
     }
 }
 
-fn may_be_stateless(class: ProblemClass) -> bool {
-    use ProblemClass::{EndpointNotFound, ProtocolError, ServerError};
-    matches!(class, EndpointNotFound | ProtocolError | ServerError)
+/// Whether a server may say so that it does not know `server/discover`, or nothing at all.
+fn may_have_sessions(class: ProblemClass) -> bool {
+    use ProblemClass::{AnswerTimeout, ConnectionBroken, EndpointNotFound, ProtocolError, ServerError};
+    matches!(class, AnswerTimeout | ConnectionBroken | EndpointNotFound | ProtocolError | ServerError)
 }
 
 async fn question(conversation: &mut Conversation, tools: &BTreeSet<String>) -> Result<(), Wrong> {

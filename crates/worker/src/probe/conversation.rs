@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::instance::RemoteTransport;
 use http::HeaderMap;
 use mcp::client::{Client, Dialer, Error, HttpSse, Limits, Stateless};
+use mcp::message::code;
 use mcp::protocol::Era;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
@@ -29,6 +30,16 @@ pub(crate) enum Conversation {
     Stateless(Box<Stateless>),
 }
 
+/// Asks a server without sessions what it is. One that takes other revisions first says so, and is asked again: ours is
+/// the only one of its era.
+async fn discover(server: &Stateless) -> Result<(), Error> {
+    let ask = || server.request("server/discover", Map::new());
+    match ask().await {
+        Err(error) if error.rpc_code() == Some(code::UNSUPPORTED_REVISION) => ask().await.map(drop),
+        asked => asked.map(drop),
+    }
+}
+
 impl Conversation {
     /// Shakes hands.
     ///
@@ -48,7 +59,7 @@ impl Conversation {
             }
             (RemoteTransport::StreamableHttp, Era::Stateless) => {
                 let server = Stateless::new(dialer, url, headers, LIMITS)?;
-                server.request("server/discover", Map::new()).await?;
+                discover(&server).await?;
                 Conversation::Stateless(Box::new(server))
             }
         })
